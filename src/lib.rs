@@ -1,0 +1,3 @@
+//! The server: log, use cases, HTTP.
+pub mod clock;
+pub mod entropy;
