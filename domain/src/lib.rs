@@ -1,3 +1,15 @@
-//! What a user is and may become.
+//! What a user is and may become: pure decisions and the events that follow from them.
+//!
+//! No clock, no randomness, no I/O and no personal data in clear: every fact is handed in, and the same command on
+//! the same state decides the same, on any machine, at any time. See `docs/architecture.md` for where this crate
+//! stands.
+
+pub mod email;
+pub mod id;
 pub mod time;
+pub mod upcast;
+pub mod user;
+pub mod value;
+
+pub use email::{EmailAddress, InvalidEmail};
 pub use time::{Span, Timestamp};

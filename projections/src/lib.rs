@@ -1,0 +1,33 @@
+//! Read models. One file is one model: its table, its fold, its questions.
+//!
+//! The models here are *inline*: a store writes their rows in the transaction of the events they follow from, so what
+//! they say is true the moment the answer is given. Each can be folded again from the log at any time and must come
+//! out the same (`chrysalis verify`).
+
+pub mod accounts;
+pub mod challenges;
+pub mod claims;
+pub mod sessions;
+pub mod table;
+pub mod users;
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::UserId;
+use chrysalis_domain::user::UserEvent;
+
+pub use claims::{ClaimKey, ClaimKeys, ClaimKind};
+pub use table::{Change, Question, Row, Table, Value};
+
+/// Every inline table, in the order in which they are made.
+pub static INLINE: [&Table; 5] = [&users::USERS, &sessions::SESSIONS, &accounts::ACCOUNTS, &claims::CLAIMS, &challenges::CHALLENGES];
+
+/// What one event changes in the inline tables. `at` is the time of the decision.
+pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
+    let mut out = Vec::with_capacity(2);
+    users::fold(user, event, at, &mut out);
+    sessions::fold(user, event, at, &mut out);
+    accounts::fold(user, event, at, &mut out);
+    claims::fold(user, event, at, keys, &mut out);
+    challenges::fold(user, event, &mut out);
+    out
+}

@@ -1,0 +1,118 @@
+//! Typed, prefixed ids. Parsed once at the edge, then trusted.
+//!
+//! An id is a prefix that names its kind and a ULID in upper-case Crockford base 32 (26 characters). The first 48 bits
+//! of a ULID are its time of creation, so ids made one after another stand side by side in every index.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize, de};
+use ulid::Ulid;
+
+/// The text is not an id of the kind that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of this kind: expected \"{prefix}\" and 26 characters of Crockford base 32")]
+pub struct InvalidId {
+    prefix: &'static str,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Ulid);
+
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+
+            pub const fn from_ulid(ulid: Ulid) -> Self {
+                Self(ulid)
+            }
+
+            pub const fn ulid(self) -> Ulid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut buffer = [0; ulid::ULID_LEN];
+                f.write_str($prefix)?;
+                f.write_str(self.0.array_to_str(&mut buffer))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// Accepts exactly what `Display` writes: an id has one spelling, so that text equality is id equality.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let refused = InvalidId { prefix: $prefix };
+                let ulid = text.strip_prefix($prefix).ok_or(refused)?;
+                let parsed = Ulid::from_string(ulid).map_err(|_| refused)?;
+                let mut buffer = [0; ulid::ULID_LEN];
+                if parsed.array_to_str(&mut buffer) == ulid { Ok(Self(parsed)) } else { Err(refused) }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A user: guest or member. Never changes, never reused.
+    UserId = "usr_";
+    /// A session. Stays the same when the session's token is rotated.
+    SessionId = "ses_";
+    /// One way in: a password, or a linked social identity.
+    AccountId = "acc_";
+    /// An exclusive hold on an address or a social identity.
+    ClaimId = "clm_";
+    /// A one-time proof that was asked for, such as a verification link.
+    ChallengeId = "chl_";
+    /// A human being whose data are sealed under one key. Not the user id: someone invited is a person too.
+    PersonId = "per_";
+    /// One sealed record: one value of one person, named by one event.
+    SealedId = "sld_";
+    /// One event in the log.
+    EventId = "evt_";
+    /// One decision that was asked of an aggregate.
+    CommandId = "cmd_";
+    /// One HTTP request.
+    RequestId = "req_";
+    /// A project: the tenant that an API key names.
+    ProjectId = "proj_";
+}
+
+impl ProjectId {
+    /// The project of everything that names none.
+    pub const DEFAULT: ProjectId = ProjectId(Ulid::nil());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_as_written_and_in_no_other_spelling() {
+        let id = UserId::from_ulid(Ulid::from_parts(1_700_000_000_000, 42));
+        let text = id.to_string();
+        assert_eq!(text.len(), 30);
+        assert_eq!(text.parse::<UserId>(), Ok(id));
+        assert!(text.to_lowercase().parse::<UserId>().is_err());
+        assert!(text.parse::<SessionId>().is_err());
+        assert!(format!("{text} ").parse::<UserId>().is_err());
+        assert!("usr_".parse::<UserId>().is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! State as a function of events. Never fails and never decides: what is in the log happened.
+
+use crate::user::event::*;
+use crate::user::{Email, Identity, Password, Session, Standing, User, UserEvent, Verification};
+use crate::value::{Carrier, Change};
+
+impl User {
+    pub fn apply(&mut self, event: &UserEvent) {
+        // An activity record is appended without a version check and may land behind a deletion: it changes nothing.
+        if self.standing == Standing::Deleted {
+            return;
+        }
+        match event {
+            UserEvent::GuestCreated(e) => {
+                self.id = Some(e.user);
+                self.person = Some(e.person);
+                self.standing = Standing::Guest;
+                self.last_activity = e.at;
+            }
+            UserEvent::MemberSignedUp(e) => {
+                self.id = Some(e.user);
+                self.person = Some(e.person);
+                self.standing = Standing::Member;
+                self.last_activity = e.authentication.at;
+            }
+            UserEvent::UpgradeBegun(e) => {
+                self.standing = Standing::Provisional;
+                self.pending_upgrade = Some(e.authentication.method);
+                self.renew(&RenewedSession { session: e.session, expires_at: e.expires_at, remembered: e.remembered }, e.authentication.at);
+            }
+            UserEvent::GuestUpgraded(e) => {
+                self.standing = Standing::Member;
+                self.pending_upgrade = None;
+                if let Some(renewed) = &e.session {
+                    self.renew(renewed, e.authentication.at);
+                }
+            }
+            UserEvent::UpgradeSuperseded(e) => {
+                self.pending_upgrade = None;
+                if e.guest_again {
+                    self.standing = Standing::Guest;
+                }
+            }
+            UserEvent::EmailClaimed(e) => {
+                self.email = Some(Email { claim: e.claim, address: e.address, verified: e.proof.is_some(), session: e.session });
+                self.verification = None;
+            }
+            UserEvent::EmailVerificationRequested(e) => {
+                self.verification = Some(Verification { challenge: e.challenge, claim: e.claim, expires_at: e.expires_at });
+            }
+            UserEvent::EmailVerified(e) => {
+                if let Some(email) = self.email.as_mut().filter(|email| email.claim == e.claim) {
+                    email.verified = true;
+                }
+                if let Some(password) = &mut self.password {
+                    password.proven = true;
+                }
+                for identity in &mut self.identities {
+                    identity.proven = true;
+                }
+            }
+            UserEvent::EmailReleased(e) => {
+                if self.email.as_ref().is_some_and(|email| email.claim == e.claim) {
+                    self.email = None;
+                    self.verification = None;
+                }
+            }
+            UserEvent::PasswordAdded(e) => {
+                self.password = Some(Password { account: e.account, hash: e.hash, proven: e.proven });
+            }
+            UserEvent::PasswordChanged(PasswordChanged { hash, .. }) | UserEvent::PasswordRehashed(PasswordRehashed { hash, .. }) => {
+                if let Some(password) = &mut self.password {
+                    password.hash = *hash;
+                }
+            }
+            UserEvent::PasswordRemoved(_) => self.password = None,
+            UserEvent::IdentityLinked(e) => self.identities.push(Identity {
+                account: e.account,
+                claim: e.claim,
+                provider: e.provider.clone(),
+                proven: e.proven,
+            }),
+            UserEvent::IdentityUnlinked(e) => self.identities.retain(|identity| identity.account != e.account),
+            UserEvent::SessionStarted(e) => self.start_session(e),
+            UserEvent::ActivityRecorded(e) => {
+                self.last_activity = self.last_activity.max(e.at);
+                if let Some(session) = self.sessions.get_mut(&e.session) {
+                    session.last_seen = session.last_seen.max(e.at);
+                    match e.carrier {
+                        Carrier::Cookie => (session.presented, session.by_cookie) = (true, true),
+                        Carrier::Bearer => session.presented = true,
+                        Carrier::Replay => session.replayed = true,
+                    }
+                }
+            }
+            UserEvent::SessionExtended(e) => {
+                self.last_activity = self.last_activity.max(e.at);
+                if let Some(session) = self.sessions.get_mut(&e.session) {
+                    session.expires_at = e.expires_at;
+                    session.last_seen = session.last_seen.max(e.at);
+                }
+            }
+            UserEvent::SessionRotated(e) => {
+                if let Some(session) = self.sessions.get_mut(&e.session) {
+                    session.locator = e.locator;
+                    session.token_hash = e.token_hash;
+                }
+            }
+            UserEvent::SessionEnded(e) => {
+                self.sessions.remove(&e.session);
+            }
+            UserEvent::ProfileUpdated(e) => {
+                change(&mut self.name, e.name);
+                change(&mut self.image, e.image);
+                change(&mut self.metadata, e.metadata);
+            }
+            UserEvent::GuestDisabled(_) => self.standing = Standing::Disabled,
+            UserEvent::UserDeleted(_) => {
+                // Nothing but the fact is left to decide about.
+                *self = User { id: self.id, person: self.person, standing: Standing::Deleted, last_activity: self.last_activity, ..User::default() };
+            }
+        }
+    }
+
+    fn start_session(&mut self, e: &SessionStarted) {
+        let at = e.authentication.at;
+        self.last_activity = self.last_activity.max(at);
+        self.sessions.insert(
+            e.session,
+            Session {
+                locator: e.locator,
+                token_hash: e.token_hash,
+                started_at: at,
+                expires_at: e.expires_at,
+                remembered: e.remembered,
+                authenticated_at: at,
+                last_seen: at,
+                presented: false,
+                by_cookie: false,
+                replayed: false,
+                replayable: e.replayable_until.is_some(),
+            },
+        );
+    }
+
+    fn renew(&mut self, renewed: &RenewedSession, at: crate::time::Timestamp) {
+        self.last_activity = self.last_activity.max(at);
+        if let Some(session) = self.sessions.get_mut(&renewed.session) {
+            session.expires_at = renewed.expires_at;
+            session.remembered = renewed.remembered;
+            session.authenticated_at = at;
+            session.last_seen = session.last_seen.max(at);
+        }
+    }
+}
+
+fn change(field: &mut Option<crate::id::SealedId>, change: Change) {
+    match change {
+        Change::Kept => {}
+        Change::Cleared => *field = None,
+        Change::Set(id) => *field = Some(id),
+    }
+}

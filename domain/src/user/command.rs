@@ -1,0 +1,127 @@
+//! What can be asked of a user, with every fact the decision needs: ids, hashes, sealed records and times are made
+//! beforehand and handed in, so that a decision may run again after a conflict and decide the same.
+
+use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::time::{Span, Timestamp};
+use crate::user::event::{DeletionReason, EndReason};
+use crate::value::{Authentication, Carrier, Change, Entry, Locator, ProofKind, TokenHash};
+
+/// A command and the time of its decision.
+#[derive(Clone, Debug)]
+pub struct Timed<C> {
+    pub at: Timestamp,
+    pub command: C,
+}
+
+#[derive(Clone, Debug)]
+pub enum UserCommand {
+    CreateAnonymous { user: UserId, person: PersonId, entry: Entry, session: NewSession },
+    UpgradeWithPassword { session: SessionId, credentials: PasswordCredentials, renewal: Renewal, strict: bool },
+    /// Without a session when the address has to be proven before the first one.
+    SignUpWithPassword { user: UserId, person: PersonId, credentials: PasswordCredentials, session: Option<NewSession> },
+    /// Upgrades a guest, or adds a way in to a member.
+    LinkSocial { session: SessionId, identity: SocialIdentity, renewal: Renewal },
+    StartSession { session: NewSession },
+    RecordActivity { session: SessionId, carrier: Carrier, granularity: Span },
+    ExtendSession { session: SessionId, expires_at: Timestamp },
+    RotateSession { session: SessionId, token: NewToken, grace: Span },
+    RevokeSession { session: SessionId, reason: EndReason },
+    /// Every session but `except`.
+    RevokeSessions { except: Option<SessionId> },
+    UpdateProfile { name: Change, image: Change, metadata: Change },
+    ChangePassword { session: SessionId, hash: SealedId, revoke_others: bool, rotation: Rotation },
+    RehashPassword { replaces: SealedId, hash: SealedId },
+    RequestVerification { verification: NewVerification },
+    VerifyEmail { claim: ClaimId, challenge: Option<ChallengeId>, proof: ProofKind },
+    /// Somebody else proved the address that this user only reserved.
+    SupersedeClaim { claim: ClaimId },
+    ExpireGuest { cutoff: Timestamp, settings_version: u64, max_age: Span },
+    DeleteUser { reason: DeletionReason, only_if_guest: bool },
+}
+
+/// A session to be started.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    pub id: SessionId,
+    pub token: NewToken,
+    pub expires_at: Timestamp,
+    pub remembered: bool,
+    pub authentication: Authentication,
+    pub client: Option<SealedId>,
+    pub replayable_until: Option<Timestamp>,
+    /// How many sessions the user may have; the oldest ends for one more. At least 1.
+    pub limit: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct NewToken {
+    pub locator: Locator,
+    pub hash: TokenHash,
+}
+
+/// An address, a password for it, and what else a sign-up form says.
+#[derive(Clone, Debug)]
+pub struct PasswordCredentials {
+    pub claim: ClaimId,
+    pub address: SealedId,
+    pub account: AccountId,
+    pub hash: SealedId,
+    pub name: Option<SealedId>,
+    pub image: Option<SealedId>,
+    pub verification: NewVerification,
+}
+
+#[derive(Clone, Debug)]
+pub struct NewVerification {
+    pub challenge: ChallengeId,
+    pub callback_url: Option<SealedId>,
+    pub expires_at: Timestamp,
+}
+
+/// A social identity as the provider gave it.
+#[derive(Clone, Debug)]
+pub struct SocialIdentity {
+    pub account: AccountId,
+    pub claim: ClaimId,
+    pub provider: String,
+    pub subject: SealedId,
+    pub email: Option<SocialEmail>,
+    pub name: Option<SealedId>,
+    pub image: Option<SealedId>,
+}
+
+#[derive(Clone, Debug)]
+pub struct SocialEmail {
+    pub claim: ClaimId,
+    pub address: SealedId,
+    /// The provider asserts that its user reads this address.
+    pub vouched: bool,
+}
+
+/// A new life for the session in which an upgrade happens, and a new token if the rules ask for one.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    pub expires_at: Timestamp,
+    pub remembered: bool,
+    pub rotation: Rotation,
+}
+
+/// When the session's token is replaced (SECURITY S6): whoever planted the guest's cookie must not become the member.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    pub policy: RotationPolicy,
+    /// How the session was presented with this command.
+    pub carrier: Carrier,
+    /// The token to use, if it comes to that.
+    pub token: NewToken,
+    /// How long the old token may still read.
+    pub grace: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationPolicy {
+    /// When the session was ever presented by cookie, or its creation was replayed.
+    Cookie,
+    Always,
+    Never,
+}

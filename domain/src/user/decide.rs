@@ -1,0 +1,349 @@
+//! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
+
+use crate::id::{ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::time::{Span, Timestamp};
+use crate::user::command::*;
+use crate::user::event::*;
+use crate::user::{Session, Standing, User, UserEvent, UserRefusal};
+use crate::value::{Authentication, Carrier, Change, Entry, Method, ProofKind};
+
+type Decision = Result<Vec<UserEvent>, UserRefusal>;
+
+impl User {
+    /// What follows from the command; nothing at all when what it asks for is so already.
+    ///
+    /// # Errors
+    /// A refusal. State is unchanged then, and the same command on the same state is refused again.
+    pub fn decide(&self, command: UserCommand, at: Timestamp) -> Decision {
+        use UserCommand as C;
+        match command {
+            C::CreateAnonymous { user, person, entry, session } => self.create_anonymous(user, person, entry, session, at),
+            C::SignUpWithPassword { user, person, credentials, session } => self.sign_up(user, person, credentials, session, at),
+            command => {
+                self.exists()?;
+                self.decide_existing(command, at)
+            }
+        }
+    }
+
+    fn decide_existing(&self, command: UserCommand, at: Timestamp) -> Decision {
+        use UserCommand as C;
+        match command {
+            C::CreateAnonymous { .. } | C::SignUpWithPassword { .. } => Err(UserRefusal::Exists),
+            C::UpgradeWithPassword { session, credentials, renewal, strict } => self.upgrade_with_password(session, credentials, renewal, strict, at),
+            C::LinkSocial { session, identity, renewal } => self.link_social(session, identity, renewal, at),
+            C::StartSession { session } => self.start(session, at),
+            C::RecordActivity { session, carrier, granularity } => self.record_activity(session, carrier, granularity, at),
+            C::ExtendSession { session, expires_at } => self.extend(session, expires_at, at),
+            C::RotateSession { session, token, grace } => {
+                let current = self.live(session, at)?;
+                Ok(vec![rotated(session, current, token, grace, at)])
+            }
+            C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
+            C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
+            C::UpdateProfile { name, image, metadata } => Ok(vec![ProfileUpdated { name, image, metadata, at }.into()]),
+            C::ChangePassword { session, hash, revoke_others, rotation } => self.change_password(session, hash, revoke_others, rotation, at),
+            C::RehashPassword { replaces, hash } => self.rehash(replaces, hash),
+            C::RequestVerification { verification } => self.request_verification(verification),
+            C::VerifyEmail { claim, challenge, proof } => self.verify_email(claim, challenge, proof, at),
+            C::SupersedeClaim { claim } => self.supersede(claim, at),
+            C::ExpireGuest { cutoff, settings_version, max_age } => self.expire(cutoff, settings_version, max_age, at),
+            C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
+        }
+    }
+
+    // --- beginnings ---
+
+    fn create_anonymous(&self, user: UserId, person: PersonId, entry: Entry, session: NewSession, at: Timestamp) -> Decision {
+        self.is_new()?;
+        Ok(vec![GuestCreated { user, person, at, entry }.into(), started(session)])
+    }
+
+    fn sign_up(&self, user: UserId, person: PersonId, credentials: PasswordCredentials, session: Option<NewSession>, at: Timestamp) -> Decision {
+        self.is_new()?;
+        let by = session.as_ref().map(|session| session.id);
+        let mut events = vec![MemberSignedUp { user, person, authentication: Authentication::password(at) }.into()];
+        events.extend(self.take_credentials(credentials, by, at));
+        events.extend(session.map(started));
+        Ok(events)
+    }
+
+    // --- becoming a member ---
+
+    fn upgrade_with_password(&self, session: SessionId, credentials: PasswordCredentials, renewal: Renewal, strict: bool, at: Timestamp) -> Decision {
+        self.is_guest()?;
+        let current = self.live(session, at)?;
+        let authentication = Authentication::password(at);
+        let mut events = self.drop_pending();
+        events.extend(self.take_credentials(credentials, Some(session), at));
+        events.push(if strict {
+            UpgradeBegun { session, authentication, expires_at: renewal.expires_at, remembered: renewal.remembered }.into()
+        } else {
+            upgraded(authentication, session, &renewal, None)
+        });
+        events.extend(self.end(|id| id != session, EndReason::Upgraded, at));
+        events.extend(rotation(session, current, renewal.rotation, at));
+        Ok(events)
+    }
+
+    fn link_social(&self, session: SessionId, identity: SocialIdentity, renewal: Renewal, at: Timestamp) -> Decision {
+        let current = self.live(session, at)?;
+        if self.identities.iter().any(|held| held.claim == identity.claim || held.provider == identity.provider) {
+            return Err(UserRefusal::IdentityLinked);
+        }
+        let upgrade = self.standing.is_guest();
+        let mut events = if upgrade { self.drop_pending() } else { Vec::new() };
+        let authentication = Authentication::social(&identity.provider, at);
+        let proof = identity.email.as_ref().filter(|email| email.vouched).map(|_| ProofKind::Provider);
+        let takes_address = upgrade || self.email.is_none();
+        if let Some(email) = identity.email.filter(|_| takes_address) {
+            events.push(EmailClaimed { claim: email.claim, address: email.address, session: Some(session), proof }.into());
+        }
+        let proven = proof.is_some() || self.email.as_ref().is_some_and(|email| email.verified);
+        let linked = IdentityLinked {
+            account: identity.account,
+            claim: identity.claim,
+            provider: identity.provider,
+            subject: identity.subject,
+            proven,
+            authentication: authentication.clone(),
+        };
+        events.push(linked.into());
+        // What the provider says fills only what is empty.
+        let name = identity.name.filter(|_| self.name.is_none());
+        let image = identity.image.filter(|_| self.image.is_none());
+        events.extend(profile(name, image, at));
+        if upgrade {
+            events.push(upgraded(authentication, session, &renewal, proof));
+            events.extend(self.end(|id| id != session, EndReason::Upgraded, at));
+            events.extend(rotation(session, current, renewal.rotation, at));
+        }
+        Ok(events)
+    }
+
+    /// A further upgrade replaces the one that awaits proof.
+    fn drop_pending(&self) -> Vec<UserEvent> {
+        let reason = ReleaseReason::Replaced;
+        let email = self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason }.into());
+        let password = self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into());
+        email.into_iter().chain(password).collect()
+    }
+
+    fn take_credentials(&self, credentials: PasswordCredentials, session: Option<SessionId>, at: Timestamp) -> Vec<UserEvent> {
+        let PasswordCredentials { claim, address, account, hash, name, image, verification } = credentials;
+        let mut events = vec![
+            EmailClaimed { claim, address, session, proof: None }.into(),
+            PasswordAdded { account, hash, proven: false, at }.into(),
+        ];
+        events.extend(profile(name, image, at));
+        events.push(requested(verification, claim, address));
+        events
+    }
+
+    fn request_verification(&self, verification: NewVerification) -> Decision {
+        let email = self.email.as_ref().ok_or(UserRefusal::ClaimNotHeld)?;
+        if email.verified {
+            return Err(UserRefusal::ClaimVerified);
+        }
+        Ok(vec![requested(verification, email.claim, email.address)])
+    }
+
+    fn verify_email(&self, claim: ClaimId, challenge: Option<ChallengeId>, proof: ProofKind, at: Timestamp) -> Decision {
+        let email = self.email.as_ref().filter(|email| email.claim == claim).ok_or(UserRefusal::ClaimNotHeld)?;
+        if let Some(challenge) = challenge {
+            let standing = self.verification.as_ref().filter(|standing| standing.challenge == challenge && standing.claim == claim);
+            let standing = standing.ok_or(UserRefusal::ChallengeUnknown)?;
+            if standing.expires_at <= at {
+                return Err(UserRefusal::ChallengeExpired);
+            }
+        }
+        if email.verified {
+            return Ok(Vec::new());
+        }
+        let mut events = vec![EmailVerified { claim, proof, challenge, at }.into()];
+        if self.standing == Standing::Provisional {
+            let method = self.pending_upgrade.unwrap_or(Method::Password);
+            let authentication = Authentication { method, ..Authentication::password(at) };
+            events.push(GuestUpgraded { authentication, session: None, proof: Some(proof) }.into());
+        }
+        Ok(events)
+    }
+
+    fn supersede(&self, claim: ClaimId, at: Timestamp) -> Decision {
+        let email = self.email.as_ref().filter(|email| email.claim == claim).ok_or(UserRefusal::ClaimNotHeld)?;
+        if email.verified {
+            return Err(UserRefusal::ClaimVerified);
+        }
+        let reason = ReleaseReason::Superseded;
+        let mut events = vec![EmailReleased { claim, reason }.into()];
+        events.extend(self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into()));
+        events.push(UpgradeSuperseded { claim, guest_again: self.identities.is_empty() }.into());
+        events.extend(self.end(|id| Some(id) != email.session, EndReason::Superseded, at));
+        Ok(events)
+    }
+
+    // --- sessions ---
+
+    fn start(&self, session: NewSession, at: Timestamp) -> Decision {
+        if self.standing == Standing::Disabled {
+            return Err(UserRefusal::Deleted);
+        }
+        let excess = (self.sessions.len() + 1).saturating_sub(session.limit.max(1));
+        let mut by_age: Vec<_> = self.sessions.iter().map(|(id, session)| (session.started_at, *id)).collect();
+        by_age.sort_unstable();
+        let oldest = by_age.into_iter().take(excess);
+        let mut events: Vec<UserEvent> = oldest.map(|(_, id)| SessionEnded { session: id, reason: EndReason::Limit, at }.into()).collect();
+        events.push(started(session));
+        Ok(events)
+    }
+
+    fn record_activity(&self, session: SessionId, carrier: Carrier, granularity: Span, at: Timestamp) -> Decision {
+        let current = self.live(session, at)?;
+        let due = at.since(current.last_seen) >= granularity;
+        let news = match carrier {
+            Carrier::Cookie => !current.by_cookie,
+            Carrier::Bearer => current.replayable && !current.presented,
+            Carrier::Replay => !current.replayed,
+        };
+        Ok(if due || news { vec![ActivityRecorded { session, carrier, at }.into()] } else { Vec::new() })
+    }
+
+    fn extend(&self, session: SessionId, expires_at: Timestamp, at: Timestamp) -> Decision {
+        let current = self.live(session, at)?;
+        let longer = current.remembered && expires_at > current.expires_at;
+        Ok(if longer { vec![SessionExtended { session, at, expires_at }.into()] } else { Vec::new() })
+    }
+
+    fn end(&self, which: impl Fn(SessionId) -> bool, reason: EndReason, at: Timestamp) -> Vec<UserEvent> {
+        let ending = self.sessions.keys().copied().filter(|id| which(*id));
+        ending.map(|session| SessionEnded { session, reason, at }.into()).collect()
+    }
+
+    // --- credentials ---
+
+    fn change_password(&self, session: SessionId, hash: SealedId, revoke_others: bool, renewal: Rotation, at: Timestamp) -> Decision {
+        let current = self.live(session, at)?;
+        let account = self.password.as_ref().ok_or(UserRefusal::NoPassword)?.account;
+        let mut events = vec![PasswordChanged { account, hash, at }.into()];
+        if revoke_others {
+            events.extend(self.end(|id| id != session, EndReason::PasswordChanged, at));
+        }
+        events.extend(rotation(session, current, renewal, at));
+        Ok(events)
+    }
+
+    fn rehash(&self, replaces: SealedId, hash: SealedId) -> Decision {
+        let password = self.password.as_ref().ok_or(UserRefusal::NoPassword)?;
+        if password.hash != replaces {
+            return Err(UserRefusal::PasswordChangedMeanwhile);
+        }
+        Ok(vec![PasswordRehashed { account: password.account, hash }.into()])
+    }
+
+    // --- endings ---
+
+    fn expire(&self, cutoff: Timestamp, settings_version: u64, max_age: Span, at: Timestamp) -> Decision {
+        self.is_guest()?;
+        if self.last_activity >= cutoff {
+            return Err(UserRefusal::GuestActive { last_activity: self.last_activity });
+        }
+        let evidence = ExpiryEvidence { settings_version, max_age_secs: max_age.as_millis() / 1000, cutoff, last_activity: self.last_activity };
+        let mut events = vec![GuestDisabled { evidence: evidence.clone(), at, final_at: at }.into()];
+        events.extend(self.gone(DeletionReason::AnonymousMaxAge, Some(evidence), at));
+        Ok(events)
+    }
+
+    fn delete(&self, reason: DeletionReason, only_if_guest: bool, at: Timestamp) -> Decision {
+        if only_if_guest {
+            self.is_guest()?;
+        }
+        Ok(self.gone(reason, None, at))
+    }
+
+    /// Sessions end and claims are released before the user goes, each by an event of its own.
+    fn gone(&self, reason: DeletionReason, evidence: Option<ExpiryEvidence>, at: Timestamp) -> Vec<UserEvent> {
+        let mut events = self.end(|_| true, EndReason::Deleted, at);
+        let released = ReleaseReason::Deleted;
+        events.extend(self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason: released }.into()));
+        let unlinked = self.identities.iter().map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason: released }.into());
+        events.extend(unlinked);
+        let was_guest = self.standing.is_guest();
+        events.push(UserDeleted { reason, was_guest, last_activity: self.last_activity, evidence, at }.into());
+        events
+    }
+
+    // --- conditions ---
+
+    fn is_new(&self) -> Result<(), UserRefusal> {
+        match self.standing {
+            Standing::Absent => Ok(()),
+            Standing::Deleted => Err(UserRefusal::Deleted),
+            _ => Err(UserRefusal::Exists),
+        }
+    }
+
+    fn exists(&self) -> Result<(), UserRefusal> {
+        match self.standing {
+            Standing::Absent => Err(UserRefusal::NotFound),
+            Standing::Deleted => Err(UserRefusal::Deleted),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_guest(&self) -> Result<(), UserRefusal> {
+        if self.standing.is_guest() { Ok(()) } else { Err(UserRefusal::NotAnonymous) }
+    }
+
+    fn live(&self, session: SessionId, at: Timestamp) -> Result<&Session, UserRefusal> {
+        self.live_session(session, at).ok_or(UserRefusal::SessionNotLive)
+    }
+}
+
+fn started(session: NewSession) -> UserEvent {
+    SessionStarted {
+        session: session.id,
+        locator: session.token.locator,
+        token_hash: session.token.hash,
+        expires_at: session.expires_at,
+        remembered: session.remembered,
+        authentication: session.authentication,
+        client: session.client,
+        replayable_until: session.replayable_until,
+    }
+    .into()
+}
+
+fn upgraded(authentication: Authentication, session: SessionId, renewal: &Renewal, proof: Option<ProofKind>) -> UserEvent {
+    let session = RenewedSession { session, expires_at: renewal.expires_at, remembered: renewal.remembered };
+    GuestUpgraded { authentication, session: Some(session), proof }.into()
+}
+
+fn requested(verification: NewVerification, claim: ClaimId, address: SealedId) -> UserEvent {
+    let NewVerification { challenge, callback_url, expires_at } = verification;
+    EmailVerificationRequested { challenge, claim, address, callback_url, expires_at }.into()
+}
+
+fn profile(name: Option<SealedId>, image: Option<SealedId>, at: Timestamp) -> Option<UserEvent> {
+    let said = name.is_some() || image.is_some();
+    said.then(|| ProfileUpdated { name: Change::from_option(name), image: Change::from_option(image), metadata: Change::Kept, at }.into())
+}
+
+/// The new token, where the policy asks for one.
+fn rotation(session: SessionId, current: &Session, rotation: Rotation, at: Timestamp) -> Option<UserEvent> {
+    let seen_by_cookie = rotation.carrier == Carrier::Cookie || current.by_cookie || current.replayed;
+    let due = match rotation.policy {
+        RotationPolicy::Always => true,
+        RotationPolicy::Never => false,
+        RotationPolicy::Cookie => seen_by_cookie,
+    };
+    due.then(|| rotated(session, current, rotation.token, rotation.grace, at))
+}
+
+fn rotated(session: SessionId, current: &Session, token: NewToken, grace: Span, at: Timestamp) -> UserEvent {
+    let previous = (grace > Span::ZERO).then(|| PreviousToken {
+        locator: current.locator,
+        token_hash: current.token_hash,
+        readable_until: at + grace,
+    });
+    SessionRotated { session, locator: token.locator, token_hash: token.hash, previous, at }.into()
+}

@@ -1,0 +1,418 @@
+//! What can happen to a user. An event is for ever: a field once written keeps its name and meaning, and a change of
+//! shape is a new version with an upcaster ([`crate::upcast`]).
+//!
+//! Bodies hold no personal data: what a person typed stands in a sealed record, and the event names that record.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::time::Timestamp;
+use crate::value::{Authentication, Carrier, Change, Entry, Locator, ProofKind, TokenHash};
+
+/// Declares the events of the aggregate: the type name and version of each, and how it is read and written.
+macro_rules! events {
+    ($($name:ident $version:literal,)*) => {
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum UserEvent {
+            $($name($name),)*
+        }
+
+        impl UserEvent {
+            /// Every type this aggregate writes, with its current version.
+            pub const TYPES: &'static [(&'static str, u16)] = &[$((stringify!($name), $version),)*];
+
+            pub const fn event_type(&self) -> &'static str {
+                match self { $(UserEvent::$name(_) => stringify!($name),)* }
+            }
+
+            pub const fn type_version(&self) -> u16 {
+                match self { $(UserEvent::$name(_) => $version,)* }
+            }
+
+            /// The exact bytes to store.
+            pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
+                match self { $(UserEvent::$name(event) => serde_json::to_vec(event),)* }
+            }
+
+            /// Reads a body of the current version; `None` when the type is not one of this aggregate's.
+            pub fn parse(event_type: &str, body: &[u8]) -> Option<Result<Self, serde_json::Error>> {
+                match event_type {
+                    $(stringify!($name) => Some(serde_json::from_slice(body).map(UserEvent::$name)),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$name> for UserEvent {
+            fn from(event: $name) -> Self {
+                UserEvent::$name(event)
+            }
+        })*
+    };
+}
+
+events! {
+    GuestCreated 1,
+    MemberSignedUp 1,
+    UpgradeBegun 1,
+    GuestUpgraded 1,
+    UpgradeSuperseded 1,
+    EmailClaimed 1,
+    EmailVerificationRequested 1,
+    EmailVerified 1,
+    EmailReleased 1,
+    PasswordAdded 1,
+    PasswordChanged 1,
+    PasswordRehashed 1,
+    PasswordRemoved 1,
+    IdentityLinked 1,
+    IdentityUnlinked 1,
+    SessionStarted 1,
+    ActivityRecorded 1,
+    SessionExtended 1,
+    SessionRotated 1,
+    SessionEnded 1,
+    ProfileUpdated 1,
+    GuestDisabled 1,
+    UserDeleted 1,
+}
+
+/// A guest came into being. The first session is the next event of the same append.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestCreated {
+    pub user: UserId,
+    pub person: PersonId,
+    pub at: Timestamp,
+    #[serde(default)]
+    pub entry: Entry,
+}
+
+/// Somebody signed up without having been a guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberSignedUp {
+    pub user: UserId,
+    pub person: PersonId,
+    pub authentication: Authentication,
+}
+
+/// Strict mode: the guest gave what an upgrade needs, and stays a guest until the address is proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeBegun {
+    pub session: SessionId,
+    pub authentication: Authentication,
+    /// The session's life starts anew.
+    pub expires_at: Timestamp,
+    pub remembered: bool,
+}
+
+/// The guest is a member from here on: same user, same session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestUpgraded {
+    pub authentication: Authentication,
+    /// The session in which it was done and its new life; none when a proof elsewhere completed a strict upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<RenewedSession>,
+    /// What proved the address, when something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofKind>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewedSession {
+    pub session: SessionId,
+    pub expires_at: Timestamp,
+    pub remembered: bool,
+}
+
+/// The address of an unproven upgrade was proven by somebody else (CONTRACT 2.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeSuperseded {
+    pub claim: ClaimId,
+    /// True when no other credential is left: the user is a guest again.
+    pub guest_again: bool,
+}
+
+/// The user holds the address: reserved until proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailClaimed {
+    pub claim: ClaimId,
+    pub address: SealedId,
+    /// The session that made the claim, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// Vouched for at the moment of claiming, so verified at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofKind>,
+}
+
+/// A verification link is to be mailed to the claimed address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailVerificationRequested {
+    pub challenge: ChallengeId,
+    pub claim: ClaimId,
+    pub address: SealedId,
+    /// Where the link leads after the proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<SealedId>,
+    pub expires_at: Timestamp,
+}
+
+/// Somebody who reads the address showed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailVerified {
+    pub claim: ClaimId,
+    pub proof: ProofKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeId>,
+    pub at: Timestamp,
+}
+
+/// The user no longer holds the address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailReleased {
+    pub claim: ClaimId,
+    pub reason: ReleaseReason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseReason {
+    /// The pending upgrade was replaced by another.
+    Replaced,
+    /// Somebody else proved the address.
+    Superseded,
+    /// The identity was unlinked by its owner.
+    Unlinked,
+    Deleted,
+}
+
+/// The user can sign in by password from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordAdded {
+    pub account: AccountId,
+    pub hash: SealedId,
+    /// False when it was added before the address was proven: then a proof by somebody else drops it (SECURITY S2).
+    pub proven: bool,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordChanged {
+    pub account: AccountId,
+    pub hash: SealedId,
+    pub at: Timestamp,
+}
+
+/// Same password, hashed anew because the parameters or the pepper changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordRehashed {
+    pub account: AccountId,
+    pub hash: SealedId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordRemoved {
+    pub account: AccountId,
+    pub reason: ReleaseReason,
+}
+
+/// A social identity, keyed by (issuer, subject), leads to this user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityLinked {
+    pub account: AccountId,
+    pub claim: ClaimId,
+    pub provider: String,
+    /// Issuer and subject, sealed.
+    pub subject: SealedId,
+    /// False when linked before the address was proven.
+    pub proven: bool,
+    pub authentication: Authentication,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityUnlinked {
+    pub account: AccountId,
+    pub claim: ClaimId,
+    pub reason: ReleaseReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStarted {
+    pub session: SessionId,
+    pub locator: Locator,
+    pub token_hash: TokenHash,
+    pub expires_at: Timestamp,
+    /// False: the session ends with the browser and is never extended.
+    pub remembered: bool,
+    pub authentication: Authentication,
+    /// Network address and user agent, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<SealedId>,
+    /// The answer that made it may be given again until this time, to the same `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayable_until: Option<Timestamp>,
+}
+
+/// The session was used: at most once an hour, and when it is first presented in a way that later decisions ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityRecorded {
+    pub session: SessionId,
+    pub carrier: Carrier,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionExtended {
+    pub session: SessionId,
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// The session has a new token. The old one may still read until the time given, and do nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRotated {
+    pub session: SessionId,
+    pub locator: Locator,
+    pub token_hash: TokenHash,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousToken>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousToken {
+    pub locator: Locator,
+    pub token_hash: TokenHash,
+    pub readable_until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnded {
+    pub session: SessionId,
+    pub reason: EndReason,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    SignedOut,
+    Revoked,
+    /// Made room for a new one.
+    Limit,
+    /// Another session of the user became a member's.
+    Upgraded,
+    PasswordChanged,
+    Superseded,
+    Disabled,
+    Deleted,
+}
+
+impl EndReason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            EndReason::SignedOut => "signed_out",
+            EndReason::Revoked => "revoked",
+            EndReason::Limit => "limit",
+            EndReason::Upgraded => "upgraded",
+            EndReason::PasswordChanged => "password_changed",
+            EndReason::Superseded => "superseded",
+            EndReason::Disabled => "disabled",
+            EndReason::Deleted => "deleted",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileUpdated {
+    #[serde(default, skip_serializing_if = "Change::is_kept")]
+    pub name: Change,
+    #[serde(default, skip_serializing_if = "Change::is_kept")]
+    pub image: Change,
+    /// The whole of the metadata after the update.
+    #[serde(default, skip_serializing_if = "Change::is_kept")]
+    pub metadata: Change,
+    pub at: Timestamp,
+}
+
+/// A clean-up took the guest out of use. Its sessions are ended; until `final_at` it can be undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestDisabled {
+    pub evidence: ExpiryEvidence,
+    pub at: Timestamp,
+    pub final_at: Timestamp,
+}
+
+/// Why a clean-up was allowed to: what an auditor needs to check it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiryEvidence {
+    /// Version of the settings that held the policy.
+    pub settings_version: u64,
+    pub max_age_secs: i64,
+    pub cutoff: Timestamp,
+    pub last_activity: Timestamp,
+}
+
+/// The user is gone. Nothing is accepted after this event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDeleted {
+    pub reason: DeletionReason,
+    pub was_guest: bool,
+    pub last_activity: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<ExpiryEvidence>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletionReason {
+    /// The user asked for it.
+    Requested,
+    /// A guest past its maximum age.
+    AnonymousMaxAge,
+    /// An administrator asked for it.
+    Administrator,
+}
+
+impl DeletionReason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            DeletionReason::Requested => "requested",
+            DeletionReason::AnonymousMaxAge => "anonymous_max_age",
+            DeletionReason::Administrator => "administrator",
+        }
+    }
+}
+
+impl UserEvent {
+    /// The sealed records this event names, in the order of its fields.
+    pub fn sealed(&self) -> Vec<SealedId> {
+        use UserEvent as E;
+        match self {
+            E::GuestCreated(e) => e.entry.referrer.into_iter().collect(),
+            E::EmailClaimed(e) => vec![e.address],
+            E::EmailVerificationRequested(e) => e.callback_url.into_iter().collect(),
+            E::PasswordAdded(e) => vec![e.hash],
+            E::PasswordChanged(e) => vec![e.hash],
+            E::PasswordRehashed(e) => vec![e.hash],
+            E::IdentityLinked(e) => vec![e.subject],
+            E::SessionStarted(e) => e.client.into_iter().collect(),
+            E::ProfileUpdated(e) => [e.name, e.image, e.metadata].into_iter().filter_map(Change::sealed).collect(),
+            E::MemberSignedUp(_)
+            | E::UpgradeBegun(_)
+            | E::GuestUpgraded(_)
+            | E::UpgradeSuperseded(_)
+            | E::EmailVerified(_)
+            | E::EmailReleased(_)
+            | E::PasswordRemoved(_)
+            | E::IdentityUnlinked(_)
+            | E::ActivityRecorded(_)
+            | E::SessionExtended(_)
+            | E::SessionRotated(_)
+            | E::SessionEnded(_)
+            | E::GuestDisabled(_)
+            | E::UserDeleted(_) => Vec::new(),
+        }
+    }
+}

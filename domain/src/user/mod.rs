@@ -1,0 +1,142 @@
+//! The user: guest -> provisional -> member -> deleted, with its sessions, credentials, identities and claims.
+//!
+//! One aggregate holds a person's whole life, so that an upgrade is a change of state and nothing that points at the
+//! user id has to move. State is a function of the events ([`User::apply`]); a decision is a function of state and
+//! command ([`User::decide`]).
+
+mod apply;
+pub mod command;
+mod cqrs;
+mod decide;
+pub mod event;
+mod refusal;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod scenarios;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use command::{Timed, UserCommand};
+pub use event::UserEvent;
+pub use refusal::UserRefusal;
+
+use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::time::Timestamp;
+use crate::value::{Locator, Method, TokenHash};
+
+/// Where a user stands. The order is that of a life; only supersession leads back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// No event yet.
+    #[default]
+    Absent,
+    Guest,
+    /// Strict mode: an upgrade that awaits proof. Still a guest everywhere.
+    Provisional,
+    Member,
+    /// Taken out of use by a clean-up, not yet gone.
+    Disabled,
+    Deleted,
+}
+
+impl Standing {
+    /// The one place that answers "is this a guest?".
+    pub const fn is_guest(self) -> bool {
+        matches!(self, Standing::Guest | Standing::Provisional | Standing::Disabled)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Standing::Absent => "absent",
+            Standing::Guest => "guest",
+            Standing::Provisional => "provisional",
+            Standing::Member => "member",
+            Standing::Disabled => "disabled",
+            Standing::Deleted => "deleted",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        use Standing::*;
+        [Absent, Guest, Provisional, Member, Disabled, Deleted].into_iter().find(|standing| standing.name() == name)
+    }
+}
+
+/// The state of a user: what decisions rest on, and no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub id: Option<UserId>,
+    pub person: Option<PersonId>,
+    pub standing: Standing,
+    pub last_activity: Timestamp,
+    pub email: Option<Email>,
+    pub password: Option<Password>,
+    pub identities: Vec<Identity>,
+    pub sessions: BTreeMap<SessionId, Session>,
+    pub verification: Option<Verification>,
+    /// How a provisional user asked to become a member.
+    pub pending_upgrade: Option<Method>,
+    pub name: Option<SealedId>,
+    pub image: Option<SealedId>,
+    pub metadata: Option<SealedId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Email {
+    pub claim: ClaimId,
+    pub address: SealedId,
+    pub verified: bool,
+    /// The session that made the claim: it alone goes on if the claim is superseded.
+    pub session: Option<SessionId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Password {
+    pub account: AccountId,
+    pub hash: SealedId,
+    pub proven: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub account: AccountId,
+    pub claim: ClaimId,
+    pub provider: String,
+    pub proven: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    pub locator: Locator,
+    pub token_hash: TokenHash,
+    pub started_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub remembered: bool,
+    pub authenticated_at: Timestamp,
+    pub last_seen: Timestamp,
+    /// Presented at least once, by whichever carrier.
+    pub presented: bool,
+    pub by_cookie: bool,
+    pub replayed: bool,
+    pub replayable: bool,
+}
+
+/// The one verification that stands. A later one replaces it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    pub challenge: ChallengeId,
+    pub claim: ClaimId,
+    pub expires_at: Timestamp,
+}
+
+impl User {
+    /// The session, if it is live at that time.
+    pub fn live_session(&self, id: SessionId, at: Timestamp) -> Option<&Session> {
+        self.sessions.get(&id).filter(|session| session.expires_at > at)
+    }
+}

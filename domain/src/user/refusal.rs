@@ -1,0 +1,33 @@
+//! Why a command on a user is refused: typed, so that the caller can act on it.
+
+use crate::time::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserRefusal {
+    #[error("there is no such user")]
+    NotFound,
+    #[error("the user exists already")]
+    Exists,
+    #[error("the user was deleted")]
+    Deleted,
+    #[error("the user is not anonymous")]
+    NotAnonymous,
+    #[error("the session is not live")]
+    SessionNotLive,
+    #[error("the user has no password")]
+    NoPassword,
+    #[error("the password was changed in between")]
+    PasswordChangedMeanwhile,
+    #[error("the claim is not held by this user")]
+    ClaimNotHeld,
+    #[error("a verified address never yields")]
+    ClaimVerified,
+    #[error("the challenge is not the one that stands")]
+    ChallengeUnknown,
+    #[error("the challenge has expired")]
+    ChallengeExpired,
+    #[error("the identity is linked already")]
+    IdentityLinked,
+    #[error("the guest was active at {last_activity}, after the cutoff")]
+    GuestActive { last_activity: Timestamp },
+}

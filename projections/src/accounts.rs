@@ -1,0 +1,86 @@
+//! `accounts`: the ways in that a user has: a password, social identities.
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{AccountId, SealedId, UserId};
+use chrysalis_domain::user::UserEvent;
+
+use crate::table::{Change, Column, Cursor, Index, Question, Sealed, Table, Value, id, integer, text};
+
+pub static ACCOUNTS: Table = Table {
+    name: "accounts",
+    key: &["account_id"],
+    columns: COLUMNS,
+    indexes: &[Index { column: "user_id", unique: false, only_present: false }],
+};
+
+/// The provider id of a password.
+pub const CREDENTIAL: &str = "credential";
+
+const COLUMNS: &[Column] = &[
+    text("account_id"),
+    text("user_id"),
+    text("provider"),
+    // Sealed: issuer and subject, or the password's hash.
+    text("subject").optional(),
+    text("password").optional(),
+    integer("created_at"),
+    integer("updated_at"),
+];
+
+pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change>) {
+    let added = |account: AccountId, provider: Value, subject: Value, password: Value| Change::Insert {
+        table: &ACCOUNTS,
+        values: vec![id(account), id(user), provider, subject, password, at.into(), at.into()],
+    };
+    let hashed = |account: AccountId, hash: SealedId| Change::Update {
+        table: &ACCOUNTS,
+        set: &["password", "updated_at"],
+        by: "account_id",
+        values: vec![id(hash), at.into(), id(account)],
+    };
+    let removed = |account: AccountId| Change::Delete { table: &ACCOUNTS, by: "account_id", value: id(account) };
+    match event {
+        UserEvent::PasswordAdded(e) => out.push(added(e.account, CREDENTIAL.into(), Value::Null, id(e.hash))),
+        UserEvent::PasswordChanged(e) => out.push(hashed(e.account, e.hash)),
+        UserEvent::PasswordRehashed(e) => out.push(hashed(e.account, e.hash)),
+        UserEvent::PasswordRemoved(e) => out.push(removed(e.account)),
+        UserEvent::IdentityLinked(e) => out.push(added(e.account, e.provider.clone().into(), id(e.subject), Value::Null)),
+        UserEvent::IdentityUnlinked(e) => out.push(removed(e.account)),
+        UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &ACCOUNTS, by: "user_id", value: id(user) }),
+        _ => {}
+    }
+}
+
+/// One way in, unread.
+#[derive(Clone, Debug)]
+pub struct AccountRow {
+    pub account: AccountId,
+    pub user: UserId,
+    pub provider: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub subject: Option<Sealed>,
+    pub password: Option<Sealed>,
+}
+
+/// `?1` = user id. The ways in of a user, oldest first.
+pub static OF_USER: Question<AccountRow> = Question {
+    sql: "SELECT a.account_id, a.user_id, a.provider, a.created_at, a.updated_at,
+                 a.subject, s.kind, s.ciphertext, a.password, p.kind, p.ciphertext
+          FROM accounts a
+          LEFT JOIN sealed s ON s.sealed_id = a.subject
+          LEFT JOIN sealed p ON p.sealed_id = a.password
+          WHERE a.user_id = ?1 ORDER BY a.account_id",
+    read: |row| {
+        let mut c = Cursor::new(row);
+        Some(AccountRow {
+            account: c.parse()?,
+            user: c.parse()?,
+            provider: c.text()?,
+            created_at: c.time()?,
+            updated_at: c.time()?,
+            subject: c.sealed(),
+            password: c.sealed(),
+        })
+    },
+};

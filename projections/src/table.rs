@@ -1,0 +1,212 @@
+//! Read models as data: what a table is, what a fold changes, what a question asks.
+//!
+//! A fold returns [`Change`]s and touches nothing. A store turns many folds' changes into few statements, in its own
+//! dialect: this is why one fold serves live use, rebuild and every database.
+
+use std::fmt::Debug;
+
+/// A table that can be built from the log at any time.
+#[derive(Debug)]
+pub struct Table {
+    pub name: &'static str,
+    /// The primary key: names among `columns`.
+    pub key: &'static [&'static str],
+    pub columns: &'static [Column],
+    pub indexes: &'static [Index],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Integer,
+    Bytes,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Index {
+    pub column: &'static str,
+    pub unique: bool,
+    /// Rows in which the column is null stand outside the index.
+    pub only_present: bool,
+}
+
+pub const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text, required: true }
+}
+
+pub const fn integer(name: &'static str) -> Column {
+    Column { name, kind: Kind::Integer, required: true }
+}
+
+pub const fn bytes(name: &'static str) -> Column {
+    Column { name, kind: Kind::Bytes, required: true }
+}
+
+impl Column {
+    pub const fn optional(self) -> Column {
+        Column { required: false, ..self }
+    }
+}
+
+/// One value of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+    Static(&'static str),
+    Bytes(Vec<u8>),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Value::Integer(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Value::Integer(value.into())
+    }
+}
+
+impl From<chrysalis_domain::Timestamp> for Value {
+    fn from(value: chrysalis_domain::Timestamp) -> Self {
+        Value::Integer(value.as_millis())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Value::Text(value)
+    }
+}
+
+impl From<&'static str> for Value {
+    fn from(value: &'static str) -> Self {
+        Value::Static(value)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Value::Bytes(value)
+    }
+}
+
+impl From<[u8; 32]> for Value {
+    fn from(value: [u8; 32]) -> Self {
+        Value::Bytes(value.to_vec())
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Null, Into::into)
+    }
+}
+
+/// The text of an id, as every table spells it.
+pub fn id(id: impl ToString) -> Value {
+    Value::Text(id.to_string())
+}
+
+/// A change of rows. The column lists are constants of the fold that made it, so a store can key its prepared
+/// statements by their address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new row, with a value for each of the table's columns in their order.
+    Insert { table: &'static Table, values: Vec<Value> },
+    /// Sets columns of every row in which `by` has the value. `values` are those of `set`, then that of `by`.
+    Update { table: &'static Table, set: &'static [&'static str], by: &'static str, values: Vec<Value> },
+    /// Removes every row in which `by` has the value.
+    Delete { table: &'static Table, by: &'static str, value: Value },
+}
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Table {}
+
+/// A row as a store hands it to a question. Columns are numbered from 0. A column that does not hold what is asked
+/// for reads as the empty value: the types are those of our own tables, checked by the tests of each question.
+pub trait Row {
+    fn integer(&self, column: usize) -> Option<i64>;
+    fn text(&self, column: usize) -> Option<String>;
+    fn bytes(&self, column: usize) -> Option<Vec<u8>>;
+}
+
+/// A question to the read models: SQL with parameters `?1`, `?2` …, and how one row of the answer reads.
+pub struct Question<T> {
+    pub sql: &'static str,
+    pub read: fn(&dyn Row) -> Option<T>,
+}
+
+/// Reads columns from left to right, so that a long select list and its reader stay in step.
+pub struct Cursor<'a> {
+    row: &'a dyn Row,
+    next: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(row: &'a dyn Row) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn advance(&mut self) -> usize {
+        let column = self.next;
+        self.next += 1;
+        column
+    }
+
+    pub fn integer(&mut self) -> Option<i64> {
+        let column = self.advance();
+        self.row.integer(column)
+    }
+
+    pub fn time(&mut self) -> Option<chrysalis_domain::Timestamp> {
+        self.integer().map(chrysalis_domain::Timestamp::from_millis)
+    }
+
+    pub fn flag(&mut self) -> bool {
+        self.integer() == Some(1)
+    }
+
+    pub fn text(&mut self) -> Option<String> {
+        let column = self.advance();
+        self.row.text(column)
+    }
+
+    pub fn bytes(&mut self) -> Option<Vec<u8>> {
+        let column = self.advance();
+        self.row.bytes(column)
+    }
+
+    pub fn parse<T: std::str::FromStr>(&mut self) -> Option<T> {
+        self.text()?.parse().ok()
+    }
+
+    /// A sealed value: its id, and with it what a reader needs to open it. Takes three columns: id, kind, ciphertext.
+    pub fn sealed(&mut self) -> Option<Sealed> {
+        let (id, kind, ciphertext) = (self.parse(), self.text(), self.bytes());
+        Some(Sealed { id: id?, content: kind.zip(ciphertext) })
+    }
+}
+
+/// A sealed record as it stands in an answer: unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    pub id: chrysalis_domain::id::SealedId,
+    /// Kind and ciphertext; none once the person was erased.
+    pub content: Option<(String, Vec<u8>)>,
+}

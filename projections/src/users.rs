@@ -1,0 +1,184 @@
+//! `users`: one row for each user that exists, guest or member.
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{ClaimId, PersonId, UserId};
+use chrysalis_domain::user::{Standing, UserEvent};
+use chrysalis_domain::value::Change as Field;
+
+use crate::table::{Change, Column, Cursor, Question, Sealed, Table, Value, id, integer, text};
+
+pub static USERS: Table = Table {
+    name: "users",
+    key: &["user_id"],
+    columns: COLUMNS,
+    indexes: &[],
+};
+
+const COLUMNS: &[Column] = &[
+    text("user_id"),
+    text("person_id"),
+    text("standing"),
+    // Sealed records: the row names them, a reader opens them.
+    text("email").optional(),
+    text("email_claim").optional(),
+    integer("email_verified"),
+    text("name").optional(),
+    text("image").optional(),
+    text("metadata").optional(),
+    text("role"),
+    integer("created_at"),
+    integer("updated_at"),
+    integer("last_active_at"),
+];
+
+pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change>) {
+    let mut set = |columns: &'static [&'static str], values: Vec<Value>| {
+        let mut values = values;
+        values.push(id(user));
+        out.push(Change::Update { table: &USERS, set: columns, by: "user_id", values });
+    };
+    match event {
+        UserEvent::GuestCreated(e) => out.push(row(user, id(e.person), Standing::Guest, at)),
+        UserEvent::MemberSignedUp(e) => out.push(row(user, id(e.person), Standing::Member, at)),
+        UserEvent::UpgradeBegun(e) => set(
+            &["standing", "updated_at", "last_active_at"],
+            vec![Standing::Provisional.name().into(), at.into(), e.authentication.at.into()],
+        ),
+        UserEvent::GuestUpgraded(_) => set(
+            &["standing", "updated_at", "last_active_at"],
+            vec![Standing::Member.name().into(), at.into(), at.into()],
+        ),
+        UserEvent::UpgradeSuperseded(e) if e.guest_again => {
+            set(&["standing", "updated_at"], vec![Standing::Guest.name().into(), at.into()]);
+        }
+        UserEvent::EmailClaimed(e) => set(
+            &["email", "email_claim", "email_verified", "updated_at"],
+            vec![id(e.address), id(e.claim), e.proof.is_some().into(), at.into()],
+        ),
+        UserEvent::EmailVerified(_) => set(&["email_verified", "updated_at"], vec![true.into(), at.into()]),
+        UserEvent::EmailReleased(_) => set(
+            &["email", "email_claim", "email_verified", "updated_at"],
+            vec![Value::Null, Value::Null, false.into(), at.into()],
+        ),
+        UserEvent::ProfileUpdated(e) => {
+            if !e.name.is_kept() {
+                set(&["name", "updated_at"], vec![sealed(e.name), at.into()]);
+            }
+            if !e.image.is_kept() {
+                set(&["image", "updated_at"], vec![sealed(e.image), at.into()]);
+            }
+            if !e.metadata.is_kept() {
+                set(&["metadata", "updated_at"], vec![sealed(e.metadata), at.into()]);
+            }
+        }
+        UserEvent::SessionStarted(e) => set(&["last_active_at"], vec![e.authentication.at.into()]),
+        UserEvent::ActivityRecorded(e) => set(&["last_active_at"], vec![e.at.into()]),
+        UserEvent::SessionExtended(e) => set(&["last_active_at"], vec![e.at.into()]),
+        UserEvent::GuestDisabled(_) => set(&["standing", "updated_at"], vec![Standing::Disabled.name().into(), at.into()]),
+        UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &USERS, by: "user_id", value: id(user) }),
+        UserEvent::UpgradeSuperseded(_)
+        | UserEvent::EmailVerificationRequested(_)
+        | UserEvent::PasswordAdded(_)
+        | UserEvent::PasswordChanged(_)
+        | UserEvent::PasswordRehashed(_)
+        | UserEvent::PasswordRemoved(_)
+        | UserEvent::IdentityLinked(_)
+        | UserEvent::IdentityUnlinked(_)
+        | UserEvent::SessionRotated(_)
+        | UserEvent::SessionEnded(_) => {}
+    }
+}
+
+fn row(user: UserId, person: Value, standing: Standing, at: Timestamp) -> Change {
+    let values = vec![
+        id(user),
+        person,
+        standing.name().into(),
+        Value::Null,
+        Value::Null,
+        false.into(),
+        Value::Null,
+        Value::Null,
+        Value::Null,
+        "user".into(),
+        at.into(),
+        at.into(),
+        at.into(),
+    ];
+    Change::Insert { table: &USERS, values }
+}
+
+fn sealed(field: Field) -> Value {
+    field.sealed().map_or(Value::Null, id)
+}
+
+/// A user, unread, with what opens the sealed values: the person's key as it is wrapped.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    pub user: UserId,
+    pub person: PersonId,
+    pub standing: Standing,
+    pub email_claim: Option<ClaimId>,
+    pub email_verified: bool,
+    pub role: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub email: Option<Sealed>,
+    pub name: Option<Sealed>,
+    pub image: Option<Sealed>,
+    pub metadata: Option<Sealed>,
+    pub key: Option<WrappedKey>,
+}
+
+/// A person's key, wrapped under the key encryption key of an epoch; none once the person was erased.
+#[derive(Clone, Debug)]
+pub struct WrappedKey {
+    pub epoch: u32,
+    pub wrapped: Vec<u8>,
+}
+
+/// The columns that [`read`] reads, in its order.
+macro_rules! user_columns {
+    () => {
+        "u.user_id, u.person_id, u.standing, u.email_claim, u.email_verified, u.role, u.created_at, u.updated_at,
+         u.email, e.kind, e.ciphertext, u.name, n.kind, n.ciphertext, u.image, i.kind, i.ciphertext,
+         u.metadata, m.kind, m.ciphertext, k.epoch, k.wrapped"
+    };
+}
+
+/// What they are joined from.
+macro_rules! user_sealed {
+    () => {
+        "LEFT JOIN person_keys k ON k.person_id = u.person_id
+         LEFT JOIN sealed e ON e.sealed_id = u.email
+         LEFT JOIN sealed n ON n.sealed_id = u.name
+         LEFT JOIN sealed i ON i.sealed_id = u.image
+         LEFT JOIN sealed m ON m.sealed_id = u.metadata"
+    };
+}
+
+pub(crate) use {user_columns, user_sealed};
+
+/// `?1` = user id.
+pub static BY_ID: Question<UserRow> = Question {
+    sql: concat!("SELECT ", user_columns!(), " FROM users u ", user_sealed!(), " WHERE u.user_id = ?1"),
+    read: |row| read(&mut Cursor::new(row)),
+};
+
+pub fn read(c: &mut Cursor<'_>) -> Option<UserRow> {
+    Some(UserRow {
+        user: c.parse()?,
+        person: c.parse()?,
+        standing: Standing::from_name(&c.text()?)?,
+        email_claim: c.parse(),
+        email_verified: c.flag(),
+        role: c.text()?,
+        created_at: c.time()?,
+        updated_at: c.time()?,
+        email: c.sealed(),
+        name: c.sealed(),
+        image: c.sealed(),
+        metadata: c.sealed(),
+        key: c.integer().zip(c.bytes()).and_then(|(epoch, wrapped)| Some(WrappedKey { epoch: epoch.try_into().ok()?, wrapped })),
+    })
+}
