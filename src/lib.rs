@@ -1,3 +1,5 @@
 //! The server: log, use cases, HTTP.
 pub mod clock;
 pub mod entropy;
+pub mod keys;
+pub mod log;

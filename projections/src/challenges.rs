@@ -1,7 +1,7 @@
 //! `challenges`: to whom a mailed proof belongs. Whether it still stands, the user decides.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{ChallengeId, ClaimId, UserId};
+use chrysalis_domain::id::{ClaimId, UserId};
 use chrysalis_domain::user::UserEvent;
 
 use crate::table::{Change, Column, Cursor, Index, Question, Table, id, integer, text};

@@ -14,7 +14,7 @@ pub static SESSIONS: Table = Table {
     columns: COLUMNS,
     // The locator is time-ordered: with a random index a million users halve guest creation (docs/decisions/0003).
     indexes: &[
-        Index { column: "locator", unique: true, only_present: false },
+        Index { column: "locator", unique: false, only_present: false },
         Index { column: "previous_locator", unique: false, only_present: true },
         Index { column: "user_id", unique: false, only_present: false },
     ],
@@ -173,7 +173,7 @@ macro_rules! session_question {
     };
 }
 
-/// `?1` = locator of the token that stands.
+/// `?1` = locator of the token that stands. Two tokens may share one: compare the hash.
 pub static BY_LOCATOR: Question<SessionRow> = Question { sql: session_question!("s.locator = ?1"), read: session };
 
 /// `?1` = locator of a token that was rotated away.

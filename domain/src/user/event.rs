@@ -386,6 +386,15 @@ impl DeletionReason {
 }
 
 impl UserEvent {
+    /// The claim that comes into being with this event.
+    pub fn declares(&self) -> Option<ClaimId> {
+        match self {
+            UserEvent::EmailClaimed(e) => Some(e.claim),
+            UserEvent::IdentityLinked(e) => Some(e.claim),
+            _ => None,
+        }
+    }
+
     /// The sealed records this event names, in the order of its fields.
     pub fn sealed(&self) -> Vec<SealedId> {
         use UserEvent as E;

@@ -1,0 +1,150 @@
+//! The keyring: one key for each purpose, so that rotating one touches nothing that another guards.
+//!
+//! Every key is 32 random bytes, has an id that is written beside whatever it made, and is stored wrapped under the
+//! root secret (`CHRYSALIS_SECRET`). The newest key of a purpose is used for new things, the older ones still open or
+//! verify what they made. The root secret itself makes nothing but the wrapping key (HKDF, RFC 5869).
+
+mod lookup;
+mod sealing;
+mod token;
+mod wrap;
+
+use std::collections::BTreeMap;
+
+use chrysalis_domain::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::entropy::{self, Entropy};
+use crate::log::{Log, LogFault, StoredKey};
+
+pub use lookup::LookupHash;
+pub use sealing::{Opened, PersonSealer, SealKind};
+pub use token::{SessionToken, mail_token};
+use wrap::Wrapper;
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Signs cookies.
+    Cookie,
+    /// Makes the hashes by which addresses, identities and networks are looked up.
+    Lookup,
+    /// Wraps the keys of persons. Its ids are the epochs: destroying one makes erasure final, backups included.
+    PersonKek,
+    /// The password hash's secret input; held apart from the hashes.
+    Pepper,
+    /// Makes the tokens that are mailed.
+    MailToken,
+    /// Derives session tokens that can be given again to an idempotency key.
+    ReplayToken,
+}
+
+impl Purpose {
+    pub const ALL: [Purpose; 6] =
+        [Purpose::Cookie, Purpose::Lookup, Purpose::PersonKek, Purpose::Pepper, Purpose::MailToken, Purpose::ReplayToken];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Purpose::Cookie => "cookie",
+            Purpose::Lookup => "lookup",
+            Purpose::PersonKek => "person-kek",
+            Purpose::Pepper => "pepper",
+            Purpose::MailToken => "mail-token",
+            Purpose::ReplayToken => "replay-token",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.name() == name)
+    }
+
+    /// Whether an installation has such a key from its first start. A pepper is the operator's choice.
+    const fn from_the_start(self) -> bool {
+        !matches!(self, Purpose::Pepper)
+    }
+}
+
+/// One key.
+#[derive(Clone)]
+pub struct Key {
+    pub id: u32,
+    pub secret: Zeroizing<[u8; 32]>,
+}
+
+/// Every key of the installation, opened.
+#[derive(Clone)]
+pub struct Keyring {
+    keys: BTreeMap<Purpose, Vec<Key>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    #[error(
+        "the keys in the store were wrapped under another secret; start with the CHRYSALIS_SECRET they were made with, \
+         or give that one as CHRYSALIS_SECRET_PREVIOUS to wrap them anew"
+    )]
+    OtherSecret,
+    #[error("key {purpose} {id} does not open though its secret is the right one; restore the store from a backup")]
+    Damaged { purpose: String, id: u32 },
+    #[error(transparent)]
+    Log(#[from] LogFault),
+}
+
+impl Keyring {
+    /// Opens the keyring of a store; makes what is missing, and wraps anew what the previous secret wrapped. Safe when
+    /// several nodes start at once: the first to store a key wins, the others read it.
+    pub async fn open(log: &dyn Log, secret: &[u8], previous: Option<&[u8]>, entropy: &dyn Entropy, now: Timestamp) -> Result<Self, KeyringError> {
+        let wrapper = Wrapper::new(secret);
+        let old = previous.map(Wrapper::new);
+        let mut stored = log.keys().await?;
+        for purpose in Purpose::ALL.into_iter().filter(|purpose| purpose.from_the_start()) {
+            if !stored.iter().any(|key| key.purpose == purpose.name()) {
+                put_fresh(log, &wrapper, purpose, 1, entropy, now).await?;
+            }
+        }
+        stored = log.keys().await?;
+        let mut keys: BTreeMap<Purpose, Vec<Key>> = BTreeMap::new();
+        for row in stored {
+            // A purpose this program does not know belongs to a newer one: left alone.
+            let Some(purpose) = Purpose::from_name(&row.purpose) else { continue };
+            let opener = [Some(&wrapper), old.as_ref()].into_iter().flatten().find(|wrapper| wrapper.root() == row.root);
+            let opener = opener.ok_or(KeyringError::OtherSecret)?;
+            let damaged = || KeyringError::Damaged { purpose: row.purpose.clone(), id: row.id };
+            let secret = opener.unwrap(&row.purpose, row.id, &row.wrapped).ok_or_else(damaged)?;
+            if opener.root() != wrapper.root() {
+                let wrapped = wrapper.wrap(&row.purpose, row.id, &secret, entropy);
+                log.put_key(StoredKey { root: wrapper.root().to_owned(), wrapped, ..row.clone() }, true).await?;
+            }
+            keys.entry(purpose).or_default().push(Key { id: row.id, secret });
+        }
+        Ok(Self { keys })
+    }
+
+    /// Adds a new key for a purpose, to be used from the next start on. Answers its id.
+    pub async fn rotate(&self, log: &dyn Log, secret: &[u8], purpose: Purpose, entropy: &dyn Entropy, now: Timestamp) -> Result<u32, KeyringError> {
+        let id = self.all(purpose).last().map_or(0, |key| key.id) + 1;
+        put_fresh(log, &Wrapper::new(secret), purpose, id, entropy, now).await?;
+        Ok(id)
+    }
+
+    /// The keys of a purpose, oldest first.
+    pub fn all(&self, purpose: Purpose) -> &[Key] {
+        self.keys.get(&purpose).map_or(&[], Vec::as_slice)
+    }
+
+    /// The key for new things.
+    pub fn current(&self, purpose: Purpose) -> Option<&Key> {
+        self.all(purpose).last()
+    }
+
+    pub fn by_id(&self, purpose: Purpose, id: u32) -> Option<&Key> {
+        self.all(purpose).iter().find(|key| key.id == id)
+    }
+}
+
+async fn put_fresh(log: &dyn Log, wrapper: &Wrapper, purpose: Purpose, id: u32, entropy: &dyn Entropy, now: Timestamp) -> Result<(), LogFault> {
+    let secret = Zeroizing::new(entropy::bytes::<32>(entropy));
+    let wrapped = wrapper.wrap(purpose.name(), id, &secret, entropy);
+    let key = StoredKey { purpose: purpose.name().to_owned(), id, root: wrapper.root().to_owned(), wrapped, created_at: now };
+    log.put_key(key, false).await.map(|_| ())
+}

@@ -1,0 +1,112 @@
+//! Personal data: sealed under one key for each person, so that erasing the key erases the person.
+//!
+//! A sealed record holds one value. Its ciphertext is bound to the person, the record's id and the kind of value, so
+//! that no record can be passed off as another.
+
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::KeyInit;
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{PersonId, SealedId};
+use chrysalis_projections::table::Sealed;
+use chrysalis_projections::users::WrappedKey;
+use zeroize::Zeroizing;
+
+use super::{Keyring, Purpose, wrap};
+use crate::entropy::{self, Entropy};
+use crate::log::{LogFault, PersonKey, SealedRecord};
+
+/// What a sealed record holds. The name is stored, so it is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealKind {
+    Email,
+    Name,
+    Image,
+    Metadata,
+    /// Network address and user agent of a session.
+    Client,
+    Referrer,
+    CallbackUrl,
+    PasswordHash,
+    /// Issuer and subject of a social identity.
+    Subject,
+}
+
+impl SealKind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            SealKind::Email => "email",
+            SealKind::Name => "name",
+            SealKind::Image => "image",
+            SealKind::Metadata => "metadata",
+            SealKind::Client => "client",
+            SealKind::Referrer => "referrer",
+            SealKind::CallbackUrl => "callback_url",
+            SealKind::PasswordHash => "password_hash",
+            SealKind::Subject => "subject",
+        }
+    }
+}
+
+/// Seals and opens the records of one person.
+pub struct PersonSealer {
+    person: PersonId,
+    cipher: Aes256Gcm,
+}
+
+/// What became of a sealed value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    Value(String),
+    /// The person was erased: nothing is left to read, and that is no error.
+    Erased,
+}
+
+impl Opened {
+    pub fn value(self) -> Option<String> {
+        match self {
+            Opened::Value(value) => Some(value),
+            Opened::Erased => None,
+        }
+    }
+}
+
+impl PersonSealer {
+    /// A key for a new person; store it with the person's first event.
+    ///
+    /// Person keys are wrapped with random 96-bit nonces: one epoch serves at most 2^32 persons (NIST SP 800-38D, 8.3).
+    pub fn create(keyring: &Keyring, person: PersonId, entropy: &dyn Entropy) -> Result<(Self, PersonKey), LogFault> {
+        let kek = keyring.current(Purpose::PersonKek).ok_or_else(|| LogFault::Bug("no key encryption key".to_owned()))?;
+        let secret = Zeroizing::new(entropy::bytes::<32>(entropy));
+        let outer = Aes256Gcm::new((&*kek.secret).into());
+        let wrapped = wrap::encrypt(&outer, &*secret, person.to_string().as_bytes(), entropy);
+        let sealer = Self { person, cipher: Aes256Gcm::new((&*secret).into()) };
+        Ok((sealer, PersonKey { person, epoch: kek.id, wrapped }))
+    }
+
+    /// The key of a person who is known; none once the epoch that wrapped it was destroyed.
+    pub fn open(keyring: &Keyring, person: PersonId, key: &WrappedKey) -> Option<Self> {
+        let kek = keyring.by_id(Purpose::PersonKek, key.epoch)?;
+        let outer = Aes256Gcm::new((&*kek.secret).into());
+        let secret = Zeroizing::new(wrap::decrypt(&outer, &key.wrapped, person.to_string().as_bytes())?);
+        Some(Self { person, cipher: Aes256Gcm::new_from_slice(&secret).ok()? })
+    }
+
+    pub fn seal(&self, kind: SealKind, value: &str, entropy: &dyn Entropy, now: Timestamp) -> SealedRecord {
+        let id = SealedId::from_ulid(entropy::ulid(entropy, now));
+        let ciphertext = wrap::encrypt(&self.cipher, value.as_bytes(), self.bound_to(id, kind.name()).as_bytes(), entropy);
+        SealedRecord { id, person: self.person, kind: kind.name(), salt: entropy::bytes(entropy), ciphertext }
+    }
+
+    /// # Errors
+    /// [`LogFault::Damaged`] when a record that is there does not open: it was altered.
+    pub fn read(&self, sealed: &Sealed) -> Result<Opened, LogFault> {
+        let Some((kind, ciphertext)) = &sealed.content else { return Ok(Opened::Erased) };
+        let opened = wrap::decrypt(&self.cipher, ciphertext, self.bound_to(sealed.id, kind).as_bytes());
+        let text = opened.and_then(|bytes| String::from_utf8(bytes).ok());
+        text.map(Opened::Value).ok_or_else(|| LogFault::Damaged(format!("sealed record {} does not open", sealed.id)))
+    }
+
+    fn bound_to(&self, id: SealedId, kind: &str) -> String {
+        format!("{}/{id}/{kind}", self.person)
+    }
+}

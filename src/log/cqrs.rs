@@ -1,0 +1,264 @@
+//! From a command to stored events: load, decide, store; again when somebody else was faster.
+//!
+//! [`execute`] is how every use case changes a user. [`UserStore`] is the event store contract of cqrs-es as a thin
+//! adapter above the port, for code that speaks cqrs-es.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{EventId, UserId};
+use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
+use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
+
+use super::{AppendError, Appended, Claim, Context, Expected, Group, Idempotency, Lane, Log, LogFault, PersonKey, Quota, Refused, SealedRecord, StreamId, Version, read_user_event};
+use crate::entropy::{self, Entropy};
+
+/// How often a decision is made again after a conflict before the caller is told to come back.
+const ATTEMPTS: usize = 16;
+/// Events replayed beyond a snapshot before the next append brings a new one along.
+const SNAPSHOT_AFTER: Version = 64;
+/// Names the shape of a snapshot's state: one of another shape is ignored, and replaced.
+const SNAPSHOT_FORMAT: u8 = 1;
+const PAGE: usize = 1_024;
+
+/// A command on one user, with everything that is to be stored with the events it leads to.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub context: Context,
+    pub user: UserId,
+    pub at: Timestamp,
+    pub command: UserCommand,
+    pub concurrency: Concurrency,
+    /// What the events may name. Records and claims that no event names in the end are left out.
+    pub sealed: Vec<SealedRecord>,
+    pub person_keys: Vec<PersonKey>,
+    pub claims: Vec<Claim>,
+    pub quotas: Vec<Quota>,
+    pub idempotency: Option<Idempotency>,
+    pub lane: Lane,
+}
+
+/// What a decision rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// On nothing: the id is new, so its stream is empty and needs no read.
+    New,
+    /// On all that happened: decided again after a conflict.
+    Exact,
+    /// On what was read, which later events don't contradict.
+    Any,
+}
+
+impl Ask {
+    pub fn new(context: Context, user: UserId, at: Timestamp, command: UserCommand) -> Self {
+        Self {
+            context,
+            user,
+            at,
+            command,
+            concurrency: Concurrency::Exact,
+            sealed: Vec::new(),
+            person_keys: Vec::new(),
+            claims: Vec::new(),
+            quotas: Vec::new(),
+            idempotency: None,
+            lane: Lane::Interactive,
+        }
+    }
+}
+
+/// What came of a command.
+#[derive(Clone, Debug)]
+pub struct Done {
+    pub events: Vec<UserEvent>,
+    /// The user after the events.
+    pub user: User,
+    /// Where the events stand; none when nothing had to change.
+    pub appended: Option<Appended>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The user's state does not allow it.
+    #[error(transparent)]
+    Refused(#[from] UserRefusal),
+    /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl From<LogFault> for ExecuteError {
+    fn from(fault: LogFault) -> Self {
+        ExecuteError::Append(fault.into())
+    }
+}
+
+/// Decides a command and stores what follows.
+pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<Done, ExecuteError> {
+    for _ in 0..ATTEMPTS {
+        let loaded = match ask.concurrency {
+            Concurrency::New => Loaded::default(),
+            Concurrency::Exact | Concurrency::Any => load(log, ask.user).await?,
+        };
+        let events = loaded.user.decide(ask.command.clone(), ask.at)?;
+        let mut user = loaded.user;
+        events.iter().for_each(|event| user.apply(event));
+        if events.is_empty() {
+            return Ok(Done { events, user, appended: None });
+        }
+        let expected = match ask.concurrency {
+            Concurrency::New => Expected::NoStream,
+            Concurrency::Exact => Expected::Exact(loaded.version),
+            Concurrency::Any => Expected::Any,
+        };
+        let snapshot = (loaded.replayed >= SNAPSHOT_AFTER).then(|| freeze(&user)).transpose()?;
+        let group = group(&ask, expected, &events, snapshot, entropy)?;
+        match log.append(group).await {
+            Ok(appended) => return Ok(Done { events, user, appended: Some(appended) }),
+            Err(AppendError::Refused(Refused::Version { .. })) if ask.concurrency == Concurrency::Exact => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Sixteen others in a row were faster: the stream is under a storm, not the store at fault.
+    Err(AppendError::Busy { retry_after: chrysalis_domain::Span::from_secs(1) }.into())
+}
+
+fn group(ask: &Ask, expected: Expected, events: &[UserEvent], snapshot: Option<Vec<u8>>, entropy: &dyn Entropy) -> Result<Group, LogFault> {
+    let named: HashSet<_> = events.iter().flat_map(UserEvent::sealed).collect();
+    let declared: HashSet<_> = events.iter().filter_map(UserEvent::declares).collect();
+    let mut group = Group::new(ask.context.clone());
+    group.sealed = ask.sealed.iter().filter(|record| named.contains(&record.id)).cloned().collect();
+    group.person_keys.clone_from(&ask.person_keys);
+    group.claims = ask.claims.iter().filter(|claim| declared.contains(&claim.claim)).cloned().collect();
+    group.quotas.clone_from(&ask.quotas);
+    group.idempotency.clone_from(&ask.idempotency);
+    group.lane = ask.lane;
+    group.append_user(ask.user, expected, events, ask.at, || EventId::from_ulid(entropy::ulid(entropy, ask.at)))?;
+    if let Some(append) = group.appends.last_mut() {
+        append.snapshot = snapshot;
+    }
+    Ok(group)
+}
+
+/// A user as its events made it.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub user: User,
+    pub version: Version,
+    /// Events that were read to get here.
+    pub replayed: Version,
+}
+
+/// Loads a user: from the last snapshot, and the events since.
+pub async fn load(log: &dyn Log, user: UserId) -> Result<Loaded, LogFault> {
+    let stream = StreamId::user(user);
+    let mut loaded = match log.snapshot(&stream).await? {
+        Some(snapshot) => match thaw(&snapshot.state) {
+            Some(user) => Loaded { user, version: snapshot.version, replayed: 0 },
+            None => Loaded { replayed: SNAPSHOT_AFTER, ..Loaded::default() },
+        },
+        None => Loaded::default(),
+    };
+    loop {
+        let events = log.read_stream(&stream, loaded.version, PAGE).await?;
+        for recorded in &events {
+            loaded.user.apply(&read_user_event(recorded)?);
+            loaded.version = recorded.version;
+            loaded.replayed += 1;
+        }
+        if events.len() < PAGE {
+            return Ok(loaded);
+        }
+    }
+}
+
+fn freeze(user: &User) -> Result<Vec<u8>, LogFault> {
+    let mut state = vec![SNAPSHOT_FORMAT];
+    serde_json::to_writer(&mut state, user).map_err(|error| LogFault::Bug(error.to_string()))?;
+    Ok(state)
+}
+
+fn thaw(state: &[u8]) -> Option<User> {
+    let (format, json) = state.split_first()?;
+    (*format == SNAPSHOT_FORMAT).then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// The event store of cqrs-es for users. The context of its commits is fixed when it is made.
+pub struct UserStore {
+    pub log: Arc<dyn Log>,
+    pub entropy: Arc<dyn Entropy>,
+    pub context: Context,
+    pub at: Timestamp,
+}
+
+/// A loaded user, and where in its stream it stands.
+pub struct UserContext {
+    id: UserId,
+    loaded: Loaded,
+}
+
+impl AggregateContext<User> for UserContext {
+    fn aggregate(&mut self) -> &mut User {
+        &mut self.loaded.user
+    }
+}
+
+type CqrsError = AggregateError<UserRefusal>;
+
+impl EventStore<User> for UserStore {
+    type AC = UserContext;
+
+    async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<User>>, CqrsError> {
+        let stream = StreamId::user(parse(aggregate_id)?);
+        let mut envelopes = Vec::new();
+        loop {
+            let after = envelopes.len() as Version;
+            let events = self.log.read_stream(&stream, after, PAGE).await.map_err(unexpected)?;
+            for recorded in &events {
+                envelopes.push(envelope(aggregate_id, recorded.version, read_user_event(recorded).map_err(unexpected)?));
+            }
+            if events.len() < PAGE {
+                return Ok(envelopes);
+            }
+        }
+    }
+
+    async fn load_aggregate(&self, aggregate_id: &str) -> Result<UserContext, CqrsError> {
+        let id = parse(aggregate_id)?;
+        let loaded = load(self.log.as_ref(), id).await.map_err(unexpected)?;
+        Ok(UserContext { id, loaded })
+    }
+
+    async fn commit(&self, events: Vec<UserEvent>, context: UserContext, _: HashMap<String, String>) -> Result<Vec<EventEnvelope<User>>, CqrsError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let version = context.loaded.version;
+        let expected = if version == 0 { Expected::NoStream } else { Expected::Exact(version) };
+        let mut group = Group::new(self.context.clone());
+        let fresh = || EventId::from_ulid(entropy::ulid(self.entropy.as_ref(), self.at));
+        group.append_user(context.id, expected, &events, self.at, fresh).map_err(unexpected)?;
+        match self.log.append(group).await {
+            Ok(_) => {
+                let id = context.id.to_string();
+                Ok(events.into_iter().zip(version + 1..).map(|(event, version)| envelope(&id, version, event)).collect())
+            }
+            Err(AppendError::Refused(Refused::Version { .. })) => Err(AggregateError::AggregateConflict),
+            Err(error) => Err(unexpected(error)),
+        }
+    }
+}
+
+fn envelope(aggregate_id: &str, version: Version, payload: UserEvent) -> EventEnvelope<User> {
+    let sequence = usize::try_from(version).unwrap_or(usize::MAX);
+    EventEnvelope { aggregate_id: aggregate_id.to_owned(), sequence, payload, metadata: HashMap::new() }
+}
+
+fn parse(aggregate_id: &str) -> Result<UserId, CqrsError> {
+    aggregate_id.parse().map_err(unexpected)
+}
+
+fn unexpected(error: impl std::error::Error + Send + Sync + 'static) -> CqrsError {
+    AggregateError::UnexpectedError(Box::new(error))
+}

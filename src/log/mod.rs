@@ -1,0 +1,255 @@
+//! The log port: what Chrysalis asks of a store, and what every store promises.
+//!
+//! The unit is the [`Group`]: all appends of one decision, with the sealed records, claims, quotas and idempotency key
+//! that go with them. A store keeps all of it or none of it.
+//!
+//! Promises, held by the conformance suite (`tests/conformance`):
+//! - an acknowledged group is durable, and its inline rows are readable the moment the answer is given;
+//! - positions rise in commit order, so a reader of `position > last` never skips an event;
+//! - a group that loses a race is refused with the reason, and the groups stored beside it don't notice;
+//! - one claim has one holder; a quota is counted in the transaction that it limits;
+//! - a group with an idempotency key is stored once, however often it is sent;
+//! - when more is asked than can be stored, the answer is [`AppendError::Busy`], at once.
+
+pub mod cqrs;
+pub mod record;
+pub mod sqlite;
+mod staging;
+
+use async_trait::async_trait;
+use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
+use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::{Span, Timestamp};
+use chrysalis_projections::claims::Holder;
+use chrysalis_projections::{Change, ClaimKey, Question, Row, Value};
+use tokio::sync::watch;
+
+pub use record::{Actor, Context, Position, Recorded, SealedRef, StreamId, Version};
+
+/// One decision, to be stored whole or not at all.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub context: Context,
+    pub appends: Vec<Append>,
+    /// Records that the events name. Written with the events, never after.
+    pub sealed: Vec<SealedRecord>,
+    /// Keys of the persons who appear for the first time.
+    pub person_keys: Vec<PersonKey>,
+    /// Holds that the events declare; refused when somebody else has one.
+    pub claims: Vec<Claim>,
+    pub quotas: Vec<Quota>,
+    pub idempotency: Option<Idempotency>,
+    pub lane: Lane,
+}
+
+/// Interactive groups are stored before bulk ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lane {
+    #[default]
+    Interactive,
+    Bulk,
+}
+
+#[derive(Clone, Debug)]
+pub struct Append {
+    pub stream: StreamId,
+    pub expected: Expected,
+    pub events: Vec<NewEvent>,
+    /// State up to and including the last event, to load from instead of replaying. Taken only with
+    /// [`Expected::Exact`]: otherwise an event unknown to it may stand in between.
+    pub snapshot: Option<Vec<u8>>,
+}
+
+/// What the writer of an append believes of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    NoStream,
+    /// The stream's last event has this version.
+    Exact(Version),
+    /// Whatever stands there: for events that hold in any state.
+    Any,
+}
+
+/// An event ready to be stored: its bytes, and the row changes that follow from it.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub id: EventId,
+    pub event_type: &'static str,
+    pub type_version: u16,
+    pub occurred_at: Timestamp,
+    pub sealed: Vec<SealedRef>,
+    pub body: Vec<u8>,
+    pub changes: Vec<Change>,
+}
+
+/// One value of one person, encrypted under that person's key. Immutable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedRecord {
+    pub id: SealedId,
+    pub person: PersonId,
+    pub kind: &'static str,
+    pub salt: [u8; 16],
+    pub ciphertext: Vec<u8>,
+}
+
+impl SealedRecord {
+    pub fn reference(&self) -> SealedRef {
+        SealedRef { id: self.id, commitment: record::commitment(&self.salt, self.kind, &self.ciphertext) }
+    }
+}
+
+/// A person's key, wrapped under a key encryption key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonKey {
+    pub person: PersonId,
+    pub epoch: u32,
+    pub wrapped: Vec<u8>,
+}
+
+/// An exclusive hold that an event of the group declares.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub claim: ClaimId,
+    pub key: ClaimKey,
+}
+
+/// At most `limit` groups that name `key` in any `span`, exactly.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    pub key: Vec<u8>,
+    pub limit: u32,
+    pub span: Span,
+}
+
+/// Makes a group count once. The note is kept beside the key and given back to whoever sends the key again.
+#[derive(Clone, Debug)]
+pub struct Idempotency {
+    pub key: Vec<u8>,
+    pub note: Vec<u8>,
+    /// How long the key is remembered.
+    pub keep: Span,
+}
+
+/// Where a group came to stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub first: Position,
+    pub last: Position,
+    pub recorded_at: Timestamp,
+    /// The version that each stream of the group has now, in the order of its appends.
+    pub versions: Vec<Version>,
+}
+
+/// Why a group was not stored, for the caller to act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The stream has moved on (or exists, or does not).
+    Version { stream: StreamId, actual: Version },
+    ClaimHeld { claim: ClaimId, holder: Holder },
+    /// `quota` counts the group's quotas from 0.
+    QuotaExceeded { quota: usize, retry_after: Span },
+    /// The idempotency key was used before; the first time's outcome.
+    Repeated { first: Position, last: Position, recorded_at: Timestamp, note: Vec<u8> },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    #[error("refused: {0:?}")]
+    Refused(Refused),
+    #[error("the writer's queue is full; try again")]
+    Busy { retry_after: Span },
+    #[error(transparent)]
+    Fault(#[from] LogFault),
+}
+
+/// The store failed. Nothing was acknowledged.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LogFault {
+    /// For the time being: disk full, file read-only, database locked or gone. Heals when the cause is gone.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored does not read: a damaged page, an event of a newer version.
+    #[error("the store is damaged or unreadable: {0}")]
+    Damaged(String),
+    #[error("a program error: {0}")]
+    Bug(String),
+}
+
+/// A state to load from, and the version it stands at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub version: Version,
+    pub state: Vec<u8>,
+}
+
+/// A secret key as it is stored: wrapped under the root secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    pub purpose: String,
+    pub id: u32,
+    pub root: String,
+    pub wrapped: Vec<u8>,
+    pub created_at: Timestamp,
+}
+
+/// A store. See the module for what it promises.
+#[async_trait]
+pub trait Log: Send + Sync {
+    async fn append(&self, group: Group) -> Result<Appended, AppendError>;
+
+    /// Events of one stream after a version, in order.
+    async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Recorded>, LogFault>;
+
+    /// Events of the whole log after a position, in order.
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
+
+    /// The last position, kept up to date: how followers learn that there is something to read.
+    fn head(&self) -> watch::Receiver<Position>;
+
+    async fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogFault>;
+
+    /// Rows of the read models; see [`ask`] for the typed form.
+    async fn rows(&self, sql: &'static str, parameters: &[Value], each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send)) -> Result<(), LogFault>;
+
+    /// Keys of the keyring, oldest first.
+    async fn keys(&self) -> Result<Vec<StoredKey>, LogFault>;
+
+    /// Adds a key, or wraps a known one anew. `false`: another node added one with that purpose and id first.
+    async fn put_key(&self, key: StoredKey, replace: bool) -> Result<bool, LogFault>;
+
+    /// How far a follower has come.
+    async fn checkpoint(&self, follower: &str) -> Result<Position, LogFault>;
+
+    /// Moves a follower from one position to another; `false` when it was not at `from` (somebody else moved it).
+    async fn advance(&self, follower: &str, from: Position, to: Position) -> Result<bool, LogFault>;
+
+    /// Finds out whether the store can be written to now.
+    async fn ready(&self) -> Result<(), LogFault>;
+}
+
+/// Asks the read models.
+pub async fn ask<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[Value]) -> Result<Vec<T>, LogFault> {
+    let mut answer = Vec::new();
+    let read = question.read;
+    let mut unread = false;
+    log.rows(question.sql, parameters, &mut |row| match read(row) {
+        Some(one) => answer.push(one),
+        None => unread = true,
+    })
+    .await?;
+    if unread {
+        return Err(LogFault::Damaged("a row of a read model does not read; run `chrysalis projections rebuild`".to_owned()));
+    }
+    Ok(answer)
+}
+
+/// Asks for at most one row.
+pub async fn ask_one<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[Value]) -> Result<Option<T>, LogFault> {
+    Ok(ask(log, question, parameters).await?.into_iter().next())
+}
+
+/// Reads a stored event as today's.
+pub fn read_user_event(recorded: &Recorded) -> Result<UserEvent, LogFault> {
+    chrysalis_domain::upcast::read(&recorded.event_type, recorded.type_version, &recorded.body)
+        .map_err(|unreadable| LogFault::Damaged(format!("position {}: {unreadable}", recorded.position)))
+}

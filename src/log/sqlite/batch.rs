@@ -1,0 +1,214 @@
+//! What one group does inside a batch's transaction: first every check, then every write. A group that is refused has
+//! written nothing, so the groups beside it need no savepoint.
+
+use chrysalis_domain::id::ClaimId;
+use chrysalis_domain::{Span, Timestamp};
+use chrysalis_projections::claims::Holder;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::RowWriter;
+use crate::log::{Append, Appended, Claim, Context, Expected, Group, Idempotency, NewEvent, Position, Quota, Refused, SealedRef, Version};
+
+/// The log's end as the batch sees it; becomes the store's when the batch is committed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) position: Position,
+    pub(super) recorded_at: Timestamp,
+}
+
+pub(super) fn store(connection: &Connection, rows: &mut RowWriter, head: &mut Head, group: &Group) -> rusqlite::Result<Result<Appended, Refused>> {
+    let now = head.recorded_at;
+    if let Some(refused) = repeated(connection, group.idempotency.as_ref(), now)? {
+        return Ok(Err(refused));
+    }
+    let mut versions = Vec::with_capacity(group.appends.len());
+    for append in &group.appends {
+        match version(connection, append)? {
+            Ok(version) => versions.push(version),
+            Err(refused) => return Ok(Err(refused)),
+        }
+    }
+    for claim in &group.claims {
+        if let Some(refused) = held(connection, group, claim)? {
+            return Ok(Err(refused));
+        }
+    }
+    let mut counted = Vec::with_capacity(group.quotas.len());
+    for (index, quota) in group.quotas.iter().enumerate() {
+        match count(connection, quota, now)? {
+            Ok(stamps) => counted.push(stamps),
+            Err(retry_after) => return Ok(Err(Refused::QuotaExceeded { quota: index, retry_after })),
+        }
+    }
+
+    for (quota, stamps) in group.quotas.iter().zip(&counted) {
+        put_quota(connection, quota, stamps, now)?;
+    }
+    put_sealed(connection, group)?;
+    let first = head.position + 1;
+    for (append, version) in group.appends.iter().zip(&mut versions) {
+        for event in &append.events {
+            *version += 1;
+            head.position += 1;
+            put_event(connection, &group.context, append, event, head, *version)?;
+            for change in &event.changes {
+                rows.write(connection, change)?;
+            }
+        }
+        put_snapshot(connection, append, *version)?;
+    }
+    let last = head.position;
+    if let Some(idempotency) = &group.idempotency {
+        put_idempotency(connection, idempotency, first, last, now)?;
+    }
+    Ok(Ok(Appended { first, last, recorded_at: now, versions }))
+}
+
+fn repeated(connection: &Connection, idempotency: Option<&Idempotency>, now: Timestamp) -> rusqlite::Result<Option<Refused>> {
+    let Some(idempotency) = idempotency else { return Ok(None) };
+    let sql = "SELECT first_position, last_position, recorded_at, note FROM idempotency WHERE key = ?1 AND expires_at > ?2";
+    connection
+        .prepare_cached(sql)?
+        .query_row(params![idempotency.key, now.as_millis()], |row| {
+            Ok(Refused::Repeated {
+                first: row.get(0)?,
+                last: row.get(1)?,
+                recorded_at: Timestamp::from_millis(row.get(2)?),
+                note: row.get(3)?,
+            })
+        })
+        .optional()
+}
+
+/// The version that stands, if it is the one expected.
+fn version(connection: &Connection, append: &Append) -> rusqlite::Result<Result<Version, Refused>> {
+    let sql = "SELECT version FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
+    let found = connection.prepare_cached(sql)?.query_row([append.stream.as_str()], |row| row.get::<_, Version>(0)).optional()?;
+    let actual = found.unwrap_or(0);
+    let expected = match append.expected {
+        Expected::NoStream => actual == 0,
+        Expected::Exact(version) => actual == version,
+        Expected::Any => true,
+    };
+    Ok(if expected { Ok(actual) } else { Err(Refused::Version { stream: append.stream.clone(), actual }) })
+}
+
+/// Who holds the claim, unless this very group releases it.
+fn held(connection: &Connection, group: &Group, claim: &Claim) -> rusqlite::Result<Option<Refused>> {
+    let sql = "SELECT claim_id, user_id, verified FROM claims WHERE kind = ?1 AND hash = ?2";
+    let holder = connection
+        .prepare_cached(sql)?
+        .query_row(params![claim.key.kind.name(), claim.key.hash], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+        })
+        .optional()?;
+    let Some((id, user, verified)) = holder else { return Ok(None) };
+    let (Ok(id), Ok(user)) = (id.parse::<ClaimId>(), user.parse()) else {
+        return Err(rusqlite::Error::InvalidQuery);
+    };
+    if releases(group, id) {
+        return Ok(None);
+    }
+    Ok(Some(Refused::ClaimHeld { claim: claim.claim, holder: Holder { claim: id, user, verified: verified == 1 } }))
+}
+
+fn releases(group: &Group, claim: ClaimId) -> bool {
+    use chrysalis_projections::{Change, claims::CLAIMS, table};
+    let gone = table::id(claim);
+    let changes = group.appends.iter().flat_map(|append| &append.events).flat_map(|event| &event.changes);
+    changes.into_iter().any(|change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone))
+}
+
+/// The stamps that still count, or how long until one no longer does. No span of the quota's length ever holds more
+/// than its limit: a stamp counts while less than a whole span has passed.
+fn count(connection: &Connection, quota: &Quota, now: Timestamp) -> rusqlite::Result<Result<Vec<i64>, Span>> {
+    let found: Option<Vec<u8>> =
+        connection.prepare_cached("SELECT stamps FROM quotas WHERE key = ?1")?.query_row([&quota.key], |row| row.get(0)).optional()?;
+    let floor = (now - quota.span).as_millis();
+    let stamps = found.unwrap_or_default();
+    let stamps = stamps.chunks_exact(8).map(|chunk| i64::from_be_bytes(chunk.try_into().unwrap_or_default()));
+    let stamps: Vec<i64> = stamps.filter(|stamp| *stamp > floor).collect();
+    let limit = quota.limit as usize;
+    if stamps.len() < limit {
+        return Ok(Ok(stamps));
+    }
+    // Room comes when enough of the oldest have aged out.
+    let blocking = stamps.get(stamps.len() - limit.max(1)).copied().unwrap_or(now.as_millis());
+    Ok(Err((Timestamp::from_millis(blocking) + quota.span).since(now).max(Span::from_millis(1))))
+}
+
+fn put_quota(connection: &Connection, quota: &Quota, stamps: &[i64], now: Timestamp) -> rusqlite::Result<()> {
+    let stamps: Vec<u8> = stamps.iter().chain([&now.as_millis()]).flat_map(|stamp| stamp.to_be_bytes()).collect();
+    let sql = "INSERT INTO quotas (key, stamps, expires_at) VALUES (?1, ?2, ?3)
+               ON CONFLICT (key) DO UPDATE SET stamps = excluded.stamps, expires_at = excluded.expires_at";
+    connection.prepare_cached(sql)?.execute(params![quota.key, stamps, (now + quota.span).as_millis()])?;
+    Ok(())
+}
+
+fn put_sealed(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
+    for key in &group.person_keys {
+        let sql = "INSERT INTO person_keys (person_id, epoch, wrapped) VALUES (?1, ?2, ?3)";
+        connection.prepare_cached(sql)?.execute(params![key.person.to_string(), key.epoch, key.wrapped])?;
+    }
+    for record in &group.sealed {
+        let sql = "INSERT INTO sealed (sealed_id, person_id, kind, salt, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let values = params![record.id.to_string(), record.person.to_string(), record.kind, record.salt, record.ciphertext];
+        connection.prepare_cached(sql)?.execute(values)?;
+    }
+    Ok(())
+}
+
+fn put_event(connection: &Connection, context: &Context, append: &Append, event: &NewEvent, head: &Head, version: Version) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO events (position, project, stream, version, event_id, type, type_version, recorded_at,
+                   occurred_at, actor_type, actor_id, actor_by, impersonator, request_id, command_id, cause,
+                   settings_version, sealed, body)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    connection.prepare_cached(sql)?.execute(params![
+        head.position,
+        context.project.to_string(),
+        append.stream.as_str(),
+        version,
+        event.id.to_string(),
+        event.event_type,
+        event.type_version,
+        head.recorded_at.as_millis(),
+        event.occurred_at.as_millis(),
+        context.actor.kind,
+        context.actor.id,
+        context.actor.by,
+        context.actor.impersonator,
+        context.request.map(|id| id.to_string()),
+        context.command.to_string(),
+        context.cause.map(|id| id.to_string()),
+        context.settings_version,
+        SealedRef::encode(&event.sealed),
+        event.body,
+    ])?;
+    Ok(())
+}
+
+fn put_snapshot(connection: &Connection, append: &Append, version: Version) -> rusqlite::Result<()> {
+    let (Some(state), Expected::Exact(_)) = (&append.snapshot, append.expected) else { return Ok(()) };
+    let sql = "INSERT INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)
+               ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
+               WHERE excluded.version > snapshots.version";
+    connection.prepare_cached(sql)?.execute(params![append.stream.as_str(), version, state])?;
+    Ok(())
+}
+
+fn put_idempotency(connection: &Connection, idempotency: &Idempotency, first: Position, last: Position, now: Timestamp) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO idempotency (key, first_position, last_position, recorded_at, note, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let expires = (now + idempotency.keep).as_millis();
+    connection.prepare_cached(sql)?.execute(params![idempotency.key, first, last, now.as_millis(), idempotency.note, expires])?;
+    Ok(())
+}
+
+/// Removes some side rows that no longer count. Bounded, so that no batch pays for a long absence.
+pub(super) fn tidy(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    for table in ["quotas", "idempotency"] {
+        let sql = format!("DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires_at <= ?1 LIMIT 256)");
+        connection.prepare_cached(&sql)?.execute([now.as_millis()])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The embedded store: one SQLite file, one writer thread, many readers.
+//!
+//! - [`writer`]: the bounded queue and the group-commit loop;
+//! - [`batch`]: what one group does inside the transaction;
+//! - [`rows`]: row changes as SQL;
+//! - [`reader`]: the pool of read connections;
+//! - [`checkpointer`]: moves the write-ahead log into the file, beside the writer;
+//! - [`schema`]: migrations and the read models' tables;
+//! - [`refold`]: rebuild and comparison of the read models.
+
+mod batch;
+mod checkpointer;
+mod reader;
+pub mod refold;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrysalis_domain::Timestamp;
+use chrysalis_projections::{Row, Value};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use tokio::sync::watch;
+
+use super::*;
+use crate::clock::Clock;
+pub use writer::WriterMetrics;
+
+/// How the store is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub path: PathBuf,
+    /// Groups that may wait to be stored, in each lane.
+    pub queue: usize,
+    /// Groups in one transaction.
+    pub max_batch: usize,
+    /// Read connections.
+    pub readers: usize,
+}
+
+impl Options {
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), queue: 8192, max_batch: 1024, readers: 4 }
+    }
+}
+
+/// The embedded store. Dropping it stores what was accepted, then stops its threads.
+pub struct SqliteLog {
+    // Order of fields is order of dropping: the writer ends before the file is tidied up.
+    writer: writer::Writer,
+    _checkpointer: checkpointer::Checkpointer,
+    readers: reader::Readers,
+    head: watch::Receiver<Position>,
+}
+
+impl SqliteLog {
+    /// Opens the file, makes or migrates its schema, and starts the writer.
+    ///
+    /// # Errors
+    /// When the file can't be opened for writing, is damaged, or was written by a newer Chrysalis.
+    pub fn open(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
+        let mut connection = connect(&options.path)?;
+        schema::migrate(&mut connection)?;
+        let position: Position = connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0)).map_err(fault)?;
+        let (announce, head) = watch::channel(position);
+        let readers = reader::Readers::open(&options.path, options.readers)?;
+        let checkpointer = checkpointer::Checkpointer::start(&options.path)?;
+        let writer = writer::Writer::start(connection, options, clock, announce, metrics)?;
+        Ok(Self { writer, _checkpointer: checkpointer, readers, head })
+    }
+}
+
+/// A connection that may write: durable at each commit, checkpoints left to the checkpointer.
+fn connect(path: &Path) -> Result<Connection, LogFault> {
+    let connection = Connection::open(path).map_err(fault)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(fault)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(fault)?;
+    connection.pragma_update(None, "cache_size", -8192).map_err(fault)?;
+    // Deleted rows are overwritten with zeros: what is erased is not left in free pages.
+    connection.pragma_update(None, "secure_delete", "FAST").map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+fn connect_to_read(path: &Path) -> Result<Connection, LogFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault)?;
+    connection.pragma_update(None, "query_only", true).map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// What kind of failure an error of SQLite is.
+pub(super) fn fault(error: rusqlite::Error) -> LogFault {
+    use rusqlite::ErrorCode as Code;
+    match error.sqlite_error_code() {
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+            LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
+        }
+        Some(Code::DiskFull | Code::ReadOnly | Code::CannotOpen | Code::SystemIoFailure | Code::DatabaseBusy | Code::DatabaseLocked | Code::PermissionDenied | Code::OutOfMemory | Code::FileLockingProtocolFailed) => {
+            LogFault::Unavailable(error.to_string())
+        }
+        _ => LogFault::Bug(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl Log for SqliteLog {
+    async fn append(&self, group: Group) -> Result<Appended, AppendError> {
+        self.writer.append(group).await
+    }
+
+    async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.readers.with(|connection| reader::stream(connection, stream, after, limit))
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.readers.with(|connection| reader::all(connection, after, limit))
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        self.head.clone()
+    }
+
+    async fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogFault> {
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT version, state FROM snapshots WHERE stream = ?1")?;
+            statement.query_row([stream.as_str()], |row| Ok(Snapshot { version: row.get(0)?, state: row.get(1)? })).optional()
+        })
+    }
+
+    async fn rows(&self, sql: &'static str, parameters: &[Value], each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send)) -> Result<(), LogFault> {
+        self.readers.with(|connection| reader::rows(connection, sql, parameters, each))
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare("SELECT purpose, id, root, wrapped, created_at FROM keys ORDER BY purpose, id")?;
+            let key = |row: &rusqlite::Row<'_>| {
+                Ok(StoredKey {
+                    purpose: row.get(0)?,
+                    id: row.get(1)?,
+                    root: row.get(2)?,
+                    wrapped: row.get(3)?,
+                    created_at: Timestamp::from_millis(row.get(4)?),
+                })
+            };
+            statement.query_map([], key)?.collect()
+        })
+    }
+
+    async fn put_key(&self, key: StoredKey, replace: bool) -> Result<bool, LogFault> {
+        self.writer
+            .aside(move |connection| {
+                let sql = if replace {
+                    "INSERT OR REPLACE INTO keys (purpose, id, root, wrapped, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+                } else {
+                    "INSERT OR IGNORE INTO keys (purpose, id, root, wrapped, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+                };
+                let StoredKey { purpose, id, root, wrapped, created_at } = &key;
+                Ok(connection.execute(sql, params![purpose, id, root, wrapped, created_at.as_millis()])? == 1)
+            })
+            .await
+    }
+
+    async fn checkpoint(&self, follower: &str) -> Result<Position, LogFault> {
+        self.readers.with(|connection| {
+            let found = connection.query_row("SELECT position FROM checkpoints WHERE follower = ?1", [follower], |row| row.get(0)).optional()?;
+            Ok(found.unwrap_or(0))
+        })
+    }
+
+    async fn advance(&self, follower: &str, from: Position, to: Position) -> Result<bool, LogFault> {
+        let follower = follower.to_owned();
+        self.writer
+            .aside(move |connection| {
+                let sql = "INSERT INTO checkpoints (follower, position) SELECT ?1, ?3 WHERE ?2 = 0
+                           ON CONFLICT (follower) DO NOTHING";
+                let fresh = connection.execute(sql, params![follower, from, to])? == 1;
+                let moved = "UPDATE checkpoints SET position = ?3 WHERE follower = ?1 AND position = ?2";
+                Ok(fresh || connection.execute(moved, params![follower, from, to])? == 1)
+            })
+            .await
+    }
+
+    async fn ready(&self) -> Result<(), LogFault> {
+        self.writer.aside(|_| Ok(true)).await.map(|_| ())
+    }
+}
+

@@ -1,0 +1,121 @@
+//! The pool of read connections, and how events and rows are read.
+//!
+//! A read of SQLite takes microseconds and is done where it is asked for: handing it to another thread would cost more
+//! than the read itself.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use chrysalis_domain::Timestamp;
+use chrysalis_projections::{Row, Value};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
+
+use super::schema::Bound;
+use super::{LogFault, Position, Recorded, StreamId, Version, connect_to_read, fault};
+
+pub(super) struct Readers {
+    connections: Vec<Mutex<Connection>>,
+    next: AtomicUsize,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path, count: usize) -> Result<Self, LogFault> {
+        let connections = (0..count.max(1)).map(|_| connect_to_read(path).map(Mutex::new)).collect::<Result<_, _>>()?;
+        Ok(Self { connections, next: AtomicUsize::new(0) })
+    }
+
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, LogFault> {
+        let count = self.connections.len();
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        let free = (0..count).find_map(|offset| self.connections[(start + offset) % count].try_lock().ok());
+        let connection = match free {
+            Some(connection) => connection,
+            None => self.connections[start % count].lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        read(&connection).map_err(fault)
+    }
+}
+
+/// A select of every column of the log, as [`recorded`] reads it.
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "SELECT position, project, stream, version, event_id, type, type_version, recorded_at, occurred_at,
+                    actor_type, actor_id, actor_by, impersonator, request_id, command_id, cause, settings_version,
+                    sealed, body
+             FROM events ",
+            $rest
+        )
+    };
+}
+
+pub(super) fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
+    Ok(Recorded {
+        position: row.get(0)?,
+        project: row.get(1)?,
+        stream: StreamId::from_stored(row.get(2)?),
+        version: row.get(3)?,
+        event_id: row.get(4)?,
+        event_type: row.get(5)?,
+        type_version: row.get(6)?,
+        recorded_at: Timestamp::from_millis(row.get(7)?),
+        occurred_at: Timestamp::from_millis(row.get(8)?),
+        actor_type: row.get(9)?,
+        actor_id: row.get(10)?,
+        actor_by: row.get(11)?,
+        impersonator: row.get(12)?,
+        request_id: row.get(13)?,
+        command_id: row.get(14)?,
+        cause: row.get(15)?,
+        settings_version: row.get(16)?,
+        sealed: row.get(17)?,
+        body: row.get(18)?,
+    })
+}
+
+pub(super) fn stream(connection: &Connection, stream: &StreamId, after: Version, limit: usize) -> rusqlite::Result<Vec<Recorded>> {
+    let sql = select_events!("WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3");
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map(params![stream.as_str(), after, limit], recorded)?.collect()
+}
+
+pub(super) fn all(connection: &Connection, after: Position, limit: usize) -> rusqlite::Result<Vec<Recorded>> {
+    let sql = select_events!("WHERE position > ?1 ORDER BY position LIMIT ?2");
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map(params![after, limit], recorded)?.collect()
+}
+
+pub(super) fn rows(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Value],
+    each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(Bound)))?;
+    while let Some(row) = rows.next()? {
+        each(&SqliteRow(row));
+    }
+    Ok(())
+}
+
+struct SqliteRow<'a>(&'a rusqlite::Row<'a>);
+
+impl Row for SqliteRow<'_> {
+    fn integer(&self, column: usize) -> Option<i64> {
+        match self.0.get_ref(column) {
+            Ok(ValueRef::Integer(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn text(&self, column: usize) -> Option<String> {
+        self.0.get_ref(column).ok()?.as_str().ok().map(str::to_owned)
+    }
+
+    fn bytes(&self, column: usize) -> Option<Vec<u8>> {
+        self.0.get_ref(column).ok()?.as_blob().ok().map(<[u8]>::to_vec)
+    }
+}

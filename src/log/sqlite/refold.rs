@@ -1,0 +1,231 @@
+//! Rebuild and comparison of the read models: the same fold as live, from the first event on.
+
+use std::path::Path;
+
+use chrysalis_domain::id::{ClaimId, SealedId};
+use chrysalis_projections::table::Table;
+use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, fold};
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::rows::RowWriter;
+use super::{LogFault, Position, connect, fault, reader, schema};
+use crate::log::read_user_event;
+
+/// Opens sealed records to find out what was claimed. Handed in: the store has no keys.
+pub trait ClaimReader {
+    /// The key of the claim whose address or identity is sealed in this record.
+    fn claim_key(&self, kind: ClaimKind, sealed: &SealedRow) -> Option<ClaimKey>;
+}
+
+/// A sealed record and the wrapped key of its person.
+#[derive(Clone, Debug)]
+pub struct SealedRow {
+    pub id: SealedId,
+    pub person: String,
+    pub kind: String,
+    pub ciphertext: Vec<u8>,
+    pub epoch: u32,
+    pub wrapped: Vec<u8>,
+}
+
+/// One row that is not as a refold makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub table: &'static str,
+    pub key: String,
+    pub column: String,
+    pub live: String,
+    pub refolded: String,
+}
+
+/// What a refold came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub events: u64,
+    pub rows: u64,
+    pub differences: Vec<Difference>,
+    /// Positions that are missing, as the last one before each gap.
+    pub gaps: Vec<Position>,
+}
+
+/// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
+const MOST_DIFFERENCES: usize = 100;
+const PAGE: usize = 4_096;
+
+/// Builds the read models beside the live ones, then puts them in their place in one transaction. Works while a server
+/// runs on the same file: its reads never see a half-built table.
+pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
+    let mut connection = connect(path)?;
+    let generation = format!("_g{}", head(&connection)? + 1);
+    make(&connection, next_name, &generation)?;
+    let mut refold = Refold { rows: RowWriter::new(next_name), claims, report: Report::default(), last: 0 };
+    // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
+    // nothing is stored between catching up and the flip.
+    while refold.last + (PAGE as u64) < head(&connection)? {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        refold.page(&transaction)?;
+        transaction.commit().map_err(fault)?;
+        progress(refold.report.events);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    while refold.page(&transaction)? {}
+    for table in INLINE {
+        let (name, next) = (table.name, next_name(table));
+        transaction.execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};")).map_err(fault)?;
+    }
+    transaction.commit().map_err(fault)?;
+    progress(refold.report.events);
+    Ok(refold.report)
+}
+
+/// Folds the log into temporary tables and compares them with the live ones, row by row, at one point in time.
+pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
+    let mut connection = connect(path)?;
+    make(&connection, temporary_name, "_verify")?;
+    // A read transaction: the log and the live tables stand still, the temporary ones are ours alone.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(fault)?;
+    let mut refold = Refold { rows: RowWriter::new(temporary_name), claims, report: Report::default(), last: 0 };
+    while refold.page(&transaction)? {
+        progress(refold.report.events);
+    }
+    let mut report = refold.report;
+    for table in INLINE {
+        compare(&transaction, table, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn next_name(table: &Table) -> String {
+    format!("{}_next", table.name)
+}
+
+fn temporary_name(table: &Table) -> String {
+    format!("temp.{}_verify", table.name)
+}
+
+fn head(connection: &Connection) -> Result<Position, LogFault> {
+    connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0)).map_err(fault)
+}
+
+fn make(connection: &Connection, name: fn(&Table) -> String, generation: &str) -> Result<(), LogFault> {
+    for table in INLINE {
+        let name = name(table);
+        let sql = format!("DROP TABLE IF EXISTS {name};\n{}", schema::create(table, &name, generation));
+        connection.execute_batch(&sql).map_err(fault)?;
+    }
+    Ok(())
+}
+
+struct Refold<'a> {
+    rows: RowWriter,
+    claims: &'a dyn ClaimReader,
+    report: Report,
+    last: Position,
+}
+
+impl Refold<'_> {
+    /// Folds one page; `false` at the end of the log.
+    fn page(&mut self, connection: &Connection) -> Result<bool, LogFault> {
+        let events = reader::all(connection, self.last, PAGE).map_err(fault)?;
+        let keys = Opened { connection, claims: self.claims };
+        for recorded in &events {
+            if recorded.position != self.last + 1 {
+                self.report.gaps.push(self.last);
+            }
+            self.last = recorded.position;
+            self.report.events += 1;
+            let Some(user) = recorded.stream.as_user() else { continue };
+            let event = read_user_event(recorded)?;
+            for change in fold(user, &event, recorded.occurred_at, &keys) {
+                self.rows.write(connection, &change).map_err(fault)?;
+            }
+        }
+        Ok(!events.is_empty())
+    }
+}
+
+/// Claim keys from the sealed records of the log.
+struct Opened<'a> {
+    connection: &'a Connection,
+    claims: &'a dyn ClaimReader,
+}
+
+impl ClaimKeys for Opened<'_> {
+    fn claim_key(&self, kind: ClaimKind, _: ClaimId, sealed: SealedId) -> Option<ClaimKey> {
+        let sql = "SELECT s.person_id, s.kind, s.ciphertext, k.epoch, k.wrapped
+                   FROM sealed s JOIN person_keys k USING (person_id) WHERE s.sealed_id = ?1";
+        let row = self.connection.prepare_cached(sql).ok()?.query_row([sealed.to_string()], |row| {
+            Ok(SealedRow { id: sealed, person: row.get(0)?, kind: row.get(1)?, ciphertext: row.get(2)?, epoch: row.get(3)?, wrapped: row.get(4)? })
+        });
+        self.claims.claim_key(kind, &row.optional().ok()??)
+    }
+}
+
+/// Walks both tables in the order of their key.
+fn compare(connection: &Connection, table: &'static Table, report: &mut Report) -> Result<(), LogFault> {
+    let order = table.key.join(", ");
+    let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let select = |name: &str| format!("SELECT {} FROM {name} ORDER BY {order}", columns.join(", "));
+    let mut live_statement = connection.prepare(&select(table.name)).map_err(fault)?;
+    let mut refolded_statement = connection.prepare(&select(&temporary_name(table))).map_err(fault)?;
+    let mut live_rows = live_statement.query([]).map_err(fault)?;
+    let mut refolded_rows = refolded_statement.query([]).map_err(fault)?;
+    let width = columns.len();
+    let keys: Vec<usize> = table.key.iter().filter_map(|key| columns.iter().position(|column| column == key)).collect();
+    let key_of = |row: &[Cell]| keys.iter().map(|index| show(&row[*index])).collect::<Vec<_>>();
+
+    let (mut live, mut refolded) = (next(&mut live_rows, width)?, next(&mut refolded_rows, width)?);
+    while report.differences.len() < MOST_DIFFERENCES {
+        let order = match (&live, &refolded) {
+            (None, None) => break,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(live), Some(refolded)) => key_of(live).cmp(&key_of(refolded)),
+        };
+        let whole = |row: &Option<Vec<Cell>>, live: &str, refolded: &str| Difference {
+            table: table.name,
+            key: row.as_deref().map(&key_of).unwrap_or_default().join(" "),
+            column: "the whole row".to_owned(),
+            live: live.to_owned(),
+            refolded: refolded.to_owned(),
+        };
+        match order {
+            std::cmp::Ordering::Less => {
+                report.differences.push(whole(&live, "stands", "does not follow from the log"));
+                live = next(&mut live_rows, width)?;
+            }
+            std::cmp::Ordering::Greater => {
+                report.differences.push(whole(&refolded, "missing", "follows from the log"));
+                refolded = next(&mut refolded_rows, width)?;
+            }
+            std::cmp::Ordering::Equal => {
+                if let (Some(live), Some(refolded)) = (&live, &refolded) {
+                    for (index, column) in columns.iter().enumerate().filter(|(index, _)| live[*index] != refolded[*index]) {
+                        let (key, column) = (key_of(live).join(" "), (*column).to_owned());
+                        report.differences.push(Difference { table: table.name, key, column, live: show(&live[index]), refolded: show(&refolded[index]) });
+                    }
+                }
+                live = next(&mut live_rows, width)?;
+                refolded = next(&mut refolded_rows, width)?;
+            }
+        }
+        report.rows += 1;
+    }
+    Ok(())
+}
+
+fn next(rows: &mut rusqlite::Rows<'_>, width: usize) -> Result<Option<Vec<Cell>>, LogFault> {
+    let Some(row) = rows.next().map_err(fault)? else { return Ok(None) };
+    (0..width).map(|index| row.get(index)).collect::<Result<Vec<Cell>, _>>().map(Some).map_err(fault)
+}
+
+fn show(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "null".to_owned(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Real(number) => number.to_string(),
+        Cell::Text(text) => text.clone(),
+        Cell::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}

@@ -1,0 +1,56 @@
+//! Row changes as SQL. One statement text for each shape of change; SQLite keeps it prepared.
+
+use std::collections::HashMap;
+
+use chrysalis_projections::{Change, Table};
+use rusqlite::Connection;
+
+use super::schema::Bound;
+
+/// Writes row changes to the live tables, or to another generation of them.
+pub(super) struct RowWriter {
+    /// How a table is called in this generation.
+    name: fn(&Table) -> String,
+    statements: HashMap<Shape, String>,
+}
+
+/// What a statement depends on: the table, the columns that are set (by the address of their constant list), the
+/// column that selects.
+type Shape = (&'static str, usize, &'static str);
+
+impl RowWriter {
+    pub(super) fn live() -> Self {
+        Self::new(|table| table.name.to_owned())
+    }
+
+    pub(super) fn new(name: fn(&Table) -> String) -> Self {
+        Self { name, statements: HashMap::new() }
+    }
+
+    pub(super) fn write(&mut self, connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+        let name = self.name;
+        let (shape, values): (Shape, &[_]) = match change {
+            Change::Insert { table, values } => ((table.name, 0, "insert"), values),
+            Change::Update { table, set, by, values } => ((table.name, set.as_ptr() as usize, by), values),
+            Change::Delete { table, by, value } => ((table.name, 1, by), std::slice::from_ref(value)),
+        };
+        let sql = self.statements.entry(shape).or_insert_with(|| statement(change, name));
+        let mut prepared = connection.prepare_cached(sql)?;
+        prepared.execute(rusqlite::params_from_iter(values.iter().map(Bound)))?;
+        Ok(())
+    }
+}
+
+fn statement(change: &Change, name: fn(&Table) -> String) -> String {
+    match change {
+        Change::Insert { table, values } => {
+            let parameters: Vec<_> = (1..=values.len()).map(|n| format!("?{n}")).collect();
+            format!("INSERT INTO {} VALUES ({})", name(table), parameters.join(", "))
+        }
+        Change::Update { table, set, by, .. } => {
+            let columns: Vec<_> = set.iter().zip(1..).map(|(column, n)| format!("{column} = ?{n}")).collect();
+            format!("UPDATE {} SET {} WHERE {by} = ?{}", name(table), columns.join(", "), set.len() + 1)
+        }
+        Change::Delete { table, by, .. } => format!("DELETE FROM {} WHERE {by} = ?1", name(table)),
+    }
+}

@@ -1,0 +1,73 @@
+//! The file's schema: numbered migrations for what can't be rebuilt, and the read models from their definitions.
+
+use chrysalis_projections::table::{Kind, Table};
+use chrysalis_projections::{INLINE, Value};
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{LogFault, fault};
+
+/// In order; the file's `user_version` counts those that ran.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
+
+/// Brings the file up to this program's schema. Safe when several processes start at once: the first to take the
+/// write lock migrates, the others find it done.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), LogFault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    let done: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+    if done > MIGRATIONS.len() {
+        let known = MIGRATIONS.len();
+        return Err(LogFault::Unavailable(format!(
+            "the file has schema version {done}, this program knows {known}; run the Chrysalis that last wrote it, or a later one"
+        )));
+    }
+    for migration in &MIGRATIONS[done..] {
+        transaction.execute_batch(migration).map_err(fault)?;
+    }
+    if done == 0 {
+        for table in INLINE {
+            transaction.execute_batch(&create(table, table.name, "")).map_err(fault)?;
+        }
+    }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(fault)?;
+    transaction.commit().map_err(fault)
+}
+
+/// The statements that make a read model's table under some name. `generation` keeps the names of indexes apart while
+/// two generations stand side by side.
+pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
+    let columns = table.columns.iter().map(|column| {
+        let kind = match column.kind {
+            Kind::Text => "TEXT",
+            Kind::Integer => "INTEGER",
+            Kind::Bytes => "BLOB",
+        };
+        let required = if column.required { " NOT NULL" } else { "" };
+        format!("{} {kind}{required}", column.name)
+    });
+    let columns: Vec<_> = columns.collect();
+    let mut sql = format!("CREATE TABLE {name} ({}, PRIMARY KEY ({})) STRICT, WITHOUT ROWID;\n", columns.join(", "), table.key.join(", "));
+    let (schema, bare) = name.split_once('.').map_or(("", name), |(schema, bare)| (schema, bare));
+    let prefix = if schema.is_empty() { String::new() } else { format!("{schema}.") };
+    for index in table.indexes {
+        let unique = if index.unique { "UNIQUE " } else { "" };
+        let only = if index.only_present { format!(" WHERE {} IS NOT NULL", index.column) } else { String::new() };
+        sql += &format!("CREATE {unique}INDEX {prefix}{}_{}{generation} ON {bare} ({}){only};\n", table.name, index.column, index.column);
+    }
+    sql
+}
+
+/// A value on its way into a statement.
+pub(super) struct Bound<'a>(pub(super) &'a Value);
+
+impl rusqlite::ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        use rusqlite::types::{ToSqlOutput, ValueRef};
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Static(text) => ValueRef::Text(text.as_bytes()),
+            Value::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}

@@ -1,0 +1,278 @@
+//! The group-commit writer: one thread, one loop. It takes whatever queued up while the last commit ran and stores it
+//! in one transaction, so that the cost of reaching the disk is shared by everybody who waits for it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use chrysalis_domain::{Span, Timestamp};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use tokio::sync::{oneshot, watch};
+
+use super::batch::{self, Head};
+use super::rows::RowWriter;
+use super::{Options, fault};
+use crate::clock::Clock;
+use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused};
+
+/// What the writer tells an operator.
+pub trait WriterMetrics: Send + Sync {
+    /// One batch was committed.
+    fn committed(&self, groups: usize, events: u64, took: Duration);
+    /// One batch could not be stored.
+    fn failed(&self, groups: usize);
+    /// Groups waiting.
+    fn queued(&self, depth: usize);
+}
+
+/// For callers that don't watch.
+impl WriterMetrics for () {
+    fn committed(&self, _: usize, _: u64, _: Duration) {}
+    fn failed(&self, _: usize) {}
+    fn queued(&self, _: usize) {}
+}
+
+/// How long to wait when the queue was full: a batch takes milliseconds, a client's retry should take longer.
+const RETRY_AFTER: Span = Span::from_secs(1);
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    interactive: VecDeque<Work>,
+    bulk: VecDeque<Work>,
+    closed: bool,
+}
+
+enum Work {
+    Append(Box<Group>, oneshot::Sender<Result<Appended, AppendError>>),
+    /// A small write that is no event: a key, a checkpoint.
+    Aside(AsideWrite, oneshot::Sender<Result<bool, LogFault>>),
+}
+
+type AsideWrite = Box<dyn Fn(&Connection) -> rusqlite::Result<bool> + Send>;
+
+/// What became of one piece of work, once its batch is durable.
+enum Outcome {
+    Append(Result<Appended, Refused>),
+    Aside(bool),
+}
+
+impl Work {
+    fn answer(self, outcome: Result<Outcome, LogFault>) {
+        // Nobody may be waiting any more: what is stored is stored.
+        match (self, outcome) {
+            (Work::Append(_, reply), Ok(Outcome::Append(stored))) => drop(reply.send(stored.map_err(AppendError::Refused))),
+            (Work::Aside(_, reply), Ok(Outcome::Aside(done))) => drop(reply.send(Ok(done))),
+            (Work::Append(_, reply), Err(fault)) => drop(reply.send(Err(fault.into()))),
+            (Work::Aside(_, reply), Err(fault)) => drop(reply.send(Err(fault))),
+            (Work::Append(..), Ok(Outcome::Aside(_))) | (Work::Aside(..), Ok(Outcome::Append(_))) => {}
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn start(
+        connection: Connection,
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        announce: watch::Sender<Position>,
+        metrics: Arc<dyn WriterMetrics>,
+    ) -> Result<Self, LogFault> {
+        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), capacity: options.queue.max(1) });
+        let head = read_head(&connection).map_err(fault)?;
+        let looped = Loop {
+            connection,
+            shared: shared.clone(),
+            rows: RowWriter::live(),
+            head,
+            max_batch: options.max_batch.max(1),
+            clock,
+            announce,
+            metrics,
+            batches: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || looped.run())
+            .map_err(|error| LogFault::Unavailable(format!("the writer's thread did not start: {error}")))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    pub(super) async fn append(&self, group: Group) -> Result<Appended, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        let lane = group.lane;
+        self.push(lane, Work::Append(Box::new(group), reply))?;
+        answer.await.unwrap_or_else(|_| Err(stopped().into()))
+    }
+
+    pub(super) async fn aside(&self, write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static) -> Result<bool, LogFault> {
+        let (reply, answer) = oneshot::channel();
+        match self.push(Lane::Interactive, Work::Aside(Box::new(write), reply)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
+            Err(AppendError::Fault(fault)) => Err(fault),
+            Err(other) => Err(LogFault::Unavailable(other.to_string())),
+        }
+    }
+
+    fn push(&self, lane: Lane, work: Work) -> Result<(), AppendError> {
+        let mut queue = self.shared.lock();
+        if queue.closed {
+            return Err(stopped().into());
+        }
+        let lane = match lane {
+            Lane::Interactive => &mut queue.interactive,
+            Lane::Bulk => &mut queue.bulk,
+        };
+        if lane.len() >= self.shared.capacity {
+            return Err(AppendError::Busy { retry_after: RETRY_AFTER });
+        }
+        lane.push_back(work);
+        drop(queue);
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    /// Stores what was accepted, then ends.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A writer that panicked has answered everybody with a fault already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stopped() -> LogFault {
+    LogFault::Unavailable("the writer has stopped".to_owned())
+}
+
+struct Loop {
+    connection: Connection,
+    shared: Arc<Shared>,
+    rows: RowWriter,
+    head: Head,
+    max_batch: usize,
+    clock: Arc<dyn Clock>,
+    announce: watch::Sender<Position>,
+    metrics: Arc<dyn WriterMetrics>,
+    batches: u64,
+}
+
+/// Batches between two rounds of tidying.
+const TIDY_EVERY: u64 = 64;
+
+impl Loop {
+    fn run(mut self) {
+        while let Some(work) = self.next() {
+            self.process(work);
+        }
+    }
+
+    /// Waits for work; none when the store is closing and everything accepted is stored.
+    fn next(&self) -> Option<Vec<Work>> {
+        let mut queue = self.shared.lock();
+        while queue.interactive.is_empty() && queue.bulk.is_empty() {
+            if queue.closed {
+                return None;
+            }
+            queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.metrics.queued(queue.interactive.len() + queue.bulk.len());
+        let interactive = queue.interactive.len().min(self.max_batch);
+        let mut work: Vec<_> = queue.interactive.drain(..interactive).collect();
+        let bulk = queue.bulk.len().min(self.max_batch - interactive);
+        work.extend(queue.bulk.drain(..bulk));
+        Some(work)
+    }
+
+    /// Stores a batch and answers everybody in it.
+    fn process(&mut self, work: Vec<Work>) {
+        let (before, begun) = (self.head.position, Instant::now());
+        match self.store(&work) {
+            Ok(outcomes) => {
+                self.metrics.committed(work.len(), self.head.position - before, begun.elapsed());
+                // Followers first: whoever is answered may ask them.
+                self.announce.send_if_modified(|head| std::mem::replace(head, self.head.position) != self.head.position);
+                for (work, outcome) in work.into_iter().zip(outcomes) {
+                    work.answer(Ok(outcome));
+                }
+            }
+            // A constraint that the checks should have caught: a bug in one group must not cost the others.
+            Err(error) if work.len() > 1 && error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                for one in work {
+                    self.process(vec![one]);
+                }
+            }
+            Err(error) => {
+                let fault = fault(error);
+                tracing::error!(%fault, groups = work.len(), "a batch was not stored; nothing of it was acknowledged");
+                self.metrics.failed(work.len());
+                for one in work {
+                    one.answer(Err(fault.clone()));
+                }
+            }
+        }
+    }
+
+    fn store(&mut self, work: &[Work]) -> rusqlite::Result<Vec<Outcome>> {
+        let stored = self.transaction(work);
+        if stored.is_err() {
+            if !self.connection.is_autocommit() {
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
+            // A commit that failed may have reached the disk all the same: the file knows.
+            if let Ok(head) = read_head(&self.connection) {
+                self.head = head;
+            }
+        }
+        stored
+    }
+
+    fn transaction(&mut self, work: &[Work]) -> rusqlite::Result<Vec<Outcome>> {
+        let connection = &self.connection;
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut head = Head { recorded_at: self.head.recorded_at.max(self.clock.now()), ..self.head };
+        let mut outcomes = Vec::with_capacity(work.len());
+        for one in work {
+            outcomes.push(match one {
+                Work::Append(group, _) => Outcome::Append(batch::store(connection, &mut self.rows, &mut head, group)?),
+                Work::Aside(write, _) => Outcome::Aside(write(connection)?),
+            });
+        }
+        self.batches += 1;
+        if self.batches % TIDY_EVERY == 0 {
+            batch::tidy(connection, head.recorded_at)?;
+        }
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        self.head = head;
+        Ok(outcomes)
+    }
+}
+
+fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
+    let sql = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1";
+    let found = connection.query_row(sql, [], |row| {
+        Ok(Head { position: row.get(0)?, recorded_at: Timestamp::from_millis(row.get(1)?) })
+    });
+    Ok(found.optional()?.unwrap_or(Head { position: 0, recorded_at: Timestamp::default() }))
+}

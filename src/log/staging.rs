@@ -1,0 +1,74 @@
+//! From a decision's events to a [`Group`]: encoding and folding, done where the decision was made so that the one
+//! writer has nothing left to do but to store.
+
+use std::collections::HashMap;
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{ClaimId, EventId, SealedId, UserId};
+use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, fold};
+
+use super::{Append, Claim, Context, Expected, Group, LogFault, NewEvent, SealedRecord, StreamId};
+
+/// The claims of the group at hand, as the folds ask for them.
+struct Declared<'a>(&'a [Claim]);
+
+impl ClaimKeys for Declared<'_> {
+    fn claim_key(&self, _: ClaimKind, claim: ClaimId, _: SealedId) -> Option<ClaimKey> {
+        self.0.iter().find(|declared| declared.claim == claim).map(|declared| declared.key.clone())
+    }
+}
+
+impl Group {
+    pub fn new(context: Context) -> Self {
+        Self {
+            context,
+            appends: Vec::new(),
+            sealed: Vec::new(),
+            person_keys: Vec::new(),
+            claims: Vec::new(),
+            quotas: Vec::new(),
+            idempotency: None,
+            lane: super::Lane::Interactive,
+        }
+    }
+
+    /// Adds the events of one user. The group's sealed records and claims must be in place already.
+    ///
+    /// # Errors
+    /// [`LogFault::Bug`] when an event names a sealed record or a claim that the group does not bring along.
+    pub fn append_user(
+        &mut self,
+        user: UserId,
+        expected: Expected,
+        events: &[UserEvent],
+        at: Timestamp,
+        mut event_id: impl FnMut() -> EventId,
+    ) -> Result<(), LogFault> {
+        let sealed: HashMap<SealedId, &SealedRecord> = self.sealed.iter().map(|record| (record.id, record)).collect();
+        let keys = Declared(&self.claims);
+        let stage = |event: &UserEvent| {
+            let references = event.sealed().into_iter().map(|id| {
+                let record = sealed.get(&id).ok_or_else(|| LogFault::Bug(format!("{} names {id}, which is not in the group", event.event_type())))?;
+                Ok(record.reference())
+            });
+            Ok(NewEvent {
+                id: event_id(),
+                event_type: event.event_type(),
+                type_version: event.type_version(),
+                occurred_at: at,
+                sealed: references.collect::<Result<_, LogFault>>()?,
+                body: event.body().map_err(|error| LogFault::Bug(error.to_string()))?,
+                changes: fold(user, event, at, &keys),
+            })
+        };
+        for event in events {
+            if event.declares().is_some_and(|claim| !self.claims.iter().any(|brought| brought.claim == claim)) {
+                return Err(LogFault::Bug(format!("{} declares a claim that is not in the group", event.event_type())));
+            }
+        }
+        let events = events.iter().map(stage).collect::<Result<_, _>>()?;
+        self.appends.push(Append { stream: StreamId::user(user), expected, events, snapshot: None });
+        Ok(())
+    }
+}
