@@ -1,3 +1,4 @@
 //! The server: log, use cases, HTTP.
 pub mod clock;
 pub mod entropy;
+pub mod hasher;
