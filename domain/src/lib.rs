@@ -12,4 +12,5 @@ pub mod user;
 pub mod value;
 
 pub use email::{EmailAddress, InvalidEmail};
+pub use password::{Password, PasswordError, PasswordPolicy};
 pub use time::{Span, Timestamp};

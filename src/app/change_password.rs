@@ -26,7 +26,7 @@ impl App {
         let new = Password::parse(new, &self.password_policy(), email.as_deref()).map_err(password_refusal)?;
         self.verify_own(&user, current).await?;
         let hash = self.hasher.hash(new, entropy::bytes(self.entropy.as_ref())).await?;
-        let record = self.sealer(&user)?.seal(SealKind::PasswordHash, hash.as_str(), self.entropy.as_ref(), caller.at);
+        let record = self.sealer(&user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
         let token = SessionToken::create(self.entropy.as_ref(), caller.at);
         let command = UserCommand::ChangePassword {
             session: presented.row.session,

@@ -87,7 +87,7 @@ impl App {
         if limit == 0 || !self.config.rate_limits {
             return Vec::new();
         }
-        let LookupHash { hash, .. } = self.keyring.lookup("quota/guests", &[caller.address.bucket().key().as_bytes()]);
+        let LookupHash { hash, .. } = self.keyring.lookup("quota/guests", &[caller.address.bucket().to_string().as_bytes()]);
         vec![Quota { key: hash.to_vec(), limit, span: Span::from_secs(60) }]
     }
 
@@ -116,7 +116,7 @@ impl App {
         };
         let token = SessionToken::derive(&self.keyring, note.key_id, &note.locator, &note.salt, key);
         let token = token.ok_or_else(|| LogFault::Bug("no replay key".to_owned()))?;
-        let bucket = caller.address.bucket().key();
+        let bucket = caller.address.bucket().to_string();
         let hash = self.keyring.lookup("idempotency/guest", &[bucket.as_bytes(), caller.user_agent.as_bytes(), key.as_bytes()]).hash;
         Ok((token, hash.to_vec(), note))
     }

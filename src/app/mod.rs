@@ -3,10 +3,12 @@
 //!
 //! Nothing here knows HTTP; nothing here decides what the domain decides.
 
+mod budgets;
 pub mod change_password;
 pub mod create_guest;
 pub mod delete_user;
 pub mod identify;
+pub mod list_accounts;
 pub mod new_session;
 pub mod refusal;
 pub mod sessions;

@@ -35,7 +35,7 @@ impl App {
         let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
         let password = Password::for_verification(password, &self.password_policy()).map_err(password_refusal)?;
         let found = self.by_email(&email).await?;
-        let attempt = self.limits.wrong_password(&self.password_caller(caller, &email), caller.at).map_err(Refusal::TooMany)?;
+        let place = self.guess_budget(caller, &email, found.as_ref().map(|found| &found.user)).await?;
         let verdict = match &found {
             Some(found) => self.hasher.verify(password.clone(), found.stored.clone()).await?,
             None => self.hasher.verify_nobody(password.clone()).await?,
@@ -43,12 +43,11 @@ impl App {
         let Some(found) = found.filter(|_| verdict != Verdict::Mismatch) else {
             return Err(Refusal::InvalidEmailOrPassword.into());
         };
-        attempt.refund();
+        place.refund();
         if self.config.email_password.require_email_verification && !found.user.email_verified {
             return Err(Refusal::EmailNotVerified.into());
         }
         let signed_in = self.start_session(caller, &found.user, Authentication::password(caller.at), remember).await?;
-        self.limits.familiar(&self.password_caller(caller, &email), caller.at);
         if verdict == Verdict::MatchButOutdated {
             self.rehash(caller, &found, password).await;
         }
@@ -91,7 +90,7 @@ impl App {
     async fn rehash(&self, caller: &Caller, found: &Found, password: Password) {
         let done = async {
             let hash = self.hasher.hash(password, entropy::bytes(self.entropy.as_ref())).await?;
-            let record = self.sealer(&found.user)?.seal(SealKind::PasswordHash, hash.as_str(), self.entropy.as_ref(), caller.at);
+            let record = self.sealer(&found.user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
             let Some(replaces) = found.account.password.as_ref().map(|sealed| sealed.id) else { return Ok(()) };
             let command = UserCommand::RehashPassword { replaces, hash: record.id };
             let mut ask = self.ask(caller, Actor::system(), found.user.user, command);

@@ -28,7 +28,7 @@ impl App {
         }
         self.passwords_open()?;
         let form = self.check(form)?;
-        let attempt = self.limits.conflict(&self.conflict_caller(caller, None, &form.email), caller.at).map_err(Refusal::TooMany)?;
+        let place = self.conflict_budget(caller, None, &form.email)?;
         let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
 
         let user = UserId::from_ulid(self.fresh(caller.at));
@@ -48,7 +48,7 @@ impl App {
         ask.claims = vec![claim];
         let done = self.execute(ask).await.map_err(AppError::from);
         if !matches!(done, Err(AppError::Refused(Refusal::EmailInUse))) {
-            attempt.refund();
+            place.refund();
         }
         done?;
         match opening {

@@ -55,12 +55,12 @@ impl App {
         }
         self.passwords_open()?;
         let form = self.check(form)?;
-        let attempt = self.limits.conflict(&self.conflict_caller(caller, Some(presented), &form.email), caller.at).map_err(Refusal::TooMany)?;
+        let place = self.conflict_budget(caller, Some(presented), &form.email)?;
         let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
         let upgraded = self.upgrade_hashed(caller, presented, &form, hash).await;
         // Only an answer that tells of a conflict counts.
         if !matches!(upgraded, Err(AppError::Refused(Refusal::EmailInUse))) {
-            attempt.refund();
+            place.refund();
         }
         upgraded
     }
@@ -102,7 +102,7 @@ impl App {
     pub(super) fn credentials(&self, caller: &Caller, sealer: &PersonSealer, form: &Checked, hash: &PasswordHash) -> Result<Prepared, LogFault> {
         let seal = |kind, value: &str| sealer.seal(kind, value, self.entropy.as_ref(), caller.at);
         let address = seal(SealKind::Email, form.email.as_str());
-        let hash = seal(SealKind::PasswordHash, hash.as_str());
+        let hash = seal(SealKind::PasswordHash, hash.as_phc());
         let name = form.name.as_deref().map(|name| seal(SealKind::Name, name));
         let image = form.image.as_deref().map(|image| seal(SealKind::Image, image));
         let callback = form.callback_url.as_deref().map(|url| seal(SealKind::CallbackUrl, url));

@@ -1,0 +1,79 @@
+//! What reads the log after the fact.
+//!
+//! A follower sees every event once it is committed, in order, and remembers how far it came. What it does must bear
+//! being done twice: it may die between the deed and the note of it.
+
+pub mod mail;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::log::{Log, LogFault, Recorded};
+
+/// Events handed to a follower at a time.
+const PAGE: usize = 512;
+/// How long to leave a fault alone before trying again.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+#[async_trait]
+pub trait Follower: Send + Sync {
+    /// Names its checkpoint, so it is for ever.
+    fn name(&self) -> &'static str;
+
+    async fn handle(&self, event: &Recorded) -> Result<(), FollowerError>;
+}
+
+/// The follower could not do its work; it will be asked again.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowerError {
+    #[error(transparent)]
+    Log(#[from] LogFault),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Follows until `stop` turns true.
+pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, mut stop: watch::Receiver<bool>) {
+    let mut head = log.head();
+    while !*stop.borrow() {
+        let seen = *head.borrow_and_update();
+        if let Err(error) = catch_up(log.as_ref(), follower.as_ref(), &stop).await {
+            tracing::warn!(follower = follower.name(), %error, "a follower stands still; it will try again");
+            tokio::select! {
+                () = tokio::time::sleep(AFTER_FAULT) => {}
+                _ = stop.changed() => {}
+            }
+            continue;
+        }
+        if *log.head().borrow() > seen {
+            continue;
+        }
+        tokio::select! {
+            _ = head.changed() => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+async fn catch_up(log: &dyn Log, follower: &dyn Follower, stop: &watch::Receiver<bool>) -> Result<(), FollowerError> {
+    let name = follower.name();
+    let mut position = log.checkpoint(name).await?;
+    loop {
+        let events = log.read_all(position, PAGE).await?;
+        let Some(last) = events.last().map(|event| event.position) else { return Ok(()) };
+        for event in &events {
+            follower.handle(event).await?;
+        }
+        if !log.advance(name, position, last).await? {
+            // Somebody else moved the checkpoint: they follow too, and what both did was done twice without harm.
+            return Ok(());
+        }
+        position = last;
+        if *stop.borrow() {
+            return Ok(());
+        }
+    }
+}
