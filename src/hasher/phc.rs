@@ -46,9 +46,7 @@ impl Default for HashParams {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "password hashing needs 19456 to 1048576 KiB of memory, 2 to 16 iterations and a parallelism of 1 to 16"
-)]
+#[error("password hashing needs 19456 to 1048576 KiB of memory, 2 to 16 iterations and a parallelism of 1 to 16")]
 pub struct BadHashParams;
 
 /// A secret that goes into every hash and is kept outside the database, so that a stolen table alone cannot be guessed
@@ -165,8 +163,11 @@ impl Recipe {
         let stored = phc::PasswordHash::new(&stored.0).map_err(|_| HashError::Malformed)?;
         let params = Params::try_from(&stored).map_err(|_| HashError::Malformed)?;
         let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else { return Err(HashError::Malformed) };
-        let this_algorithm = stored.algorithm == argon2::ARGON2ID_IDENT && stored.version == Some(Version::V0x13.into());
-        if !this_algorithm || params.m_cost() > HashParams::MAXIMUM.memory_kib {
+        let this_algorithm =
+            stored.algorithm == argon2::ARGON2ID_IDENT && stored.version == Some(Version::V0x13.into());
+        let max = HashParams::MAXIMUM;
+        let affordable = params.m_cost() <= max.memory_kib && params.t_cost() <= max.iterations;
+        if !this_algorithm || !affordable {
             return Err(HashError::Malformed);
         }
         let output = self.derive(&params, password, &salt, memory)?;
