@@ -235,7 +235,7 @@ mod tests {
         let outcomes = join_all(crowd).await;
         let busy = outcomes.iter().filter(|outcome| matches!(outcome, Err(HashError::Busy { .. }))).count();
         let served = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        assert!(busy >= 32 - 8 - 2 && busy + served == 32, "{busy} busy, {served} served");
+        assert!(busy > 0 && served >= 8 && busy + served == 32, "{busy} busy, {served} served");
         for outcome in outcomes {
             if let Err(HashError::Busy { retry_after }) = outcome {
                 assert!(retry_after >= Span::from_secs(1) && retry_after <= Span::from_secs(60));

@@ -149,7 +149,7 @@ impl Recipe {
             version: Some(Version::V0x13.into()),
             params: (&self.params).try_into().map_err(|_| HashError::Malformed)?,
             salt: Some(phc::Salt::new(salt).map_err(|_| HashError::Malformed)?),
-            hash: Some(phc::Output::new(&*output).map_err(|_| HashError::Malformed)?),
+            hash: Some(phc::Output::new(&output).map_err(|_| HashError::Malformed)?),
         };
         Ok(PasswordHash(phc.to_string()))
     }

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrysalis_domain::{Span, Timestamp};
+use chrysalis_domain::Timestamp;
 
 /// Threads ask the clock and come here in any order; what lies within this is their jostling and no step of the clock.
 const JOSTLING: i64 = 5_000;
@@ -41,26 +41,22 @@ impl SteadyTime {
     pub(super) fn latest(&self) -> Timestamp {
         Timestamp::from_millis(self.latest.load(Ordering::Acquire))
     }
-
-    /// The time since `earlier`, as [`Self::at`] sees it.
-    #[cfg(test)]
-    fn passed(&self, now: i64, earlier: Timestamp) -> Span {
-        self.at(Timestamp::from_millis(now)).since(earlier)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrysalis_domain::Span;
 
     #[test]
     fn small_steps_back_stand_still_and_large_ones_go_on() {
         let time = SteadyTime::default();
         let start = time.at(Timestamp::from_millis(1_000_000));
-        assert_eq!(time.passed(1_000_250, start), Span::from_millis(250));
-        assert_eq!(time.passed(1_000_100, start), Span::from_millis(250));
-        assert_eq!(time.passed(400_000, start), Span::from_millis(250), "the clock was set back by ten minutes");
-        assert_eq!(time.passed(401_000, start), Span::from_millis(1_250), "and time goes on");
+        let passed = |now| time.at(Timestamp::from_millis(now)).since(start);
+        assert_eq!(passed(1_000_250), Span::from_millis(250));
+        assert_eq!(passed(1_000_100), Span::from_millis(250));
+        assert_eq!(passed(400_000), Span::from_millis(250), "the clock was set back by ten minutes");
+        assert_eq!(passed(401_000), Span::from_millis(1_250), "and time goes on");
         assert_eq!(time.latest(), start + Span::from_millis(1_250));
     }
 }
