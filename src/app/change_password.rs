@@ -23,7 +23,7 @@ impl App {
     ) -> Result<SignedIn, AppError> {
         let user = self.user_row(presented.row.user.user).await?.ok_or(Refusal::SessionNotLive)?;
         let email = self.view_user(&user)?.email;
-        let new = Password::parse(new, &self.password_policy(), email.as_deref()).map_err(password_refusal)?;
+        let new = Password::parse(new, &self.config.password_policy(), email.as_deref()).map_err(password_refusal)?;
         self.verify_own(&user, current).await?;
         let hash = self.hasher.hash(new, entropy::bytes(self.entropy.as_ref())).await?;
         let record = self.sealer(&user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
@@ -43,7 +43,7 @@ impl App {
 
     /// Checks a user's own password.
     pub(super) async fn verify_own(&self, user: &chrysalis_projections::users::UserRow, password: &str) -> Result<(), AppError> {
-        let password = Password::for_verification(password, &self.password_policy()).map_err(|_| Refusal::InvalidPassword)?;
+        let password = Password::for_verification(password, &self.config.password_policy()).map_err(|_| Refusal::InvalidPassword)?;
         let (_, stored) = self.password_of(user).await?.ok_or(Refusal::NoPassword)?;
         match self.hasher.verify(password, stored).await? {
             Verdict::Mismatch => Err(Refusal::InvalidPassword.into()),

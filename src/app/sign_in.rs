@@ -33,7 +33,7 @@ impl App {
             return Err(Refusal::PasswordDisabled.into());
         }
         let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
-        let password = Password::for_verification(password, &self.password_policy()).map_err(password_refusal)?;
+        let password = Password::for_verification(password, &self.config.password_policy()).map_err(password_refusal)?;
         let found = self.by_email(&email).await?;
         let place = self.guess_budget(caller, &email, found.as_ref().map(|found| &found.user)).await?;
         let verdict = match &found {

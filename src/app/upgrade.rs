@@ -94,7 +94,7 @@ impl App {
     pub(super) fn check(&self, form: PasswordForm) -> Result<Checked, Refusal> {
         let email = EmailAddress::parse(form.email.as_deref().unwrap_or_default()).map_err(|_| Refusal::InvalidEmail)?;
         let password = form.password.as_deref().unwrap_or_default();
-        let password = Password::parse(password, &self.password_policy(), Some(email.as_str())).map_err(password_refusal)?;
+        let password = Password::parse(password, &self.config.password_policy(), Some(email.as_str())).map_err(password_refusal)?;
         let PasswordForm { name, image, callback_url, remember, .. } = form;
         Ok(Checked { email, password, name, image, callback_url, remember })
     }

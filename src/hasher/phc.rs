@@ -27,6 +27,18 @@ impl HashParams {
     /// 1 GiB and 16 passes are beyond any sensible sign-in; more is a slip of the pen that would stall the pool.
     pub const MAXIMUM: HashParams = HashParams { memory_kib: 1 << 20, iterations: 16, parallelism: 16 };
 
+    pub const fn memory_kib(&self) -> u32 {
+        self.memory_kib
+    }
+
+    pub const fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
+    pub const fn parallelism(&self) -> u32 {
+        self.parallelism
+    }
+
     /// # Errors
     /// [`BadHashParams`] when a value lies below [`Self::MINIMUM`] or above [`Self::MAXIMUM`].
     pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, BadHashParams> {
@@ -46,9 +58,7 @@ impl Default for HashParams {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "password hashing needs 19456 to 1048576 KiB of memory, 2 to 16 iterations and a parallelism of 1 to 16"
-)]
+#[error("password hashing needs 19456 to 1048576 KiB of memory, 2 to 16 iterations and a parallelism of 1 to 16")]
 pub struct BadHashParams;
 
 /// A secret that goes into every hash and is kept outside the database, so that a stolen table alone cannot be guessed
@@ -151,7 +161,7 @@ impl Recipe {
             version: Some(Version::V0x13.into()),
             params: (&self.params).try_into().map_err(|_| HashError::Malformed)?,
             salt: Some(phc::Salt::new(salt).map_err(|_| HashError::Malformed)?),
-            hash: Some(phc::Output::new(&*output).map_err(|_| HashError::Malformed)?),
+            hash: Some(phc::Output::new(&output).map_err(|_| HashError::Malformed)?),
         };
         Ok(PasswordHash(phc.to_string()))
     }
@@ -165,8 +175,11 @@ impl Recipe {
         let stored = phc::PasswordHash::new(&stored.0).map_err(|_| HashError::Malformed)?;
         let params = Params::try_from(&stored).map_err(|_| HashError::Malformed)?;
         let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else { return Err(HashError::Malformed) };
-        let this_algorithm = stored.algorithm == argon2::ARGON2ID_IDENT && stored.version == Some(Version::V0x13.into());
-        if !this_algorithm || params.m_cost() > HashParams::MAXIMUM.memory_kib {
+        let this_algorithm =
+            stored.algorithm == argon2::ARGON2ID_IDENT && stored.version == Some(Version::V0x13.into());
+        let max = HashParams::MAXIMUM;
+        let affordable = params.m_cost() <= max.memory_kib && params.t_cost() <= max.iterations;
+        if !this_algorithm || !affordable {
             return Err(HashError::Malformed);
         }
         let output = self.derive(&params, password, &salt, memory)?;

@@ -64,7 +64,7 @@ pub async fn ready(State(http): State<Http>) -> Result<Json<Up>, ApiError> {
 /// Figures for an operator, as OpenMetrics text.
 #[utoipa::path(get, path = "/metrics", tag = "server", responses((status = 200, description = "OpenMetrics text", content_type = "text/plain")))]
 pub async fn metrics(State(http): State<Http>) -> Response {
-    let mut response = http.metrics.encode().into_response();
+    let mut response = http.metrics.encode(&http.app.hasher, &http.app.limits).into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

@@ -21,12 +21,14 @@ use std::any::Any;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use state::{Http, Parts};
 
+use crate::followers::mail::Outbox;
 use crate::wire::error::ApiError;
 
 /// Everything the clients call stands below it.
@@ -73,16 +75,19 @@ fn operations() -> OpenApiRouter<Http> {
     OpenApiRouter::new().routes(routes!(meta::alive)).routes(routes!(meta::ready)).routes(routes!(meta::metrics))
 }
 
-/// The whole service. `dev` adds the development outbox.
-pub fn service(http: Http, dev: bool) -> Router {
+/// The whole service. With an outbox, its mails are shown at `/dev/mail`.
+pub fn service(http: Http, dev: Option<Outbox>) -> Router {
     let (router, document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(BASE_PATH, api()).merge(operations()).split_for_parts();
     let router = router.merge(reference::routes(document));
-    let router = if dev { router.merge(dev_mail::routes()) } else { router };
+    let router = match dev {
+        Some(outbox) => router.merge(dev_mail::routes(outbox)),
+        None => router,
+    };
     router
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-        .layer(tower_http_catch_panic())
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(http.clone(), gate::gate))
         .with_state(http)
 }

@@ -26,6 +26,12 @@ impl Keyring {
         let LookupHash { key_id, hash } = self.lookup("claim/email", &[email.as_str().as_bytes()]);
         ClaimKey { kind: ClaimKind::Email, hash: hash.to_vec(), key_id, normalisation: EmailAddress::NORMALISATION }
     }
+
+    /// The claim on a social identity: its issuer and subject, as sealed.
+    pub fn identity_claim(&self, subject: &str) -> ClaimKey {
+        let LookupHash { key_id, hash } = self.lookup("claim/identity", &[subject.as_bytes()]);
+        ClaimKey { kind: ClaimKind::Identity, hash: hash.to_vec(), key_id, normalisation: 1 }
+    }
 }
 
 fn lookup(key: &Key, purpose: &str, parts: &[&[u8]]) -> LookupHash {
