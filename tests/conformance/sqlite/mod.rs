@@ -1,0 +1,1 @@
+//! What only the embedded store can show: its rebuild, its files, its faults.
