@@ -14,7 +14,7 @@ use chrysalis::wire::json_time::JsonTime;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::{Command, Configuration, Keys, Log, Projections};
+use crate::{Command, Keys, Log, Projections};
 
 /// `verify` found differences.
 const DIFFERENT: u8 = 3;

@@ -19,6 +19,7 @@ use crate::followers::follow;
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
+use crate::listener;
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::Log;
 use crate::log::sqlite::{Options, SqliteLog};
@@ -122,19 +123,13 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
         let following = tokio::spawn(follow(self.log.clone(), self.mailer, halted.clone()));
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let mut stopping = halted.clone();
-        let serving = axum::serve(self.listener, service).with_graceful_shutdown(async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        });
-        let serving = tokio::spawn(async move { serving.await });
+        let serving = tokio::spawn(listener::serve(self.listener, self.router, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");
+        // Both tasks hold a receiver until they end.
         let _ = halt.send(true);
-        match tokio::time::timeout(self.grace, serving).await {
-            Ok(Ok(done)) => done?,
-            Ok(Err(_)) => tracing::error!("the server task broke off"),
-            Err(_) => tracing::warn!("some requests were not finished in time"),
+        if serving.await.is_err() {
+            tracing::error!("the server task broke off");
         }
         let _ = tokio::time::timeout(self.grace, following).await;
         Ok(())

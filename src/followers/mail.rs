@@ -119,11 +119,11 @@ impl Follower for Mailer {
         "mail"
     }
 
+    fn types(&self) -> &'static [&'static str] {
+        &["EmailVerificationRequested"]
+    }
+
     async fn handle(&self, event: &Recorded) -> Result<(), FollowerError> {
-        // Reading every body to throw most away would cost more than the mails.
-        if event.event_type != "EmailVerificationRequested" {
-            return Ok(());
-        }
         match (event.stream.as_user(), read_user_event(event)?) {
             (Some(user), UserEvent::EmailVerificationRequested(requested)) => self.verification(user, &requested, &event.event_id, event.occurred_at).await,
             _ => Ok(()),

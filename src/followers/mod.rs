@@ -1,7 +1,7 @@
 //! What reads the log after the fact.
 //!
-//! A follower sees every event once it is committed, in order, and remembers how far it came. What it does must bear
-//! being done twice: it may die between the deed and the note of it.
+//! A follower sees every event it cares for once it is committed, in order, and remembers how far it came. What it does
+//! must bear being done twice: it may die between the deed and the note of it.
 
 pub mod mail;
 
@@ -11,10 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::log::{Log, LogFault, Recorded};
+use crate::log::{Log, LogFault, Position, Recorded};
 
 /// Events handed to a follower at a time.
 const PAGE: usize = 512;
+/// Positions without anything of interest after which it is noted how far a follower looked.
+const NOTE_EVERY: Position = 4_096;
 /// How long to leave a fault alone before trying again.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,9 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 pub trait Follower: Send + Sync {
     /// Names its checkpoint, so it is for ever.
     fn name(&self) -> &'static str;
+
+    /// The types of events it cares for.
+    fn types(&self) -> &'static [&'static str];
 
     async fn handle(&self, event: &Recorded) -> Result<(), FollowerError>;
 }
@@ -40,7 +45,7 @@ pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, mut stop: wa
     let mut head = log.head();
     while !*stop.borrow() {
         let seen = *head.borrow_and_update();
-        if let Err(error) = catch_up(log.as_ref(), follower.as_ref(), &stop).await {
+        if let Err(error) = catch_up(log.as_ref(), follower.as_ref(), seen, &stop).await {
             tracing::warn!(follower = follower.name(), %error, "a follower stands still; it will try again");
             tokio::select! {
                 () = tokio::time::sleep(AFTER_FAULT) => {}
@@ -58,22 +63,25 @@ pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, mut stop: wa
     }
 }
 
-async fn catch_up(log: &dyn Log, follower: &dyn Follower, stop: &watch::Receiver<bool>) -> Result<(), FollowerError> {
+async fn catch_up(log: &dyn Log, follower: &dyn Follower, head: Position, stop: &watch::Receiver<bool>) -> Result<(), FollowerError> {
     let name = follower.name();
     let mut position = log.checkpoint(name).await?;
-    loop {
-        let events = log.read_all(position, PAGE).await?;
-        let Some(last) = events.last().map(|event| event.position) else { return Ok(()) };
+    while position < head && !*stop.borrow() {
+        let events = log.read_types(follower.types(), position, head, PAGE).await?;
         for event in &events {
             follower.handle(event).await?;
         }
-        if !log.advance(name, position, last).await? {
+        // A short page means that nothing of interest is left up to the head.
+        let reached = if events.len() < PAGE { head } else { events.last().map_or(head, |event| event.position) };
+        // To note that nothing happened can wait: looking again is cheap, a write for every event of others is not.
+        if events.is_empty() && reached - position < NOTE_EVERY {
+            return Ok(());
+        }
+        if !log.advance(name, position, reached).await? {
             // Somebody else moved the checkpoint: they follow too, and what both did was done twice without harm.
             return Ok(());
         }
-        position = last;
-        if *stop.borrow() {
-            return Ok(());
-        }
+        position = reached;
     }
+    Ok(())
 }

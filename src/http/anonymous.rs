@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::forms::UpgradeForm;
 use super::shape::{SUCCESS, SignedInBody, Success};
 use super::state::Http;
-use super::who::Who;
+use super::who::{Standing, Who};
 use crate::app::create_guest::Origin;
 use crate::app::new_session::SignedIn;
 use crate::app::{AppError, Refusal};
@@ -80,9 +80,14 @@ pub async fn arrive_by_get(State(http): State<Http>, who: Who, headers: HeaderMa
 }
 
 async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) -> Result<Response, ApiError> {
-    if let Some(presented) = who.live() {
-        let again = SignedIn { row: presented.row.clone(), token: presented.token.clone(), claim: None };
-        return http.signed_in(who, &again);
+    match &who.standing {
+        Standing::Live(presented) => {
+            let again = SignedIn { row: presented.row.clone(), token: presented.token.clone(), claim: None };
+            return http.signed_in(who, &again);
+        }
+        // Asked while the upgrade was on its way: a guest made now would take the new member's place in the browser.
+        Standing::Superseded(presented) => return Ok(Json(http.superseded_body(presented)?).into_response()),
+        Standing::Expired(_) | Standing::Nobody => {}
     }
     let key = idempotency_key(headers)?;
     let signed_in = http.app.create_guest(&who.caller, entry.into(), key).await?;

@@ -9,6 +9,7 @@ use http::header::SET_COOKIE;
 use super::shape::{Session, SignedInBody, User};
 use super::state::Http;
 use super::who::Who;
+use crate::app::identify::Presented;
 use crate::app::new_session::SignedIn;
 use crate::wire::cookie::CookieKind;
 use crate::wire::cors::SET_AUTH_TOKEN;
@@ -28,6 +29,13 @@ impl Http {
         let token = Some(signed_in.token.clone());
         let session = Some(Session::new(session, token.as_deref()));
         Ok(SignedInBody { token, user: User::new(user, false), session })
+    }
+
+    /// What the token of a moment ago may still see: no cookie, no name, no address.
+    pub(super) fn superseded_body(&self, presented: &Presented) -> Result<SignedInBody, ApiError> {
+        let (session, user) = self.app.view(&presented.row)?;
+        let session = Session::new(session, Some(&presented.token));
+        Ok(SignedInBody { token: Some(presented.token.clone()), user: User::new(user, true), session: Some(session) })
     }
 
     pub(super) fn give_session(&self, response: &mut Response, who: &Who, signed_in: &SignedIn) {

@@ -4,13 +4,14 @@
 //! One middleware rather than a stack of them: the order is part of the contract, and reads here from top to bottom.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrysalis_domain::id::RequestId;
 use chrysalis_domain::value::Carrier;
-use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tracing::Instrument;
 
@@ -25,6 +26,8 @@ use crate::wire::csrf::{self, Head};
 use crate::wire::error::ApiError;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// From a request's head to its answer: a body that trickles in is given up.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest user agent that is kept, in bytes.
 const USER_AGENT_MAX: usize = 512;
 
@@ -36,7 +39,10 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
-    let mut response = answer(&http, id, at, request, next, allowed.as_ref()).instrument(span).await;
+    let answered = tokio::time::timeout(TIMEOUT, answer(&http, id, at, request, next, allowed.as_ref()).instrument(span)).await;
+    let mut response = answered.unwrap_or_else(|_| {
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request timed out").into_response()
+    });
 
     let status = response.status();
     let headers = response.headers_mut();
@@ -83,6 +89,9 @@ async fn answer(
     }
     let who = request.extensions().get::<Who>().cloned();
     let mut response = head_is_no_get(request, next).await;
+    if who.as_ref().is_some_and(|who| who.planted_cookies) && !response.headers().contains_key(SET_COOKIE) {
+        http.delete_session(&mut response);
+    }
     // A session that lives longer than its cookie says is given to the browser again.
     if let Some(presented) = who.as_ref().and_then(Who::live) {
         if presented.extended && presented.carrier == Carrier::Cookie && response.status().is_success() {
@@ -134,7 +143,7 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
 /// happened; for everything else it is none (CONTRACT 2.3).
 fn superseded_reads_only(path: &str, method: &Method, who: &mut Who) {
     let reads = *method == Method::GET && (path == "/get-session" || path.starts_with("/organization/"));
-    let told = path.starts_with("/anonymous/upgrade") || path == "/delete-anonymous-user" || path == "/sign-out";
+    let told = path.starts_with("/anonymous/upgrade") || matches!(path, "/delete-anonymous-user" | "/sign-out" | "/sign-in/anonymous");
     if matches!(who.standing, Standing::Superseded(_)) && !reads && !told {
         who.standing = Standing::Nobody;
     }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -12,7 +13,9 @@ use super::state::Http;
 use super::who::{Standing, Who};
 use crate::app::identify::Presented;
 use crate::wire::body::Body;
+use crate::wire::cookie::CookieKind;
 use crate::wire::error::{ApiError, ErrorBody};
+use crate::wire::jar::Jar;
 
 /// The current session and its user, or `null`. No session is no error.
 #[utoipa::path(
@@ -44,7 +47,7 @@ pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiErro
     post, path = "/sign-out", tag = "session",
     responses((status = 200, description = "Signed out", body = Success))
 )]
-pub async fn sign_out(State(http): State<Http>, who: Who, Body(_): Body<Nothing>) -> Result<Response, ApiError> {
+pub async fn sign_out(State(http): State<Http>, who: Who, headers: HeaderMap, Body(_): Body<Nothing>) -> Result<Response, ApiError> {
     match &who.standing {
         // The token of a moment ago ends its session too: signing out must always work.
         Standing::Live(presented) | Standing::Superseded(presented) => http.app.sign_out(&who.caller, presented).await?,
@@ -52,6 +55,9 @@ pub async fn sign_out(State(http): State<Http>, who: Who, Body(_): Body<Nothing>
     }
     let mut response = Json(SUCCESS).into_response();
     http.delete_session(&mut response);
+    for state in Jar::parse(&headers, &http.cookies).states() {
+        http.delete(&mut response, CookieKind::State(state));
+    }
     Ok(response)
 }
 

@@ -4,7 +4,6 @@
 //! deletes a good cookie. Of two good cookies under one name, one was planted: both count as none.
 
 use axum::extract::FromRequestParts;
-use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::ClaimId;
 use chrysalis_domain::value::Carrier;
 use http::HeaderMap;
@@ -26,6 +25,8 @@ pub struct Who {
     pub standing: Standing,
     /// Cookies that lead nowhere any more and are to be deleted where the answer says so.
     pub dead_cookies: bool,
+    /// Two good session cookies came under one name: one of them was planted, and both are deleted.
+    pub planted_cookies: bool,
     /// The browser has the cookie of a session that ends with it.
     pub not_remembered: bool,
     /// `Authorization` holds a session token that is known, or an API key: no foreign page could have sent it.
@@ -90,12 +91,11 @@ impl Http {
         let jar = Jar::parse(headers, &self.cookies);
         let claims = jar.verified(CookieKind::Claim, &self.signer).iter().filter_map(|claim| claim.parse().ok()).collect();
         let not_remembered = jar.has(CookieKind::DontRemember);
-        let now = caller.at;
-        let mut who = Who { caller, standing: Standing::Nobody, dead_cookies: false, not_remembered, authorized: false, claims };
+        let mut who = Who { caller, standing: Standing::Nobody, dead_cookies: false, planted_cookies: false, not_remembered, authorized: false, claims };
 
         match bearer::presented(headers, &self.signer) {
             bearer::Presented::Token(token) => {
-                let found = self.app.identify(&token, Carrier::Bearer, now).await?;
+                let found = self.app.identify(&token, Carrier::Bearer, who.caller.at).await?;
                 who.authorized = matches!(found, Identity::Live(_) | Identity::Superseded(_));
                 who.standing = standing(found);
             }
@@ -105,23 +105,24 @@ impl Http {
         if !matches!(who.standing, Standing::Nobody) {
             return Ok(who);
         }
-        let (standing, dead) = self.by_cookie(&jar, now).await?;
-        (who.standing, who.dead_cookies) = (standing, dead);
+        self.by_cookie(&jar, &mut who).await?;
         Ok(who)
     }
 
-    async fn by_cookie(&self, jar: &Jar<'_>, now: Timestamp) -> Result<(Standing, bool), LogFault> {
-        let (mut found, mut dead) = (None, false);
+    async fn by_cookie(&self, jar: &Jar<'_>, who: &mut Who) -> Result<(), LogFault> {
         for token in jar.verified(CookieKind::SessionToken, &self.signer) {
-            match self.app.identify(&token, Carrier::Cookie, now).await? {
-                Identity::Unknown => {}
-                Identity::Ended => dead = true,
-                known if found.is_none() => found = Some(known),
-                _ => return Ok((Standing::Nobody, true)),
+            let found = self.app.identify(&token, Carrier::Cookie, who.caller.at).await?;
+            who.dead_cookies |= matches!(found, Identity::Ended | Identity::Expired(_));
+            match standing(found) {
+                Standing::Nobody => {}
+                known if matches!(who.standing, Standing::Nobody) => who.standing = known,
+                _ => {
+                    (who.standing, who.planted_cookies) = (Standing::Nobody, true);
+                    return Ok(());
+                }
             }
         }
-        let expired = matches!(found, Some(Identity::Expired(_)));
-        Ok((found.map_or(Standing::Nobody, standing), dead || expired))
+        Ok(())
     }
 }
 

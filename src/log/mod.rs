@@ -203,6 +203,9 @@ pub trait Log: Send + Sync {
     /// Events of the whole log after a position, in order.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
 
+    /// Events of some types only, after one position and up to another, in order: for followers that care for few.
+    async fn read_types(&self, types: &'static [&'static str], after: Position, upto: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
+
     /// The last position, kept up to date: how followers learn that there is something to read.
     fn head(&self) -> watch::Receiver<Position>;
 

@@ -124,6 +124,10 @@ impl Log for SqliteLog {
         self.readers.with(|connection| reader::all(connection, after, limit))
     }
 
+    async fn read_types(&self, types: &'static [&'static str], after: Position, upto: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.readers.with(|connection| reader::of_types(connection, types, after, upto, limit))
+    }
+
     fn head(&self) -> watch::Receiver<Position> {
         self.head.clone()
     }
@@ -190,7 +194,8 @@ impl Log for SqliteLog {
     }
 
     async fn ready(&self) -> Result<(), LogFault> {
-        self.writer.aside(|_| Ok(true)).await.map(|_| ())
+        let sql = "INSERT INTO readiness (id, at) VALUES (1, unixepoch()) ON CONFLICT (id) DO UPDATE SET at = at + 1";
+        self.writer.aside(move |connection| Ok(connection.execute(sql, [])? == 1)).await.map(|_| ())
     }
 }
 
