@@ -9,7 +9,6 @@ pub mod hasher;
 pub mod http;
 pub mod keys;
 pub mod limits;
-mod listener;
 pub mod log;
 pub mod metrics;
 pub mod serve;

@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::hasher::Hasher;
 use crate::limits::Limits;
-use crate::log::sqlite::WriterMetrics;
+use crate::log::WriterMetrics;
 
 /// Everything that is counted.
 pub struct Metrics {

@@ -19,7 +19,6 @@ use crate::followers::follow;
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
-use crate::listener;
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::Log;
 use crate::log::sqlite::{Options, SqliteLog};
@@ -69,7 +68,7 @@ pub struct Opened {
 }
 
 /// Opens the store of a configuration, made on a first start.
-pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn crate::log::sqlite::WriterMetrics>) -> Result<Opened, StartError> {
+pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn crate::log::WriterMetrics>) -> Result<Opened, StartError> {
     secret::make_folder(&config.data_dir)?;
     let secret = config.secret.resolve(&config.data_dir, ports.entropy.as_ref())?;
     let Store::Sqlite(path) = &config.store;
@@ -123,7 +122,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
         let following = tokio::spawn(follow(self.log.clone(), self.mailer, halted.clone()));
-        let serving = tokio::spawn(listener::serve(self.listener, self.router, halted, self.grace));
+        let serving = tokio::spawn(http::listener::serve(self.listener, self.router, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");
         // Both tasks hold a receiver until they end.

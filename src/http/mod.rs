@@ -6,6 +6,7 @@ mod dev_mail;
 mod email;
 mod forms;
 mod gate;
+pub mod listener;
 mod meta;
 mod reference;
 mod refusal;

@@ -16,6 +16,8 @@ pub mod record;
 pub mod sqlite;
 mod staging;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
 use chrysalis_domain::user::UserEvent;
@@ -190,6 +192,23 @@ pub struct StoredKey {
     pub root: String,
     pub wrapped: Vec<u8>,
     pub created_at: Timestamp,
+}
+
+/// What the writer tells an operator.
+pub trait WriterMetrics: Send + Sync {
+    /// One batch was committed.
+    fn committed(&self, groups: usize, events: u64, took: Duration);
+    /// One batch could not be stored.
+    fn failed(&self, groups: usize);
+    /// Groups waiting.
+    fn queued(&self, depth: usize);
+}
+
+/// For callers that don't watch.
+impl WriterMetrics for () {
+    fn committed(&self, _: usize, _: u64, _: Duration) {}
+    fn failed(&self, _: usize) {}
+    fn queued(&self, _: usize) {}
 }
 
 /// A store. See the module for what it promises.

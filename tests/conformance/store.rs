@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis::clock::MockClock;
-use chrysalis::log::sqlite::{Options, SqliteLog, WriterMetrics};
+use chrysalis::log::WriterMetrics;
+use chrysalis::log::sqlite::{Options, SqliteLog};
 use chrysalis::log::{AppendError, Appended, Expected, Log, LogFault};
 use tempfile::TempDir;
 use tokio::sync::watch;

@@ -27,7 +27,6 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::clock::Clock;
-pub use writer::WriterMetrics;
 
 /// How the store is set up.
 #[derive(Clone, Debug)]

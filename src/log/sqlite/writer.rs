@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrysalis_domain::{Span, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -14,24 +14,7 @@ use super::batch::{self, Head};
 use super::rows::RowWriter;
 use super::{Options, fault};
 use crate::clock::Clock;
-use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused};
-
-/// What the writer tells an operator.
-pub trait WriterMetrics: Send + Sync {
-    /// One batch was committed.
-    fn committed(&self, groups: usize, events: u64, took: Duration);
-    /// One batch could not be stored.
-    fn failed(&self, groups: usize);
-    /// Groups waiting.
-    fn queued(&self, depth: usize);
-}
-
-/// For callers that don't watch.
-impl WriterMetrics for () {
-    fn committed(&self, _: usize, _: u64, _: Duration) {}
-    fn failed(&self, _: usize) {}
-    fn queued(&self, _: usize) {}
-}
+use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused, WriterMetrics};
 
 /// How long to wait when the queue was full: a batch takes milliseconds, a client's retry should take longer.
 const RETRY_AFTER: Span = Span::from_secs(1);
