@@ -133,7 +133,7 @@ fn count(connection: &Connection, quota: &Quota, now: Timestamp) -> rusqlite::Re
         return Ok(Ok(stamps));
     }
     // Room comes when enough of the oldest have aged out.
-    let blocking = stamps.get(stamps.len() - limit.max(1)).copied().unwrap_or(now.as_millis());
+    let blocking = stamps.len().checked_sub(limit.max(1)).map_or(now.as_millis(), |index| stamps[index]);
     Ok(Err((Timestamp::from_millis(blocking) + quota.span).since(now).max(Span::from_millis(1))))
 }
 
