@@ -26,7 +26,16 @@ impl Keyring {
         let LookupHash { key_id, hash } = self.lookup("claim/email", &[email.as_str().as_bytes()]);
         ClaimKey { kind: ClaimKind::Email, hash: hash.to_vec(), key_id, normalisation: EmailAddress::NORMALISATION }
     }
+
+    /// The claim on a social identity: the text that holds issuer and subject, as it is sealed.
+    pub fn identity_claim(&self, subject: &str) -> ClaimKey {
+        let LookupHash { key_id, hash } = self.lookup("claim/identity", &[subject.as_bytes()]);
+        ClaimKey { kind: ClaimKind::Identity, hash: hash.to_vec(), key_id, normalisation: SUBJECT_NORMALISATION }
+    }
 }
+
+/// Names the form in which issuer and subject are hashed: as they are sealed, unchanged.
+const SUBJECT_NORMALISATION: u16 = 1;
 
 fn lookup(key: &Key, purpose: &str, parts: &[&[u8]]) -> LookupHash {
     LookupHash { key_id: key.id, hash: mac(key, purpose, parts) }

@@ -4,6 +4,7 @@
 //! root secret (`CHRYSALIS_SECRET`). The newest key of a purpose is used for new things, the older ones still open or
 //! verify what they made. The root secret itself makes nothing but the wrapping key (HKDF, RFC 5869).
 
+mod claims;
 mod lookup;
 mod sealing;
 mod token;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::entropy::{self, Entropy};
 use crate::log::{Log, LogFault, StoredKey};
 
+pub use claims::KeyringClaims;
 pub use lookup::LookupHash;
 pub use sealing::{Opened, PersonSealer, SealKind};
 pub use token::{SessionToken, mail_token};
