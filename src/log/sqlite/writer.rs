@@ -178,6 +178,16 @@ struct Loop {
     batches: u64,
 }
 
+impl Drop for Loop {
+    /// However the loop ended, nobody is left to wait for it: what still queues is answered, what comes is refused.
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.interactive.clear();
+        queue.bulk.clear();
+    }
+}
+
 /// Batches between two rounds of tidying.
 const TIDY_EVERY: u64 = 64;
 
