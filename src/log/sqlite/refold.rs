@@ -57,7 +57,9 @@ const PAGE: usize = 4_096;
 /// runs on the same file: its reads never see a half-built table.
 pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
-    let generation = format!("_g{}", head(&connection)? + 1);
+    // The schema's version rises with every table that is made: no index still has a name of this generation.
+    let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
+    let generation = format!("_g{version}");
     make(&connection, next_name, &generation)?;
     let mut refold = Refold { rows: RowWriter::new(next_name), claims, report: Report::default(), last: 0 };
     // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
