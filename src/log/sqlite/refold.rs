@@ -6,7 +6,7 @@ use chrysalis_domain::id::{ClaimId, SealedId};
 use chrysalis_projections::table::Table;
 use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, fold};
 use rusqlite::types::Value as Cell;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::rows::RowWriter;
 use super::{LogFault, Position, connect, fault, reader, schema};
@@ -47,6 +47,9 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Positions that are missing, as the last one before each gap.
     pub gaps: Vec<Position>,
+    /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
+    /// was altered. Their rows are left out of the comparison.
+    pub misfits: Vec<Position>,
 }
 
 /// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
@@ -67,11 +70,13 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
     while refold.last + (PAGE as u64) < head(&connection)? {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
         refold.page(&transaction)?;
+        refold.fits()?;
         transaction.commit().map_err(fault)?;
         progress(refold.report.events);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     while refold.page(&transaction)? {}
+    refold.fits()?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
         transaction.execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};")).map_err(fault)?;
@@ -140,10 +145,19 @@ impl Refold<'_> {
             let Some(user) = recorded.stream.as_user() else { continue };
             let event = read_user_event(recorded)?;
             for change in fold(user, &event, recorded.occurred_at, &keys) {
-                self.rows.write(connection, &change).map_err(fault)?;
+                match self.rows.write(connection, &change) {
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => self.report.misfits.push(recorded.position),
+                    written => written.map_err(fault)?,
+                }
             }
         }
         Ok(!events.is_empty())
+    }
+
+    /// Tables that lack rows must not take the place of the live ones.
+    fn fits(&self) -> Result<(), LogFault> {
+        let misfit = |position| LogFault::Damaged(format!("position {position} contradicts the events before it; run `chrysalis verify`, then restore a backup"));
+        self.report.misfits.first().map_or(Ok(()), |position| Err(misfit(*position)))
     }
 }
 
