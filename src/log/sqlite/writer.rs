@@ -261,7 +261,11 @@ impl Loop {
     fn transaction(&mut self, work: &[Work]) -> rusqlite::Result<Vec<Outcome>> {
         let connection = &self.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut head = Head { recorded_at: self.head.recorded_at.max(self.clock.now()), ..self.head };
+        // Under the write lock the file knows best: another process may have written since, as while an old server hands
+        // over to a new one.
+        let stands = read_head(connection)?;
+        let recorded_at = stands.recorded_at.max(self.head.recorded_at).max(self.clock.now());
+        let mut head = Head { recorded_at, ..stands };
         let mut outcomes = Vec::with_capacity(work.len());
         for one in work {
             outcomes.push(match one {
@@ -281,7 +285,7 @@ impl Loop {
 
 fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     let sql = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    let found = connection.query_row(sql, [], |row| {
+    let found = connection.prepare_cached(sql)?.query_row([], |row| {
         Ok(Head { position: row.get(0)?, recorded_at: Timestamp::from_millis(row.get(1)?) })
     });
     Ok(found.optional()?.unwrap_or(Head { position: 0, recorded_at: Timestamp::default() }))
