@@ -104,7 +104,7 @@ fn held(connection: &Connection, group: &Group, claim: &Claim) -> rusqlite::Resu
         .optional()?;
     let Some((id, user, verified)) = holder else { return Ok(None) };
     let (Ok(id), Ok(user)) = (id.parse::<ClaimId>(), user.parse()) else {
-        return Err(rusqlite::Error::InvalidQuery);
+        return Err(rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, "a claim's row holds no ids".into()));
     };
     if releases(group, id) {
         return Ok(None);

@@ -106,6 +106,10 @@ pub(super) fn fault(error: rusqlite::Error) -> LogFault {
         Some(Code::DiskFull | Code::ReadOnly | Code::CannotOpen | Code::SystemIoFailure | Code::DatabaseBusy | Code::DatabaseLocked | Code::PermissionDenied | Code::OutOfMemory | Code::FileLockingProtocolFailed) => {
             LogFault::Unavailable(error.to_string())
         }
+        // Tables are strict: a value that is not of its column's kind, or no UTF-8, was not written so.
+        None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) | rusqlite::Error::Utf8Error(..)) => {
+            LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
+        }
         _ => LogFault::Bug(error.to_string()),
     }
 }
@@ -190,7 +194,12 @@ impl Log for SqliteLog {
     }
 
     async fn ready(&self) -> Result<(), LogFault> {
-        self.writer.aside(|_| Ok(true)).await.map(|_| ())
+        // A page is written, or a full disk would go unnoticed: the number stands as it stood.
+        let write = |connection: &Connection| {
+            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            connection.pragma_update(None, "user_version", version).map(|()| true)
+        };
+        self.writer.aside(write).await.map(|_| ())
     }
 }
 
