@@ -73,10 +73,21 @@ impl SqliteLog {
     }
 }
 
+/// How often a connection that found the file locked looks again, and how many times.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(1);
+const LOOKS: i32 = 5_000;
+
+/// Waits for a lock in small steps. SQLite's own way sleeps for up to 100 ms: whoever waits so long misses every short
+/// pause of somebody who takes the lock again and again, as a rebuild does.
+fn look_again(looked: i32) -> bool {
+    std::thread::sleep(LOOK_AGAIN);
+    looked < LOOKS
+}
+
 /// A connection that may write: durable at each commit, checkpoints left to the checkpointer.
 fn connect(path: &Path) -> Result<Connection, LogFault> {
     let connection = Connection::open(path).map_err(fault)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault)?;
+    connection.busy_handler(Some(look_again)).map_err(fault)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(fault)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(fault)?;

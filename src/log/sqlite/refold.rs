@@ -55,6 +55,8 @@ pub struct Report {
 /// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
 const MOST_DIFFERENCES: usize = 100;
 const PAGE: usize = 4_096;
+/// Pause between two steps of a rebuild: several looks of a server's writer that waits for the lock.
+const LET_IN: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// Builds the read models beside the live ones, then puts them in their place in one transaction. Works while a server
 /// runs on the same file: its reads never see a half-built table.
@@ -73,6 +75,7 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
         refold.fits()?;
         transaction.commit().map_err(fault)?;
         progress(refold.report.events);
+        std::thread::sleep(LET_IN);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     while refold.page(&transaction)? {}
