@@ -81,9 +81,3 @@ CREATE TABLE checkpoints (
     follower TEXT    NOT NULL PRIMARY KEY,
     position INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-
--- Written whenever somebody asks whether the store can be written to: the only honest way to find out.
-CREATE TABLE readiness (
-    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    at INTEGER NOT NULL
-) STRICT;

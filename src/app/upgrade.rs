@@ -127,8 +127,13 @@ impl App {
 
     /// Who holds an address.
     pub(super) async fn holder(&self, key: &ClaimKey) -> Result<Option<claims::Holder>, LogFault> {
-        let parameters = [Value::Static(key.kind.name()), Value::Bytes(key.hash.clone())];
-        ask_one(self.log.as_ref(), &claims::HOLDER, &parameters).await
+        for hash in key.hashes() {
+            let parameters = [Value::Static(key.kind.name()), Value::Bytes(hash.clone())];
+            if let Some(holder) = ask_one(self.log.as_ref(), &claims::HOLDER, &parameters).await? {
+                return Ok(Some(holder));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -1,7 +1,9 @@
-//! Claims from the log: what was claimed stands in a sealed record, which the keyring opens.
+//! Claims from what was sealed: how a rebuild, which has only the log and the sealed records, finds out again who holds
+//! which address.
+//!
+//! Everything is hashed under the current look-up key: after that key was rotated, a rebuild moves every claim to it.
 
 use chrysalis_domain::EmailAddress;
-use chrysalis_domain::id::PersonId;
 use chrysalis_projections::table::Sealed;
 use chrysalis_projections::users::WrappedKey;
 use chrysalis_projections::{ClaimKey, ClaimKind};
@@ -9,15 +11,17 @@ use chrysalis_projections::{ClaimKey, ClaimKind};
 use super::{Keyring, PersonSealer};
 use crate::log::sqlite::refold::{ClaimReader, SealedRow};
 
-/// Reads claims for a refold.
+/// Reads claims with the keys of a keyring.
 pub struct KeyringClaims<'a>(pub &'a Keyring);
 
 impl ClaimReader for KeyringClaims<'_> {
-    fn claim_key(&self, kind: ClaimKind, row: &SealedRow) -> Option<ClaimKey> {
-        let person: PersonId = row.person.parse().ok()?;
-        let key = WrappedKey { epoch: row.epoch, wrapped: row.wrapped.clone() };
-        let sealed = Sealed { id: row.id, content: Some((row.kind.clone(), row.ciphertext.clone())) };
-        let text = PersonSealer::open(self.0, person, &key)?.read(&sealed).ok()?.value()?;
+    /// `None` when the record does not open or holds no address: then nobody holds what it named, and a comparison with
+    /// the live table says so.
+    fn claim_key(&self, kind: ClaimKind, sealed: &SealedRow) -> Option<ClaimKey> {
+        let key = WrappedKey { epoch: sealed.epoch, wrapped: sealed.wrapped.clone() };
+        let sealer = PersonSealer::open(self.0, sealed.person.parse().ok()?, &key)?;
+        let content = Some((sealed.kind.clone(), sealed.ciphertext.clone()));
+        let text = sealer.read(&Sealed { id: sealed.id, content }).ok()?.value()?;
         match kind {
             ClaimKind::Email => Some(self.0.email_claim(&EmailAddress::parse(&text).ok()?)),
             ClaimKind::Identity => Some(self.0.identity_claim(&text)),

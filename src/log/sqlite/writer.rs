@@ -161,6 +161,16 @@ struct Loop {
     batches: u64,
 }
 
+impl Drop for Loop {
+    /// However the loop ended, nobody is left to wait for it: what still queues is answered, what comes is refused.
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.interactive.clear();
+        queue.bulk.clear();
+    }
+}
+
 /// Batches between two rounds of tidying.
 const TIDY_EVERY: u64 = 64;
 
@@ -234,7 +244,11 @@ impl Loop {
     fn transaction(&mut self, work: &[Work]) -> rusqlite::Result<Vec<Outcome>> {
         let connection = &self.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut head = Head { recorded_at: self.head.recorded_at.max(self.clock.now()), ..self.head };
+        // Under the write lock the file knows best: another process may have written since, as while an old server hands
+        // over to a new one.
+        let stands = read_head(connection)?;
+        let recorded_at = stands.recorded_at.max(self.head.recorded_at).max(self.clock.now());
+        let mut head = Head { recorded_at, ..stands };
         let mut outcomes = Vec::with_capacity(work.len());
         for one in work {
             outcomes.push(match one {
@@ -254,7 +268,7 @@ impl Loop {
 
 fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     let sql = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    let found = connection.query_row(sql, [], |row| {
+    let found = connection.prepare_cached(sql)?.query_row([], |row| {
         Ok(Head { position: row.get(0)?, recorded_at: Timestamp::from_millis(row.get(1)?) })
     });
     Ok(found.optional()?.unwrap_or(Head { position: 0, recorded_at: Timestamp::default() }))
