@@ -111,7 +111,8 @@ fn connect_to_read(path: &Path) -> Result<Connection, LogFault> {
 pub(super) fn fault(error: rusqlite::Error) -> LogFault {
     use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+        // Too big: a length that nobody wrote, for nothing of that size is accepted.
+        Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::TooBig) => {
             LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
         }
         Some(Code::DiskFull | Code::ReadOnly | Code::CannotOpen | Code::SystemIoFailure | Code::DatabaseBusy | Code::DatabaseLocked | Code::PermissionDenied | Code::OutOfMemory | Code::FileLockingProtocolFailed) => {
