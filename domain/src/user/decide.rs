@@ -41,7 +41,7 @@ impl User {
             }
             C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
             C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
-            C::UpdateProfile { name, image, metadata } => Ok(vec![ProfileUpdated { name, image, metadata, at }.into()]),
+            C::UpdateProfile { name, image, metadata } => Ok(self.update_profile(name, image, metadata, at)),
             C::ChangePassword { session, hash, revoke_others, rotation } => self.change_password(session, hash, revoke_others, rotation, at),
             C::RehashPassword { replaces, hash } => self.rehash(replaces, hash),
             C::RequestVerification { verification } => self.request_verification(verification),
@@ -217,6 +217,11 @@ impl User {
     fn end(&self, which: impl Fn(SessionId) -> bool, reason: EndReason, at: Timestamp) -> Vec<UserEvent> {
         let ending = self.sessions.keys().copied().filter(|id| which(*id));
         ending.map(|session| SessionEnded { session, reason, at }.into()).collect()
+    }
+
+    fn update_profile(&self, name: Change, image: Change, metadata: Change, at: Timestamp) -> Vec<UserEvent> {
+        let news = name.alters(self.name) || image.alters(self.image) || metadata.alters(self.metadata);
+        if news { vec![ProfileUpdated { name, image, metadata, at }.into()] } else { Vec::new() }
     }
 
     // --- credentials ---
