@@ -94,9 +94,10 @@ impl User {
         let upgrade = self.standing.is_guest();
         let mut events = if upgrade { self.drop_pending() } else { Vec::new() };
         let authentication = Authentication::social(&identity.provider, at);
-        let proof = identity.email.as_ref().filter(|email| email.vouched).map(|_| ProofKind::Provider);
-        let takes_address = upgrade || self.email.is_none();
-        if let Some(email) = identity.email.filter(|_| takes_address) {
+        let taken = identity.email.filter(|_| upgrade || self.email.is_none());
+        // A provider that vouches for an address which is not taken proves nothing about the one that is held.
+        let proof = taken.as_ref().filter(|email| email.vouched).map(|_| ProofKind::Provider);
+        if let Some(email) = taken {
             events.push(EmailClaimed { claim: email.claim, address: email.address, session: Some(session), proof }.into());
         }
         let proven = proof.is_some() || self.email.as_ref().is_some_and(|email| email.verified);
