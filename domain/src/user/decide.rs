@@ -250,6 +250,10 @@ impl User {
 
     fn expire(&self, cutoff: Timestamp, settings_version: u64, max_age: Span, at: Timestamp) -> Decision {
         self.is_guest()?;
+        // Superseded: a guest again by law, but one that may hold a member's data (CONTRACT 2.6).
+        if self.superseded {
+            return Err(UserRefusal::NotAnonymous);
+        }
         if self.last_activity >= cutoff {
             return Err(UserRefusal::GuestActive { last_activity: self.last_activity });
         }
