@@ -9,6 +9,8 @@ pub mod command;
 mod cqrs;
 mod decide;
 pub mod event;
+#[cfg(any(test, feature = "histories"))]
+pub mod histories;
 mod refusal;
 
 #[cfg(test)]
