@@ -6,6 +6,7 @@
 
 mod clients;
 mod conformance;
+mod faults;
 mod process;
 
 /// Whether the long versions were asked for.

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use reqwest::header::{HeaderMap, ORIGIN};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+
+use super::{PATIENCE, Server};
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -66,16 +67,35 @@ impl Answer {
 }
 
 impl Client {
-    pub(super) fn new(server: SocketAddr) -> Self {
-        let http = reqwest::Client::builder().cookie_store(true).timeout(Duration::from_secs(60)).no_proxy().build().unwrap();
-        let origin = format!("http://localhost:{}", server.port());
-        Self { http, base: format!("http://{server}"), origin, bearer: None }
+    /// A visitor with a cookie jar, as a browser.
+    pub(super) fn browser(server: SocketAddr) -> Self {
+        Self::new(server, true)
     }
 
-    /// The same, with this token in `Authorization` and no cookies from here on.
+    /// A visitor who keeps the token by itself, as an app; see [`Client::bearing`].
+    pub(super) fn app(server: SocketAddr) -> Self {
+        Self::new(server, false)
+    }
+
+    fn new(server: SocketAddr, cookies: bool) -> Self {
+        let http = reqwest::Client::builder().cookie_store(cookies).timeout(PATIENCE).no_proxy().build().unwrap();
+        let (base, origin) = Self::places(server);
+        Self { http, base, origin, bearer: None }
+    }
+
+    fn places(server: SocketAddr) -> (String, String) {
+        (format!("http://{server}"), format!("http://localhost:{}", server.port()))
+    }
+
+    /// The same visitor, cookies and all, at another server.
+    pub fn at(&self, server: &Server) -> Self {
+        let (base, origin) = Self::places(server.address);
+        Self { base, origin, ..self.clone() }
+    }
+
+    /// The same, with this token in `Authorization`.
     pub fn bearing(&self, token: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().unwrap();
-        Self { http, bearer: Some(token.to_owned()), ..self.clone() }
+        Self { bearer: Some(token.to_owned()), ..self.clone() }
     }
 
     /// `None` when no answer came: the connection broke.

@@ -106,9 +106,14 @@ impl Server {
         format!("http://localhost:{}", self.address.port())
     }
 
-    /// A client with no session.
-    pub fn client(&self) -> Client {
-        Client::new(self.address)
+    /// A visitor with cookies, and no session yet.
+    pub fn browser(&self) -> Client {
+        Client::browser(self.address)
+    }
+
+    /// A visitor without cookies, and no session yet.
+    pub fn app(&self) -> Client {
+        Client::app(self.address)
     }
 
     /// What it said on standard error so far; all of it, once it ended.
