@@ -83,11 +83,14 @@ async fn verify(config: &Config) -> Result<ExitCode, StartError> {
     for position in &report.gaps {
         println!("the log has a gap after position {position}");
     }
+    for position in &report.misfits {
+        println!("the event at position {position} contradicts those before it: something is missing or was altered");
+    }
     for difference in &report.differences {
         let refold::Difference { table, key, column, live, refolded } = difference;
         println!("{table} {key}: {column} is {live}, the log says {refolded}");
     }
-    let differences = report.differences.len() + report.gaps.len();
+    let differences = report.differences.len() + report.gaps.len() + report.misfits.len();
     println!("{} events, {} rows compared, {differences} differences", report.events, report.rows);
     Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }

@@ -59,3 +59,101 @@ fn read_with(steps: &[Step], types: &[(&str, u16)], event_type: &str, version: u
     }
     parse(value.to_string().as_bytes())
 }
+
+#[cfg(test)]
+mod fixtures;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::user::event::{EndReason, SessionEnded};
+
+    const TYPES: &[(&str, u16)] = &[("SessionEnded", 3), ("SessionBegan", 1)];
+    const SESSION: &str = "ses_01JM0000000000000000000001";
+
+    /// Version 1 named the reason `why`, version 2 counted seconds.
+    const STEPS: &[Step] = &[
+        Step { event_type: "SessionEnded", from: 2, lift: to_milliseconds },
+        Step { event_type: "SessionExtended", from: 1, lift: |_| json!("not for this event") },
+        Step { event_type: "SessionEnded", from: 1, lift: name_the_reason },
+    ];
+
+    fn name_the_reason(mut body: Value) -> Value {
+        body["reason"] = body["why"].take();
+        body
+    }
+
+    fn to_milliseconds(mut body: Value) -> Value {
+        body["at"] = json!(body["at"].as_i64().unwrap_or_default() * 1000);
+        body
+    }
+
+    fn read(steps: &[Step], event_type: &str, version: u16, body: &Value) -> Result<UserEvent, Unreadable> {
+        read_with(steps, TYPES, event_type, version, body.to_string().as_bytes())
+    }
+
+    fn ended() -> UserEvent {
+        let at = crate::Timestamp::from_millis(5_000);
+        SessionEnded { session: SESSION.parse().unwrap(), reason: EndReason::SignedOut, at }.into()
+    }
+
+    #[test]
+    fn an_old_body_is_lifted_one_version_at_a_time() {
+        let first = json!({ "session": SESSION, "why": "signed_out", "at": 5 });
+        let second = json!({ "session": SESSION, "reason": "signed_out", "at": 5 });
+        let third = json!({ "session": SESSION, "reason": "signed_out", "at": 5_000 });
+        for (version, body) in [(1, first), (2, second), (3, third)] {
+            assert_eq!(read(STEPS, "SessionEnded", version, &body).unwrap(), ended(), "version {version}");
+        }
+    }
+
+    #[test]
+    fn a_missing_step_is_named() {
+        let body = json!({ "session": SESSION, "why": "signed_out", "at": 5 });
+        let error = read(&STEPS[1..], "SessionEnded", 1, &body).unwrap_err();
+        assert!(matches!(&error, Unreadable::NoUpcaster { event_type, version: 2 } if event_type == "SessionEnded"), "{error}");
+        let error = read(&STEPS[..2], "SessionEnded", 1, &body).unwrap_err();
+        assert!(matches!(error, Unreadable::NoUpcaster { version: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_version_from_the_future_is_refused_even_if_it_would_read() {
+        let body = json!({ "session": SESSION, "reason": "signed_out", "at": 5_000 });
+        let error = read(STEPS, "SessionEnded", 4, &body).unwrap_err();
+        assert!(matches!(&error, Unreadable::TooNew { event_type, version: 4 } if event_type == "SessionEnded"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused() {
+        let error = read(STEPS, "SessionPondered", 1, &json!({})).unwrap_err();
+        assert!(matches!(&error, Unreadable::UnknownType { event_type } if event_type == "SessionPondered"), "{error}");
+        // Listed, but not one that this aggregate can parse.
+        let error = read(STEPS, "SessionBegan", 1, &json!({})).unwrap_err();
+        assert!(matches!(&error, Unreadable::UnknownType { event_type } if event_type == "SessionBegan"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_body_is_told_with_its_own_version() {
+        let broken = |version, body: &[u8]| match read_with(STEPS, TYPES, "SessionEnded", version, body) {
+            Err(Unreadable::Body { event_type, version, .. }) => (event_type, version),
+            other => panic!("{other:?}"),
+        };
+        let named = |version| ("SessionEnded".to_owned(), version);
+        assert_eq!(broken(3, b"{"), named(3));
+        assert_eq!(broken(1, b"{"), named(1));
+        assert_eq!(broken(3, b"{}"), named(3));
+        assert_eq!(broken(2, b"{\"at\":5}"), named(2), "a body that was lifted and still doesn't read");
+        assert_eq!(broken(3, b"\xff"), named(3));
+    }
+
+    /// A step that can never be taken hides a mistake in its version or its name.
+    #[test]
+    fn every_step_leads_to_a_version_there_is() {
+        for step in super::STEPS {
+            let current = UserEvent::TYPES.iter().find(|(name, _)| *name == step.event_type);
+            assert!(current.is_some_and(|(_, current)| (1..*current).contains(&step.from)), "{} from {}", step.event_type, step.from);
+        }
+    }
+}

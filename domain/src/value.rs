@@ -203,6 +203,15 @@ impl Change {
         *self == Change::Kept
     }
 
+    /// Whether a field that holds this is another afterwards.
+    pub fn alters(self, held: Option<SealedId>) -> bool {
+        match self {
+            Change::Kept => false,
+            Change::Cleared => held.is_some(),
+            Change::Set(id) => held != Some(id),
+        }
+    }
+
     pub fn sealed(self) -> Option<SealedId> {
         match self {
             Change::Set(id) => Some(id),

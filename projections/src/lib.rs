@@ -11,6 +11,11 @@ pub mod sessions;
 pub mod table;
 pub mod users;
 
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod memory;
+
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::UserId;
 use chrysalis_domain::user::UserEvent;

@@ -44,10 +44,13 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
             &["standing", "updated_at", "last_active_at"],
             vec![Standing::Provisional.name().into(), at.into(), e.authentication.at.into()],
         ),
-        UserEvent::GuestUpgraded(_) => set(
-            &["standing", "updated_at", "last_active_at"],
-            vec![Standing::Member.name().into(), at.into(), at.into()],
-        ),
+        UserEvent::GuestUpgraded(e) => {
+            set(&["standing", "updated_at"], vec![Standing::Member.name().into(), at.into()]);
+            // A proof that came from elsewhere is no activity of a session.
+            if e.session.is_some() {
+                set(&["last_active_at"], vec![e.authentication.at.into()]);
+            }
+        }
         UserEvent::UpgradeSuperseded(e) if e.guest_again => {
             set(&["standing", "updated_at"], vec![Standing::Guest.name().into(), at.into()]);
         }

@@ -50,6 +50,8 @@ pub struct Config {
     pub log: Logging,
     /// Key, value and source of everything, secrets hidden: what `config check` prints.
     pub effective: Vec<(String, String, String)>,
+    /// Variables of the environment that look like keys and are none.
+    pub unknown: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,18 +180,19 @@ impl Config {
     /// Reads from an environment that is handed in.
     pub fn from(overrides: &Overrides, environment: &BTreeMap<String, String>) -> Result<Self, ConfigErrors> {
         let mut mistakes = Vec::new();
-        let given = sources::gather(overrides, environment, &mut mistakes);
+        let mut unknown = Vec::new();
+        let given = sources::gather(overrides, environment, &mut mistakes, &mut unknown);
         let mut reader = Reader::new(given, mistakes);
         let config = build(&mut reader);
         match config {
-            Some(config) if reader.mistakes.is_empty() => Ok(config),
+            Some(config) if reader.mistakes.is_empty() => Ok(Config { unknown, ..config }),
             _ => Err(ConfigErrors(reader.mistakes)),
         }
     }
 
     /// What may be meant, and should be known.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings = self.unknown.clone();
         if !self.rate_limits {
             warnings.push("rate_limits is off: anyone may ask as often as they like; for tests only".to_owned());
         } else if self.guests_per_minute == 0 {
@@ -197,6 +200,15 @@ impl Config {
         }
         if !self.public.is_https() && !self.public.is_loopback() {
             warnings.push(format!("base_url is {}: sessions travel in clear; use https", self.public));
+        }
+        if self.public.is_loopback() && !self.listen.ip().is_loopback() {
+            warnings.push(format!("base_url is {} while {} is listened on: set base_url to what browsers see", self.public, self.listen));
+        }
+        if self.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+            warnings.push("trusted_proxies holds everybody: anyone may choose the address they are counted by".to_owned());
+        }
+        if self.anonymous.enabled && !(self.email_password.enabled && self.email_password.sign_up) {
+            warnings.push("guests are on and no way to become a member is".to_owned());
         }
         warnings
     }
@@ -259,6 +271,7 @@ fn build(r: &mut Reader) -> Option<Config> {
             filter: r.text("log.filter").unwrap_or("info").to_owned(),
         },
         effective: r.effective(),
+        unknown: Vec::new(),
         public: public?,
         cookies: cookies?,
         hashing: hashing?,
@@ -351,10 +364,15 @@ fn check_dev(r: &mut Reader, listen: SocketAddr, public: Option<&Origin>, proxie
 
 fn sessions(r: &mut Reader) -> Sessions {
     let absolute = r.text("sessions.absolute_max").is_some();
+    let lifetime = r.span("sessions.lifetime", HOUR..=Span::from_days(400));
+    let refresh_after = r.span("sessions.refresh_after", Span::from_secs(60)..=Span::from_days(400));
+    if refresh_after > lifetime {
+        r.mistake("sessions.refresh_after", "is longer than sessions.lifetime", "take a shorter time, or no session is ever extended");
+    }
     let rotations = [("cookie", RotateOnUpgrade::Cookie), ("always", RotateOnUpgrade::Always), ("never", RotateOnUpgrade::Never)];
     Sessions {
-        lifetime: r.span("sessions.lifetime", HOUR..=Span::from_days(400)),
-        refresh_after: r.span("sessions.refresh_after", Span::from_secs(60)..=Span::from_days(400)),
+        lifetime,
+        refresh_after,
         not_remembered: r.span("sessions.not_remembered", Span::from_secs(300)..=Span::from_days(30)),
         absolute_max: absolute.then(|| r.span("sessions.absolute_max", HOUR..=Span::from_days(3650))),
         fresh_age: r.span("sessions.fresh_age", Span::ZERO..=Span::from_days(400)),

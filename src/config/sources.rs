@@ -16,7 +16,15 @@ pub struct Given {
 const DEFAULT_FILE: &str = "chrysalis.toml";
 
 /// Gathers what was given for every key. Names that don't exist are mistakes too: a misspelt key must not be silence.
-pub fn gather(overrides: &Overrides, environment: &BTreeMap<String, String>, mistakes: &mut Vec<ConfigError>) -> BTreeMap<String, Given> {
+///
+/// Only a variable that looks like a key is a warning: platforms set variables with our prefix too (Kubernetes, for a
+/// service of this name).
+pub fn gather(
+    overrides: &Overrides,
+    environment: &BTreeMap<String, String>,
+    mistakes: &mut Vec<ConfigError>,
+    warnings: &mut Vec<String>,
+) -> BTreeMap<String, Given> {
     let mut given = BTreeMap::new();
     from_file(overrides, environment, &mut given, mistakes);
     let variables: BTreeMap<String, &str> = KEYS.iter().map(|key| (variable(key.name), key.name)).collect();
@@ -26,7 +34,7 @@ pub fn gather(overrides: &Overrides, environment: &BTreeMap<String, String>, mis
                 given.insert((*key).to_owned(), Given { text: text.clone(), source: format!("environment {name}") });
             }
             None if name == "CHRYSALIS_CONFIG" || name.starts_with("CHRYSALIS_TEST_") || name.starts_with("CHRYSALIS_BENCH_") => {}
-            None => mistakes.push(ConfigError::new(name, "there is no such variable", near(name, variables.keys().map(String::as_str)))),
+            None => warnings.push(format!("{name} is no variable of ours; {}", near(name, variables.keys().map(String::as_str)))),
         }
     }
     for (key, text) in &overrides.values {

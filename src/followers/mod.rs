@@ -43,17 +43,16 @@ pub enum FollowerError {
 /// Follows until `stop` turns true.
 pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, mut stop: watch::Receiver<bool>) {
     let mut head = log.head();
+    let mut place = None;
     while !*stop.borrow() {
         let seen = *head.borrow_and_update();
-        if let Err(error) = catch_up(log.as_ref(), follower.as_ref(), seen, &stop).await {
+        if let Err(error) = catch_up(log.as_ref(), follower.as_ref(), &mut place, seen, &stop).await {
             tracing::warn!(follower = follower.name(), %error, "a follower stands still; it will try again");
+            place = None;
             tokio::select! {
                 () = tokio::time::sleep(AFTER_FAULT) => {}
                 _ = stop.changed() => {}
             }
-            continue;
-        }
-        if *log.head().borrow() > seen {
             continue;
         }
         tokio::select! {
@@ -63,25 +62,44 @@ pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, mut stop: wa
     }
 }
 
-async fn catch_up(log: &dyn Log, follower: &dyn Follower, head: Position, stop: &watch::Receiver<bool>) -> Result<(), FollowerError> {
+/// How far a follower has come.
+struct Place {
+    /// As noted in the store: where it starts again after a crash.
+    noted: Position,
+    /// As looked at: nothing of interest lies between the two.
+    looked: Position,
+}
+
+async fn catch_up(
+    log: &dyn Log,
+    follower: &dyn Follower,
+    place: &mut Option<Place>,
+    head: Position,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), FollowerError> {
     let name = follower.name();
-    let mut position = log.checkpoint(name).await?;
-    while position < head && !*stop.borrow() {
-        let events = log.read_types(follower.types(), position, head, PAGE).await?;
+    let place = match place {
+        Some(place) => place,
+        None => {
+            let noted = log.checkpoint(name).await?;
+            place.insert(Place { noted, looked: noted })
+        }
+    };
+    while place.looked < head && !*stop.borrow() {
+        let events = log.read_types(follower.types(), place.looked, head, PAGE).await?;
         for event in &events {
             follower.handle(event).await?;
         }
         // A short page means that nothing of interest is left up to the head.
-        let reached = if events.len() < PAGE { head } else { events.last().map_or(head, |event| event.position) };
+        place.looked = if events.len() < PAGE { head } else { events.last().map_or(head, |event| event.position) };
         // To note that nothing happened can wait: looking again is cheap, a write for every event of others is not.
-        if events.is_empty() && reached - position < NOTE_EVERY {
-            return Ok(());
+        let worth_noting = !events.is_empty() || place.looked - place.noted >= NOTE_EVERY;
+        if worth_noting {
+            // If somebody else moved the checkpoint, they follow too: what both did was done twice without harm.
+            let moved = log.advance(name, place.noted, place.looked).await?;
+            place.noted = if moved { place.looked } else { log.checkpoint(name).await? };
+            place.looked = place.looked.max(place.noted);
         }
-        if !log.advance(name, position, reached).await? {
-            // Somebody else moved the checkpoint: they follow too, and what both did was done twice without harm.
-            return Ok(());
-        }
-        position = reached;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! One middleware rather than a stack of them: the order is part of the contract, and reads here from top to bottom.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -17,7 +18,7 @@ use tracing::Instrument;
 
 use super::BASE_PATH;
 use super::state::Http;
-use super::who::{Standing, Who};
+use super::who::{Known, Standing, Who};
 use crate::app::Caller;
 use crate::entropy;
 use crate::limits::{self, Authority, ClientAddress, Particulars, Rule, rule_for};
@@ -35,7 +36,7 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let at = http.app.clock.now();
     let id = RequestId::from_ulid(entropy::ulid(http.app.entropy.as_ref(), at));
     let span = tracing::info_span!("request", %id);
-    let timer = http.metrics.start(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), request.method());
+    let timer = http.metrics.start(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
@@ -83,17 +84,16 @@ async fn answer(
         return preflight;
     }
     let caller = caller(http, id, at, &request);
-    match admit(http, path, caller, &mut request).await {
-        Ok(()) => {}
+    let who = match admit(http, path, caller, &mut request).await {
+        Ok(who) => who,
         Err(refused) => return refused.into_response(),
-    }
-    let who = request.extensions().get::<Who>().cloned();
+    };
     let mut response = head_is_no_get(request, next).await;
-    if who.as_ref().is_some_and(|who| who.planted_cookies) && !response.headers().contains_key(SET_COOKIE) {
+    if who.planted_cookies && !response.headers().contains_key(SET_COOKIE) {
         http.delete_session(&mut response);
     }
     // A session that lives longer than its cookie says is given to the browser again.
-    if let Some(presented) = who.as_ref().and_then(Who::live) {
+    if let Some(presented) = who.live() {
         if presented.extended && presented.carrier == Carrier::Cookie && response.status().is_success() {
             http.extend_cookie(&mut response, &presented.token, presented.row.expires_at, at);
         }
@@ -102,7 +102,7 @@ async fn answer(
 }
 
 /// Everything that may stand between a call and its handler, in the contract's order.
-async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -> Result<(), ApiError> {
+async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -> Result<Who, ApiError> {
     let post = *request.method() == Method::POST;
     let rule = rule_for(path, Particulars { post, otp: false, by_key: false });
     // What is counted by address alone is counted before anything costs a look-up.
@@ -135,13 +135,14 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
             http.app.touch(presented, &caller, extend).await;
         }
     }
-    request.extensions_mut().insert(who);
-    Ok(())
+    let who = Who(Arc::new(who));
+    request.extensions_mut().insert(who.clone());
+    Ok(who)
 }
 
 /// A token that was rotated a moment ago is good for reading, for signing out, and for being told that the upgrade has
 /// happened; for everything else it is none (CONTRACT 2.3).
-fn superseded_reads_only(path: &str, method: &Method, who: &mut Who) {
+fn superseded_reads_only(path: &str, method: &Method, who: &mut Known) {
     let reads = *method == Method::GET && (path == "/get-session" || path.starts_with("/organization/"));
     let told = path.starts_with("/anonymous/upgrade") || matches!(path, "/delete-anonymous-user" | "/sign-out" | "/sign-in/anonymous");
     if matches!(who.standing, Standing::Superseded(_)) && !reads && !told {

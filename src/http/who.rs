@@ -3,6 +3,9 @@
 //! A known bearer token wins over the cookie; an unknown or badly signed one is ignored, so that it neither shadows nor
 //! deletes a good cookie. Of two good cookies under one name, one was planted: both count as none.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use chrysalis_domain::id::ClaimId;
 use chrysalis_domain::value::Carrier;
@@ -18,9 +21,21 @@ use crate::wire::cookie::CookieKind;
 use crate::wire::error::ApiError;
 use crate::wire::jar::Jar;
 
-/// What the gate found out about a request before its handler runs.
+/// Who calls, as a handler gets it: shared with the gate, not copied.
 #[derive(Clone, Debug)]
-pub struct Who {
+pub struct Who(pub(super) Arc<Known>);
+
+impl Deref for Who {
+    type Target = Known;
+
+    fn deref(&self) -> &Known {
+        &self.0
+    }
+}
+
+/// What the gate found out about a request before its handler runs.
+#[derive(Debug)]
+pub struct Known {
     pub caller: Caller,
     pub standing: Standing,
     /// Cookies that lead nowhere any more and are to be deleted where the answer says so.
@@ -44,7 +59,7 @@ pub enum Standing {
     Expired(Box<Presented>),
 }
 
-impl Who {
+impl Known {
     pub fn live(&self) -> Option<&Presented> {
         match &self.standing {
             Standing::Live(presented) => Some(presented),
@@ -87,11 +102,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 
 impl Http {
     /// Finds out who calls. Costs one look-up for each distinct token presented.
-    pub(super) async fn who(&self, headers: &HeaderMap, caller: Caller) -> Result<Who, LogFault> {
+    pub(super) async fn who(&self, headers: &HeaderMap, caller: Caller) -> Result<Known, LogFault> {
         let jar = Jar::parse(headers, &self.cookies);
         let claims = jar.verified(CookieKind::Claim, &self.signer).iter().filter_map(|claim| claim.parse().ok()).collect();
         let not_remembered = jar.has(CookieKind::DontRemember);
-        let mut who = Who { caller, standing: Standing::Nobody, dead_cookies: false, planted_cookies: false, not_remembered, authorized: false, claims };
+        let mut who = Known { caller, standing: Standing::Nobody, dead_cookies: false, planted_cookies: false, not_remembered, authorized: false, claims };
 
         match bearer::presented(headers, &self.signer) {
             bearer::Presented::Token(token) => {
@@ -109,7 +124,7 @@ impl Http {
         Ok(who)
     }
 
-    async fn by_cookie(&self, jar: &Jar<'_>, who: &mut Who) -> Result<(), LogFault> {
+    async fn by_cookie(&self, jar: &Jar<'_>, who: &mut Known) -> Result<(), LogFault> {
         for token in jar.verified(CookieKind::SessionToken, &self.signer) {
             let found = self.app.identify(&token, Carrier::Cookie, who.caller.at).await?;
             who.dead_cookies |= matches!(found, Identity::Ended | Identity::Expired(_));

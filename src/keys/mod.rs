@@ -61,7 +61,7 @@ impl Purpose {
     }
 
     /// Whether an installation has such a key from its first start. A pepper is the operator's choice.
-    const fn from_the_start(self) -> bool {
+    const fn made_at_first_start(self) -> bool {
         !matches!(self, Purpose::Pepper)
     }
 }
@@ -99,7 +99,7 @@ impl Keyring {
         let wrapper = Wrapper::new(secret);
         let old = previous.map(Wrapper::new);
         let mut stored = log.keys().await?;
-        for purpose in Purpose::ALL.into_iter().filter(|purpose| purpose.from_the_start()) {
+        for purpose in Purpose::ALL.into_iter().filter(|purpose| purpose.made_at_first_start()) {
             if !stored.iter().any(|key| key.purpose == purpose.name()) {
                 put_fresh(log, &wrapper, purpose, 1, entropy, now).await?;
             }

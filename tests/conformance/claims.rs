@@ -1,16 +1,16 @@
 //! One claim has one holder, whoever is faster.
 
+use std::sync::Arc;
+
 use chrysalis::log::cqrs::{ExecuteError, load};
-use chrysalis::log::{Expected, Group, Refused, ask, ask_one};
+use chrysalis::log::{Expected, Group, Refused, ask};
 use chrysalis_domain::id::{EventId, UserId};
 use chrysalis_domain::user::event::DeletionReason;
 use chrysalis_domain::user::{User, UserCommand, UserRefusal};
 use chrysalis_domain::value::ProofKind;
-use chrysalis_domain::EmailAddress;
 use chrysalis_projections::accounts;
-use chrysalis_projections::claims::{HOLDER, Holder};
-use chrysalis_projections::{ClaimKind, Value, table};
-use std::sync::Arc;
+use chrysalis_projections::claims::Holder;
+use chrysalis_projections::table;
 use tokio::task::JoinSet;
 
 use super::every_store;
@@ -27,12 +27,6 @@ every_store! {
 }
 
 const ADDRESS: &str = "jane@example.com";
-
-async fn holder(world: &World, address: &str) -> Option<Holder> {
-    let key = world.keyring.email_claim(&EmailAddress::parse(address).unwrap());
-    let parameters = [Value::from(ClaimKind::Email.name()), key.hash.into()];
-    ask_one(world.log.as_ref(), &HOLDER, &parameters).await.unwrap()
-}
 
 async fn a_taken_claim_is_refused_with_its_holder(store: &dyn Store) {
     let world = World::on(store).await;
@@ -82,7 +76,7 @@ async fn a_group_may_release_and_take_at_once(store: &dyn Store) {
     group.append_user(winner, Expected::NoStream, &taken, world.now(), id).unwrap();
     let claim = group.claims[0].claim;
     world.append(group).await.unwrap();
-    assert_eq!(holder(&world, ADDRESS).await, Some(Holder { claim, user: winner, verified: false }));
+    assert_eq!(world.holder(ADDRESS).await, Some(Holder { claim, user: winner, verified: false }));
     assert_eq!(world.user(loser).await.email, None);
 }
 
@@ -113,7 +107,7 @@ async fn of_64_who_claim_one_address_one_wins(store: &dyn Store) {
     }
     let [winner]: [UserId; 1] = winners.try_into().expect("exactly one winner");
     assert_eq!(holders, [winner; 63]);
-    assert_eq!(holder(&world, ADDRESS).await.unwrap().user, winner);
+    assert_eq!(world.holder(ADDRESS).await.unwrap().user, winner);
 }
 
 async fn of_64_upgrades_of_one_guest_one_wins(store: &dyn Store) {
@@ -132,12 +126,12 @@ async fn of_64_upgrades_of_one_guest_one_wins(store: &dyn Store) {
     while let Some(ended) = race.join_next().await {
         match ended.unwrap() {
             (address, Ok(_)) => winners.push(address),
-            (address, Err(ExecuteError::Refused(UserRefusal::NotAnonymous))) => assert_eq!(holder(&world, &address).await, None),
+            (address, Err(ExecuteError::Refused(UserRefusal::NotAnonymous))) => assert_eq!(world.holder(&address).await, None),
             (_, other) => panic!("{other:?}"),
         }
     }
     let [winner]: [String; 1] = winners.try_into().expect("exactly one winner");
-    assert_eq!(holder(&world, &winner).await.unwrap().user, guest.user);
+    assert_eq!(world.holder(&winner).await.unwrap().user, guest.user);
     let accounts = ask(world.log.as_ref(), &accounts::OF_USER, &[table::id(guest.user)]).await.unwrap();
     assert_eq!(accounts.len(), 1);
 }
@@ -147,9 +141,9 @@ async fn a_released_claim_can_be_taken_again(store: &dyn Store) {
     for _ in 0..3 {
         let (user, _, take) = world.sign_up(ADDRESS);
         world.execute(take).await.unwrap();
-        assert_eq!(holder(&world, ADDRESS).await.unwrap().user, user);
+        assert_eq!(world.holder(ADDRESS).await.unwrap().user, user);
         let delete = UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest: false };
         world.execute(world.ask(user, delete)).await.unwrap();
-        assert_eq!(holder(&world, ADDRESS).await, None);
+        assert_eq!(world.holder(ADDRESS).await, None);
     }
 }

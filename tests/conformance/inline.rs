@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use chrysalis::log::ask;
+use chrysalis::log::{ask, ask_one};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::event::EndReason;
 use chrysalis_projections::sessions::{self, SessionRow};
+use chrysalis_projections::{table, users};
 use tokio::task::JoinSet;
 
 use super::every_store;
@@ -48,7 +49,7 @@ async fn rows_open_to_what_was_sealed(store: &dyn Store) {
     let world = World::on(store).await;
     let guest = world.arrival().await;
     world.execute(world.upgrade(guest.user, &guest.person, guest.session, "jane@example.com", false)).await.unwrap();
-    let user = row(&world, &guest).await.user;
+    let user = ask_one(world.log.as_ref(), &users::BY_ID, &[table::id(guest.user)]).await.unwrap().expect("the user's row");
     let key = user.key.expect("the person's key is stored with the first event");
     let sealer = chrysalis::keys::PersonSealer::open(&world.keyring, user.person, &key).expect("the key opens");
     let email = sealer.read(&user.email.expect("the address")).unwrap();

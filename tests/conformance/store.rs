@@ -1,6 +1,6 @@
 //! The stores under test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,17 +46,29 @@ impl Stall {
 
 /// The embedded store, in a folder of its own.
 pub struct Sqlite {
-    folder: TempDir,
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
     taken: watch::Sender<usize>,
 }
 
 impl Sqlite {
     pub fn fresh() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), taken: watch::channel(0).0 }
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().to_owned();
+        Self { _temporary: Some(temporary), ..Self::at(folder) }
+    }
+
+    /// In a folder that somebody else made, and cleans up.
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder, _temporary: None, taken: watch::channel(0).0 }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("log.sqlite")
+        self.folder.join("log.sqlite")
     }
 
     /// Opens it where opening may fail.

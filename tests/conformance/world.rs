@@ -7,12 +7,13 @@ use chrysalis::clock::{Clock, MockClock};
 use chrysalis::entropy::{self, Entropy};
 use chrysalis::keys::{Keyring, PersonSealer, SealKind, SessionToken};
 use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, execute, load};
-use chrysalis::log::{Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused, SealedRecord, StreamId};
+use chrysalis::log::{Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused, SealedRecord, StreamId, ask_one};
 use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, CommandId, EventId, PersonId, ProjectId, SessionId, UserId};
 use chrysalis_domain::user::command::{NewSession, NewToken, NewVerification, PasswordCredentials, Renewal, Rotation, RotationPolicy};
 use chrysalis_domain::user::{User, UserCommand};
 use chrysalis_domain::value::{Authentication, Carrier, Entry};
 use chrysalis_domain::{EmailAddress, Span, Timestamp};
+use chrysalis_projections::claims::{HOLDER, Holder};
 use ulid::Ulid;
 
 use super::store::{ROOMY, Store};
@@ -187,6 +188,12 @@ impl World {
 
     pub async fn append(&self, group: Group) -> Result<Appended, AppendError> {
         self.log.append(group).await
+    }
+
+    /// Who holds an address.
+    pub async fn holder(&self, address: &str) -> Option<Holder> {
+        let key = self.keyring.email_claim(&EmailAddress::parse(address).unwrap());
+        ask_one(self.log.as_ref(), &HOLDER, &[key.kind.name().into(), key.hash.into()]).await.unwrap()
     }
 
     pub async fn user(&self, user: UserId) -> User {

@@ -37,6 +37,7 @@ impl User {
             }
             UserEvent::UpgradeSuperseded(e) => {
                 self.pending_upgrade = None;
+                self.superseded = true;
                 if e.guest_again {
                     self.standing = Standing::Guest;
                 }

@@ -41,7 +41,7 @@ impl User {
             }
             C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
             C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
-            C::UpdateProfile { name, image, metadata } => Ok(vec![ProfileUpdated { name, image, metadata, at }.into()]),
+            C::UpdateProfile { name, image, metadata } => Ok(self.update_profile(name, image, metadata, at)),
             C::ChangePassword { session, hash, revoke_others, rotation } => self.change_password(session, hash, revoke_others, rotation, at),
             C::RehashPassword { replaces, hash } => self.rehash(replaces, hash),
             C::RequestVerification { verification } => self.request_verification(verification),
@@ -94,9 +94,10 @@ impl User {
         let upgrade = self.standing.is_guest();
         let mut events = if upgrade { self.drop_pending() } else { Vec::new() };
         let authentication = Authentication::social(&identity.provider, at);
-        let proof = identity.email.as_ref().filter(|email| email.vouched).map(|_| ProofKind::Provider);
-        let takes_address = upgrade || self.email.is_none();
-        if let Some(email) = identity.email.filter(|_| takes_address) {
+        let taken = identity.email.filter(|_| upgrade || self.email.is_none());
+        // A provider that vouches for an address which is not taken proves nothing about the one that is held.
+        let proof = taken.as_ref().filter(|email| email.vouched).map(|_| ProofKind::Provider);
+        if let Some(email) = taken {
             events.push(EmailClaimed { claim: email.claim, address: email.address, session: Some(session), proof }.into());
         }
         let proven = proof.is_some() || self.email.as_ref().is_some_and(|email| email.verified);
@@ -219,6 +220,11 @@ impl User {
         ending.map(|session| SessionEnded { session, reason, at }.into()).collect()
     }
 
+    fn update_profile(&self, name: Change, image: Change, metadata: Change, at: Timestamp) -> Vec<UserEvent> {
+        let news = name.alters(self.name) || image.alters(self.image) || metadata.alters(self.metadata);
+        if news { vec![ProfileUpdated { name, image, metadata, at }.into()] } else { Vec::new() }
+    }
+
     // --- credentials ---
 
     fn change_password(&self, session: SessionId, hash: SealedId, revoke_others: bool, renewal: Rotation, at: Timestamp) -> Decision {
@@ -244,6 +250,10 @@ impl User {
 
     fn expire(&self, cutoff: Timestamp, settings_version: u64, max_age: Span, at: Timestamp) -> Decision {
         self.is_guest()?;
+        // Superseded: a guest again by law, but one that may hold a member's data (CONTRACT 2.6).
+        if self.superseded {
+            return Err(UserRefusal::NotAnonymous);
+        }
         if self.last_activity >= cutoff {
             return Err(UserRefusal::GuestActive { last_activity: self.last_activity });
         }

@@ -9,6 +9,8 @@ pub mod command;
 mod cqrs;
 mod decide;
 pub mod event;
+#[cfg(any(test, feature = "histories"))]
+pub mod histories;
 mod refusal;
 
 #[cfg(test)]
@@ -81,6 +83,8 @@ pub struct User {
     pub verification: Option<Verification>,
     /// How a provisional user asked to become a member.
     pub pending_upgrade: Option<Method>,
+    /// Somebody else proved the address this user had reserved. A clean-up treats them as a member from then on.
+    pub superseded: bool,
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
     pub metadata: Option<SealedId>,

@@ -83,11 +83,24 @@ fn look_again(looked: i32) -> bool {
     looked < LOOKS
 }
 
+/// Where several processes find a fresh file at once, one turns it to write-ahead logging, and SQLite tells the others
+/// that it is busy without asking any busy handler: they ask again here.
+fn write_ahead(connection: &Connection) -> Result<(), LogFault> {
+    connection.busy_handler(None).map_err(fault)?;
+    for looked in 0.. {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && look_again(looked) => {}
+            done => return done.map_err(fault),
+        }
+    }
+    Ok(())
+}
+
 /// A connection that may write: durable at each commit, checkpoints left to the checkpointer.
 fn connect(path: &Path) -> Result<Connection, LogFault> {
     let connection = Connection::open(path).map_err(fault)?;
+    write_ahead(&connection)?;
     connection.busy_handler(Some(look_again)).map_err(fault)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(fault)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(fault)?;
     connection.pragma_update(None, "cache_size", -8192).map_err(fault)?;
@@ -110,7 +123,8 @@ fn connect_to_read(path: &Path) -> Result<Connection, LogFault> {
 pub(super) fn fault(error: rusqlite::Error) -> LogFault {
     use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+        // Too big: a length that nobody wrote, for nothing of that size is accepted.
+        Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::TooBig) => {
             LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
         }
         Some(Code::DiskFull | Code::ReadOnly | Code::CannotOpen | Code::SystemIoFailure | Code::DatabaseBusy | Code::DatabaseLocked | Code::PermissionDenied | Code::OutOfMemory | Code::FileLockingProtocolFailed) => {

@@ -92,6 +92,11 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
 /// Folds the log into temporary tables and compares them with the live ones, row by row, at one point in time.
 pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
+    // A scattered damage can hide an event from an index: what is compared must be whole first.
+    let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
+    if sound != "ok" {
+        return Err(LogFault::Damaged(format!("{sound}; restore the file from a backup, then verify again")));
+    }
     make(&connection, temporary_name, "_verify")?;
     // A read transaction: the log and the live tables stand still, the temporary ones are ours alone.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(fault)?;

@@ -257,7 +257,7 @@ impl Loop {
             });
         }
         self.batches += 1;
-        if self.batches % TIDY_EVERY == 0 {
+        if self.batches.is_multiple_of(TIDY_EVERY) {
             batch::tidy(connection, head.recorded_at)?;
         }
         connection.prepare_cached("COMMIT")?.execute([])?;

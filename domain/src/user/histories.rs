@@ -1,0 +1,424 @@
+//! Random lives of a user, for property tests here and in the crates that fold or store what happens.
+//!
+//! A [`Step`] names nothing by id. It throws dice, and [`Life`] reads them against what has happened so far: mostly
+//! something that is there, sometimes something that was, sometimes something that never was. So any sequence of
+//! steps is a life, commands get somewhere and are refused, and a failing life shrinks to a short one.
+//!
+//! What a command brings into being has a fresh id, as the server makes it; what it refers to may be any.
+
+use std::fmt;
+
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use ulid::Ulid;
+
+use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::time::{Span, Timestamp};
+use crate::user::command::*;
+use crate::user::event::{ActivityRecorded, DeletionReason, EndReason};
+use crate::user::{User, UserEvent, UserRefusal};
+use crate::value::{Authentication, Carrier, Change, Entry, Label, Locator, ProofKind, TokenHash};
+
+/// How many sessions a user of these lives may have: few, so that the oldest often has to go.
+pub const SESSION_LIMIT: usize = 4;
+
+const PROVIDERS: &[&str] = &["google", "github", "apple"];
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    CreateAnonymous,
+    SignUp,
+    Upgrade,
+    LinkSocial,
+    StartSession,
+    RecordActivity,
+    /// An activity record that lost its race: appended without a version check, whatever happened in between.
+    StrayActivity,
+    ExtendSession,
+    RotateSession,
+    RevokeSession,
+    RevokeSessions,
+    UpdateProfile,
+    ChangePassword,
+    RehashPassword,
+    RequestVerification,
+    VerifyEmail,
+    SupersedeClaim,
+    ExpireGuest,
+    DeleteUser,
+}
+
+/// Endings are rare, so that lives get long.
+const WEIGHTS: &[(u32, Kind)] = &[
+    (2, Kind::CreateAnonymous),
+    (2, Kind::SignUp),
+    (12, Kind::Upgrade),
+    (8, Kind::LinkSocial),
+    (20, Kind::StartSession),
+    (10, Kind::RecordActivity),
+    (3, Kind::StrayActivity),
+    (5, Kind::ExtendSession),
+    (5, Kind::RotateSession),
+    (5, Kind::RevokeSession),
+    (2, Kind::RevokeSessions),
+    (6, Kind::UpdateProfile),
+    (6, Kind::ChangePassword),
+    (4, Kind::RehashPassword),
+    (6, Kind::RequestVerification),
+    (5, Kind::VerifyEmail),
+    (6, Kind::SupersedeClaim),
+    (2, Kind::ExpireGuest),
+    (1, Kind::DeleteUser),
+];
+
+/// One thing asked of a user, some time after the one before.
+#[derive(Clone)]
+pub struct Step {
+    pub wait: Span,
+    pub kind: Kind,
+    pub dice: [u8; 12],
+}
+
+/// One line for each step: a failing life is read by a person.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} ms {:?} {:?}", self.wait.as_millis(), self.kind, self.dice)
+    }
+}
+
+/// A life of up to a few hundred steps. In one of four the clock is set back now and then.
+pub fn lives() -> impl Strategy<Value = Vec<Step>> {
+    let kinds = |weights: &[(u32, Kind)]| Union::new_weighted(weights.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect());
+    let before = prop::collection::vec(step(kinds(WEIGHTS)), 0..2);
+    let birth = step(kinds(&[(4, Kind::CreateAnonymous), (1, Kind::SignUp)]));
+    let life = prop::collection::vec(step(kinds(WEIGHTS)), 0..300);
+    let set_back = prop::bool::weighted(0.25);
+    (before, birth, life, set_back).prop_map(|(before, birth, life, set_back)| {
+        let forward = |step: Step| Step { wait: step.wait.max(Span::ZERO), ..step };
+        let steps = before.into_iter().chain([birth]).chain(life);
+        steps.map(|step| if set_back { step } else { forward(step) }).collect()
+    })
+}
+
+fn step(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Step> {
+    const MINUTE: i64 = 60_000;
+    let wait = prop_oneof![
+        4 => Just(0),
+        8 => 1..90 * MINUTE,
+        3 => 2 * 60 * MINUTE..30 * 60 * MINUTE,
+        1 => 24 * 60 * MINUTE..10 * 24 * 60 * MINUTE,
+        1 => -10 * MINUTE..0,
+    ];
+    let dice = prop::array::uniform12(any::<u8>());
+    (wait.prop_map(Span::from_millis), kind, dice).prop_map(|(wait, kind, dice)| Step { wait, kind, dice })
+}
+
+/// What became of one step.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    pub at: Timestamp,
+    /// None for a stray event: nobody decided it.
+    pub command: Option<UserCommand>,
+    pub before: User,
+    pub outcome: Result<Vec<UserEvent>, UserRefusal>,
+}
+
+/// A user and everything that happened to it, with the time of each decision.
+#[derive(Clone, Debug)]
+pub struct Life {
+    pub user: User,
+    pub events: Vec<(Timestamp, UserEvent)>,
+    pub now: Timestamp,
+    /// The clock ran backwards at some point.
+    pub clock_set_back: bool,
+    number: u8,
+    made: u32,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Life::numbered(0)
+    }
+}
+
+impl Life {
+    /// A life that has not begun. Lives of two numbers have no id in common.
+    pub fn numbered(number: u8) -> Self {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        Self { user: User::default(), events: Vec::new(), now, clock_set_back: false, number, made: 0 }
+    }
+
+    /// Asks for what the step says, and lets happen what follows.
+    pub fn live(&mut self, step: &Step) -> Turn {
+        self.now = self.now + step.wait;
+        self.clock_set_back |= step.wait < Span::ZERO;
+        let (at, before) = (self.now, self.user.clone());
+        let mut dice = Dice { dice: step.dice, next: 0 };
+        let (command, outcome) = if step.kind == Kind::StrayActivity {
+            (None, self.stray(&mut dice))
+        } else {
+            let command = self.command(step.kind, &mut dice);
+            (Some(command.clone()), self.user.decide(command, at))
+        };
+        for event in outcome.iter().flatten() {
+            self.user.apply(event);
+            self.events.push((at, event.clone()));
+        }
+        Turn { at, command, before, outcome }
+    }
+
+    fn stray(&mut self, dice: &mut Dice) -> Result<Vec<UserEvent>, UserRefusal> {
+        if self.events.is_empty() {
+            return Err(UserRefusal::NotFound);
+        }
+        Ok(vec![ActivityRecorded { session: self.session(dice), carrier: dice.carrier(), at: self.now }.into()])
+    }
+
+    fn command(&mut self, kind: Kind, dice: &mut Dice) -> UserCommand {
+        use UserCommand as C;
+        match kind {
+            Kind::CreateAnonymous => {
+                let session = self.new_session(dice, Authentication::anonymous(self.now));
+                C::CreateAnonymous { user: self.fresh(UserId::from_ulid), person: self.fresh(PersonId::from_ulid), entry: self.entry(dice), session }
+            }
+            Kind::SignUp => {
+                let session = (!dice.one_in(4)).then(|| self.new_session(dice, Authentication::password(self.now)));
+                let (user, person) = (self.fresh(UserId::from_ulid), self.fresh(PersonId::from_ulid));
+                C::SignUpWithPassword { user, person, credentials: self.credentials(dice), session }
+            }
+            Kind::Upgrade => C::UpgradeWithPassword {
+                session: self.session(dice),
+                strict: dice.flag(),
+                renewal: self.renewal(dice),
+                credentials: self.credentials(dice),
+            },
+            Kind::LinkSocial => C::LinkSocial { session: self.session(dice), renewal: self.renewal(dice), identity: self.identity(dice) },
+            Kind::StartSession => C::StartSession { session: self.new_session(dice, Authentication::password(self.now)) },
+            Kind::RecordActivity | Kind::StrayActivity => {
+                C::RecordActivity { session: self.session(dice), carrier: dice.carrier(), granularity: Span::from_hours(1) }
+            }
+            Kind::ExtendSession => C::ExtendSession { session: self.session(dice), expires_at: self.now + dice.of(&[7, 1, 0].map(Span::from_days)) },
+            Kind::RotateSession => C::RotateSession { session: self.session(dice), token: self.token(), grace: dice.grace() },
+            Kind::RevokeSession => {
+                C::RevokeSession { session: self.session(dice), reason: dice.of(&[EndReason::SignedOut, EndReason::Revoked]) }
+            }
+            Kind::RevokeSessions => C::RevokeSessions { except: dice.flag().then(|| self.session(dice)) },
+            Kind::UpdateProfile => C::UpdateProfile { name: self.change(dice), image: self.change(dice), metadata: self.change(dice) },
+            Kind::ChangePassword => C::ChangePassword {
+                session: self.session(dice),
+                revoke_others: dice.flag(),
+                rotation: self.rotation(dice),
+                hash: self.fresh(SealedId::from_ulid),
+            },
+            Kind::RehashPassword => C::RehashPassword { replaces: self.password(dice), hash: self.fresh(SealedId::from_ulid) },
+            Kind::RequestVerification => C::RequestVerification { verification: self.verification(dice) },
+            Kind::VerifyEmail => C::VerifyEmail {
+                claim: self.claim(dice),
+                challenge: (!dice.one_in(4)).then(|| self.challenge(dice)),
+                proof: dice.of(&[ProofKind::VerificationLink, ProofKind::MagicLink, ProofKind::EmailOtp]),
+            },
+            Kind::SupersedeClaim => C::SupersedeClaim { claim: self.claim(dice) },
+            Kind::ExpireGuest => {
+                let max_age = Span::from_days(2);
+                C::ExpireGuest { cutoff: self.now - max_age, settings_version: 3, max_age }
+            }
+            Kind::DeleteUser => C::DeleteUser {
+                only_if_guest: !dice.one_in(3),
+                reason: dice.of(&[DeletionReason::Requested, DeletionReason::Administrator]),
+            },
+        }
+    }
+
+    // --- what a command brings into being ---
+
+    fn fresh<T>(&mut self, id: impl Fn(Ulid) -> T) -> T {
+        id(Ulid::from_parts(1_800_000_000_000, self.serial().into()))
+    }
+
+    fn serial(&mut self) -> u64 {
+        self.made += 1;
+        u64::from(self.number) * 1_000_000 + u64::from(self.made)
+    }
+
+    fn sealed(&mut self, dice: &mut Dice) -> Option<SealedId> {
+        dice.flag().then(|| self.fresh(SealedId::from_ulid))
+    }
+
+    fn token(&mut self) -> NewToken {
+        let serial = self.serial();
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&serial.to_be_bytes());
+        NewToken { locator: Locator::parse(&format!("{serial:010}")).expect("ten digits"), hash: TokenHash(hash) }
+    }
+
+    fn new_session(&mut self, dice: &mut Dice, authentication: Authentication) -> NewSession {
+        let (remembered, expires_at) = self.lifetime(dice);
+        NewSession {
+            id: self.fresh(SessionId::from_ulid),
+            token: self.token(),
+            expires_at,
+            remembered,
+            authentication,
+            client: self.sealed(dice),
+            replayable_until: dice.one_in(3).then(|| self.now + Span::from_hours(24)),
+            limit: SESSION_LIMIT,
+        }
+    }
+
+    fn lifetime(&self, dice: &mut Dice) -> (bool, Timestamp) {
+        let remembered = !dice.one_in(3);
+        (remembered, self.now + Span::from_days(if remembered { 7 } else { 1 }))
+    }
+
+    fn credentials(&mut self, dice: &mut Dice) -> PasswordCredentials {
+        PasswordCredentials {
+            claim: self.fresh(ClaimId::from_ulid),
+            address: self.fresh(SealedId::from_ulid),
+            account: self.fresh(AccountId::from_ulid),
+            hash: self.fresh(SealedId::from_ulid),
+            name: self.sealed(dice),
+            image: self.sealed(dice),
+            verification: self.verification(dice),
+        }
+    }
+
+    fn verification(&mut self, dice: &mut Dice) -> NewVerification {
+        NewVerification {
+            challenge: self.fresh(ChallengeId::from_ulid),
+            callback_url: self.sealed(dice),
+            expires_at: self.now + Span::from_hours(24),
+        }
+    }
+
+    fn identity(&mut self, dice: &mut Dice) -> SocialIdentity {
+        let held = self.user.identities.first().map(|held| held.claim).filter(|_| dice.one_in(8));
+        let email = (!dice.one_in(4)).then(|| SocialEmail {
+            claim: self.fresh(ClaimId::from_ulid),
+            address: self.fresh(SealedId::from_ulid),
+            vouched: dice.flag(),
+        });
+        SocialIdentity {
+            account: self.fresh(AccountId::from_ulid),
+            claim: held.unwrap_or_else(|| self.fresh(ClaimId::from_ulid)),
+            provider: dice.of(PROVIDERS).to_owned(),
+            subject: self.fresh(SealedId::from_ulid),
+            email,
+            name: self.sealed(dice),
+            image: self.sealed(dice),
+        }
+    }
+
+    fn renewal(&mut self, dice: &mut Dice) -> Renewal {
+        let (remembered, expires_at) = self.lifetime(dice);
+        Renewal { expires_at, remembered, rotation: self.rotation(dice) }
+    }
+
+    fn rotation(&mut self, dice: &mut Dice) -> Rotation {
+        let policy = dice.of(&[RotationPolicy::Cookie, RotationPolicy::Cookie, RotationPolicy::Always, RotationPolicy::Never]);
+        Rotation { policy, carrier: dice.of(&[Carrier::Bearer, Carrier::Cookie]), token: self.token(), grace: dice.grace() }
+    }
+
+    fn entry(&mut self, dice: &mut Dice) -> Entry {
+        let label = |dice: &mut Dice, text| dice.flag().then(|| Label::parse(text)).flatten();
+        Entry {
+            channel: label(dice, "email"),
+            campaign: label(dice, "spring sale"),
+            referrer_host: label(dice, "example.com"),
+            referrer: self.sealed(dice),
+        }
+    }
+
+    fn change(&mut self, dice: &mut Dice) -> Change {
+        match dice.throw() % 4 {
+            0 | 1 => Change::Kept,
+            2 => Change::Set(self.fresh(SealedId::from_ulid)),
+            _ => Change::Cleared,
+        }
+    }
+
+    // --- what a command refers to ---
+
+    fn session(&mut self, dice: &mut Dice) -> SessionId {
+        let past = self.seen(|event| match event {
+            UserEvent::SessionStarted(e) => Some(e.session),
+            _ => None,
+        });
+        let current: Vec<_> = self.user.sessions.keys().copied().collect();
+        dice.refer(&current, &past).unwrap_or_else(|| self.fresh(SessionId::from_ulid))
+    }
+
+    fn claim(&mut self, dice: &mut Dice) -> ClaimId {
+        let (current, past) = (self.user.email.iter().map(|email| email.claim).collect::<Vec<_>>(), self.seen(UserEvent::declares));
+        dice.refer(&current, &past).unwrap_or_else(|| self.fresh(ClaimId::from_ulid))
+    }
+
+    fn challenge(&mut self, dice: &mut Dice) -> ChallengeId {
+        let past = self.seen(|event| match event {
+            UserEvent::EmailVerificationRequested(e) => Some(e.challenge),
+            _ => None,
+        });
+        let current: Vec<_> = self.user.verification.iter().map(|standing| standing.challenge).collect();
+        dice.refer(&current, &past).unwrap_or_else(|| self.fresh(ChallengeId::from_ulid))
+    }
+
+    fn password(&mut self, dice: &mut Dice) -> SealedId {
+        let past = self.seen(|event| match event {
+            UserEvent::PasswordAdded(e) => Some(e.hash),
+            UserEvent::PasswordChanged(e) => Some(e.hash),
+            _ => None,
+        });
+        let current: Vec<_> = self.user.password.iter().map(|password| password.hash).collect();
+        dice.refer(&current, &past).unwrap_or_else(|| self.fresh(SealedId::from_ulid))
+    }
+
+    fn seen<T>(&self, of: impl Fn(&UserEvent) -> Option<T>) -> Vec<T> {
+        self.events.iter().filter_map(|(_, event)| of(event)).collect()
+    }
+}
+
+/// Dice that were thrown beforehand. Low numbers are the ordinary case, so that shrinking leads there.
+struct Dice {
+    dice: [u8; 12],
+    next: usize,
+}
+
+impl Dice {
+    fn throw(&mut self) -> u8 {
+        let thrown = self.dice[self.next % self.dice.len()];
+        self.next += 1;
+        // Past the last die they go round, turned, so that two decisions don't hang together for ever.
+        thrown.rotate_left(u32::try_from(self.next / self.dice.len()).unwrap_or(0) * 3)
+    }
+
+    fn flag(&mut self) -> bool {
+        self.throw() >= 128
+    }
+
+    fn one_in(&mut self, n: u8) -> bool {
+        self.throw() > 255 - 255 / n
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::from(self.throw()) * choices.len() / 256]
+    }
+
+    fn carrier(&mut self) -> Carrier {
+        self.of(&[Carrier::Bearer, Carrier::Cookie, Carrier::Replay])
+    }
+
+    fn grace(&mut self) -> Span {
+        self.of(&[Span::from_secs(60), Span::ZERO])
+    }
+
+    /// Mostly something that is there, sometimes something that was, sometimes none of them.
+    fn refer<T: Copy>(&mut self, current: &[T], past: &[T]) -> Option<T> {
+        let from = match self.throw() {
+            0..=207 => current,
+            208..=239 => past,
+            _ => &[],
+        };
+        let which = usize::from(self.throw());
+        from.get(which.checked_rem(from.len())?).copied()
+    }
+}
