@@ -26,6 +26,9 @@ use crate::{INLINE, fold};
 /// Rows as far as state knows of them: columns and values, by primary key.
 type Rows = BTreeMap<String, Row>;
 
+/// What one table should hold of a life.
+type Told = fn(&Folded) -> Rows;
+
 /// A person who gives the same address at every attempt: releasing and claiming have to come in the right order.
 struct OneMailbox(u8);
 
@@ -35,7 +38,7 @@ impl ClaimKeys for OneMailbox {
             ClaimKind::Email => vec![self.0; 32],
             ClaimKind::Identity => claim.to_string().into_bytes(),
         };
-        Some(ClaimKey { kind, hash, key_id: 1, normalisation: 1 })
+        Some(ClaimKey { kind, hash, key_id: 1, former: Vec::new(), normalisation: 1 })
     }
 }
 
@@ -105,7 +108,7 @@ proptest! {
 
 fn agree(folded: &Folded, memory: &Memory) -> Result<(), TestCaseError> {
     let Some(user) = folded.user else { return Ok(()) };
-    let told: [(&Table, fn(&Folded) -> Rows); 5] =
+    let told: [(&Table, Told); 5] =
         [(&USERS, users), (&SESSIONS, sessions), (&ACCOUNTS, accounts), (&CLAIMS, claims), (&CHALLENGES, challenges)];
     for (table, told) in told {
         let expected = if folded.exists() { told(folded) } else { Rows::new() };

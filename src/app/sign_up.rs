@@ -16,7 +16,7 @@ use crate::log::cqrs::Concurrency;
 /// What came of a sign-up.
 #[derive(Clone, Debug)]
 pub enum SignedUp {
-    In(SignedIn),
+    In(Box<SignedIn>),
     /// The address has to be proven before the first session (`emailPassword.requireEmailVerification`).
     AwaitingProof { user: super::view::UserView, claim: Option<chrysalis_domain::id::ClaimId> },
 }
@@ -24,7 +24,7 @@ pub enum SignedUp {
 impl App {
     pub async fn sign_up(&self, caller: &Caller, presented: Option<&Presented>, form: PasswordForm) -> Result<SignedUp, AppError> {
         if let Some(guest) = presented.filter(|presented| presented.is_guest()) {
-            return self.upgrade(caller, guest, form).await.map(SignedUp::In);
+            return self.upgrade(caller, guest, form).await.map(Box::new).map(SignedUp::In);
         }
         self.passwords_open()?;
         let form = self.check(form)?;
@@ -54,7 +54,8 @@ impl App {
         match opening {
             Some(opening) => {
                 let row = self.session_row(opening.session.id).await?.ok_or(Refusal::SessionNotLive)?;
-                Ok(SignedUp::In(SignedIn { row, token: opening.token.as_str().to_owned(), claim: Some(claim_id) }))
+                let signed_in = SignedIn { row, token: opening.token.as_str().to_owned(), claim: Some(claim_id) };
+                Ok(SignedUp::In(Box::new(signed_in)))
             }
             None => {
                 let row = self.user_row(user).await?.ok_or(Refusal::SessionNotLive)?;

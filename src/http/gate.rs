@@ -94,10 +94,12 @@ async fn answer(
         http.delete_session(&mut response);
     }
     // A session that lives longer than its cookie says is given to the browser again.
-    if let Some(presented) = who.live() {
-        if presented.extended && presented.carrier == Carrier::Cookie && response.status().is_success() {
-            http.extend_cookie(&mut response, &presented.token, presented.row.expires_at, at);
-        }
+    if let Some(presented) = who.live()
+        && presented.extended
+        && presented.carrier == Carrier::Cookie
+        && response.status().is_success()
+    {
+        http.extend_cookie(&mut response, &presented.token, presented.row.expires_at, at);
     }
     response
 }

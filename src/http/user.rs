@@ -61,7 +61,7 @@ pub async fn update(State(http): State<Http>, who: Who, Body(form): Body<UpdateF
     if NOT_YOURS.iter().chain(&POISON).any(|field| form.others.contains_key(*field)) {
         return Err(refused("FIELD_NOT_ALLOWED", "This field can not be updated by the user"));
     }
-    if form.metadata.as_ref().is_some_and(|metadata| poisoned(metadata)) {
+    if form.metadata.as_ref().is_some_and(poisoned) {
         return Err(refused("FIELD_NOT_ALLOWED", "metadata must not name __proto__, constructor or prototype"));
     }
     if form.name.is_none() && form.image.is_absent() && form.metadata.is_none() {

@@ -61,6 +61,10 @@ impl SqliteLog {
     /// # Errors
     /// When the file can't be opened for writing, is damaged, or was written by a newer Chrysalis.
     pub fn open(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
+        Self::open_file(options, clock, metrics).map_err(|fault| unopened(&options.path, fault))
+    }
+
+    fn open_file(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
         let mut connection = connect(&options.path)?;
         schema::migrate(&mut connection)?;
         let position: Position = connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0)).map_err(fault)?;
@@ -94,6 +98,13 @@ fn write_ahead(connection: &Connection) -> Result<(), LogFault> {
         }
     }
     Ok(())
+}
+
+/// SQLite says that it can't open a file; which file, and why not, the operating system says.
+fn unopened(path: &Path, fault: LogFault) -> LogFault {
+    let LogFault::Unavailable(said) = fault else { return fault };
+    let why = std::fs::File::options().append(true).open(path).map_or_else(|error| error.to_string(), |_| said);
+    LogFault::Unavailable(format!("{}: {why}", path.display()))
 }
 
 /// A connection that may write: durable at each commit, checkpoints left to the checkpointer.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrysalis::log::sqlite::{Options, SqliteLog, WriterMetrics};
+use chrysalis::log::WriterMetrics;
+use chrysalis::log::sqlite::{Options, SqliteLog};
 use chrysalis::log::{AppendError, Expected, Log, LogFault};
 
 use crate::conformance::run;
