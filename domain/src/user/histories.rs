@@ -131,7 +131,7 @@ impl Life {
             },
             Kind::SupersedeClaim => C::SupersedeClaim { claim: self.claim(dice) },
             Kind::ExpireGuest => {
-                let max_age = Span::from_days(2);
+                let max_age = dice.of(&[Span::from_hours(2), Span::from_days(2)]);
                 C::ExpireGuest { cutoff: self.now - max_age, settings_version: 3, max_age }
             }
             Kind::DeleteUser => C::DeleteUser {

@@ -56,6 +56,15 @@ fn a_superseded_guest_is_never_cleaned_up() {
     when(given, day(300), clean_up(day(300))).then_expect_error(UserRefusal::NotAnonymous);
 }
 
+/// As it will be when a clean-up can be undone for a while.
+#[test]
+fn nobody_signs_in_to_a_guest_that_was_taken_out_of_use() {
+    let evidence = ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
+    let disabled = GuestDisabled { evidence, at: day(3), final_at: day(10) };
+    let given = [guest(), vec![ended(1, EndReason::Disabled, day(3)), disabled.into()]].concat();
+    when(given, day(4), UserCommand::StartSession { session: new_session(2, day(4)) }).then_expect_error(UserRefusal::Deleted);
+}
+
 #[test]
 fn a_guest_can_ask_to_be_forgotten() {
     let gone = UserDeleted { reason: DeletionReason::Requested, was_guest: true, last_activity: minute(0), evidence: None, at: minute(5) };

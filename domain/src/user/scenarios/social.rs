@@ -27,7 +27,8 @@ fn link(identity: SocialIdentity) -> UserCommand {
 
 fn linked(provider: &str, number: u8, proven: bool) -> UserEvent {
     let authentication = Authentication::social(provider, minute(10));
-    IdentityLinked { account: account(number), claim: claim(number), provider: provider.to_owned(), subject: sealed(number), proven, authentication }.into()
+    let (account, claim, subject) = (account(number), claim(number), sealed(number));
+    IdentityLinked { account, claim, provider: provider.to_owned(), subject, proven, authentication }.into()
 }
 
 fn upgraded_by(provider: &str, proof: Option<ProofKind>) -> UserEvent {
