@@ -1,5 +1,16 @@
-//! The server: log, use cases, HTTP.
+//! The server. Arrows point one way: `domain <- projections <- log <- app <- {http, followers} <- main`.
+
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod entropy;
+pub mod followers;
+pub mod hasher;
+pub mod http;
 pub mod keys;
+pub mod limits;
 pub mod log;
+pub mod metrics;
+pub mod serve;
+pub mod telemetry;
+pub mod wire;

@@ -1,1 +1,144 @@
-fn main() {}
+//! The command line.
+
+mod commands;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrysalis::config::{Config, Overrides};
+use clap::{Args, Parser, Subcommand};
+
+/// Guest-first authentication: a guest becomes a member in place.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags come before the environment (CHRYSALIS_…), which comes before the file.
+#[derive(Debug, Args)]
+struct Global {
+    /// TOML file to read; without it, chrysalis.toml if there is one.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port to listen on.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Where the log is kept: sqlite:PATH.
+    #[arg(long, global = true, value_name = "URL")]
+    store: Option<String>,
+    /// Folder of the embedded store, the secret and the outbox.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// Public URL as browsers see it.
+    #[arg(long, global = true, value_name = "URL")]
+    base_url: Option<String>,
+    /// Any other key of the configuration, as key=value; may be given several times.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answers requests until it is told to stop.
+    Serve {
+        /// Shows the development outbox at /dev/mail; on loopback alone.
+        #[arg(long)]
+        dev: bool,
+    },
+    /// Folds the whole log anew and says which rows of the read models differ. Exits with 3 when any does.
+    Verify,
+    /// The read models.
+    #[command(subcommand)]
+    Projections(Projections),
+    /// The log.
+    #[command(subcommand)]
+    Log(Log),
+    /// The keyring.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// The configuration.
+    #[command(subcommand, name = "config")]
+    Configuration(Configuration),
+}
+
+#[derive(Debug, Subcommand)]
+enum Projections {
+    /// Builds the read models anew beside the live ones, then puts them in their place. A server may run meanwhile.
+    Rebuild,
+}
+
+#[derive(Debug, Subcommand)]
+enum Log {
+    /// The last position.
+    Head,
+    /// Events as JSON lines.
+    Show {
+        /// Only events after this position.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// At most this many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Purposes, ids and ages; never the keys themselves.
+    List,
+    /// Adds a key for a purpose; used from the next start on, while the older ones still open what they made.
+    Rotate { purpose: String },
+}
+
+#[derive(Debug, Subcommand)]
+enum Configuration {
+    /// Reports every mistake, or what holds and where it came from.
+    Check,
+    /// Every key there is, as a table.
+    Keys,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "write key=value".to_owned())
+}
+
+impl Cli {
+    fn overrides(&self) -> Overrides {
+        let global = &self.global;
+        let flags = [("listen", &global.listen), ("store", &global.store), ("data_dir", &global.data_dir), ("base_url", &global.base_url)];
+        let mut values: std::collections::BTreeMap<_, _> = global.set.iter().cloned().collect();
+        values.extend(flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))));
+        if let Command::Serve { dev: true } = self.command {
+            values.insert("dev".to_owned(), "on".to_owned());
+        }
+        Overrides { file: global.config.clone(), values }
+    }
+}
+
+/// A mistake of usage or configuration.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Configuration(Configuration::Keys) = cli.command {
+        return commands::config_keys();
+    }
+    let config = match Config::load(&cli.overrides()) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprint!("{mistakes}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match commands::run(cli.command, config) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("chrysalis: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

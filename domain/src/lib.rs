@@ -1,15 +1,16 @@
 //! What a user is and may become: pure decisions and the events that follow from them.
 //!
 //! No clock, no randomness, no I/O and no personal data in clear: every fact is handed in, and the same command on
-//! the same state decides the same, on any machine, at any time. See `docs/architecture.md` for where this crate
-//! stands.
+//! the same state decides the same, on any machine, at any time.
 
 pub mod email;
 pub mod id;
+pub mod password;
 pub mod time;
 pub mod upcast;
 pub mod user;
 pub mod value;
 
 pub use email::{EmailAddress, InvalidEmail};
+pub use password::{Password, PasswordError, PasswordPolicy};
 pub use time::{Span, Timestamp};

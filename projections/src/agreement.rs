@@ -35,7 +35,7 @@ impl ClaimKeys for OneMailbox {
             ClaimKind::Email => vec![self.0; 32],
             ClaimKind::Identity => claim.to_string().into_bytes(),
         };
-        Some(ClaimKey { kind, hash, key_id: 1, normalisation: 1 })
+        Some(ClaimKey { kind, hash, key_id: 1, former: Vec::new(), normalisation: 1 })
     }
 }
 

@@ -53,6 +53,24 @@ pub struct ClaimKey {
     pub hash: Vec<u8>,
     pub key_id: u32,
     pub normalisation: u16,
+    /// The same under look-up keys that were rotated away, with their ids: a holder may stand under one of them.
+    pub former: Vec<(u32, Vec<u8>)>,
+}
+
+impl ClaimKey {
+    /// Every hash under which a holder may stand, the present one first.
+    pub fn hashes(&self) -> impl Iterator<Item = &Vec<u8>> {
+        std::iter::once(&self.hash).chain(self.former.iter().map(|(_, hash)| hash))
+    }
+
+    /// The same claim as the row of one look-up key has it; as it is when that key made none.
+    pub fn under(mut self, key_id: u32) -> Self {
+        if let Some((id, hash)) = self.former.iter_mut().find(|(id, _)| *id == key_id) {
+            std::mem::swap(&mut self.key_id, id);
+            std::mem::swap(&mut self.hash, hash);
+        }
+        self
+    }
 }
 
 /// Tells the key of a claim that an event declares; none when the person behind it was erased.

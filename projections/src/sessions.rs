@@ -188,6 +188,12 @@ pub static LIVE_OF_USER: Question<SessionRow> = Question {
     read: session,
 };
 
+/// `?1` = user id, `?2` = a time. Sessions in which somebody authenticated since then, ended ones too.
+pub static SINCE_OF_USER: Question<SessionRow> = Question {
+    sql: session_question!("s.user_id = ?1 AND s.authenticated_at >= ?2 ORDER BY s.session_id DESC LIMIT 100"),
+    read: session,
+};
+
 fn session(row: &dyn Row) -> Option<SessionRow> {
     let mut c = Cursor::new(row);
     Some(SessionRow {

@@ -23,10 +23,23 @@ impl Keyring {
 
     /// The claim on an address.
     pub fn email_claim(&self, email: &EmailAddress) -> ClaimKey {
-        let LookupHash { key_id, hash } = self.lookup("claim/email", &[email.as_str().as_bytes()]);
-        ClaimKey { kind: ClaimKind::Email, hash: hash.to_vec(), key_id, normalisation: EmailAddress::NORMALISATION }
+        self.claim(ClaimKind::Email, "claim/email", email.as_str(), EmailAddress::NORMALISATION)
+    }
+
+    /// The claim on a social identity: the text that holds issuer and subject, as it is sealed.
+    pub fn identity_claim(&self, subject: &str) -> ClaimKey {
+        self.claim(ClaimKind::Identity, "claim/identity", subject, SUBJECT_NORMALISATION)
+    }
+
+    fn claim(&self, kind: ClaimKind, purpose: &str, what: &str, normalisation: u16) -> ClaimKey {
+        let mut hashes = self.all(Purpose::Lookup).iter().rev().map(|key| lookup(key, purpose, &[what.as_bytes()]));
+        let LookupHash { key_id, hash } = hashes.next().unwrap_or(LookupHash { key_id: 0, hash: [0; 32] });
+        ClaimKey { kind, hash: hash.to_vec(), key_id, normalisation, former: hashes.map(|former| (former.key_id, former.hash.to_vec())).collect() }
     }
 }
+
+/// Names the form in which issuer and subject are hashed: as they are sealed, unchanged.
+const SUBJECT_NORMALISATION: u16 = 1;
 
 fn lookup(key: &Key, purpose: &str, parts: &[&[u8]]) -> LookupHash {
     LookupHash { key_id: key.id, hash: mac(key, purpose, parts) }

@@ -4,6 +4,7 @@
 //! root secret (`CHRYSALIS_SECRET`). The newest key of a purpose is used for new things, the older ones still open or
 //! verify what they made. The root secret itself makes nothing but the wrapping key (HKDF, RFC 5869).
 
+mod claims;
 mod lookup;
 mod sealing;
 mod token;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::entropy::{self, Entropy};
 use crate::log::{Log, LogFault, StoredKey};
 
+pub use claims::KeyringClaims;
 pub use lookup::LookupHash;
 pub use sealing::{Opened, PersonSealer, SealKind};
 pub use token::{SessionToken, mail_token};
@@ -59,7 +61,7 @@ impl Purpose {
     }
 
     /// Whether an installation has such a key from its first start. A pepper is the operator's choice.
-    const fn from_the_start(self) -> bool {
+    const fn made_at_first_start(self) -> bool {
         !matches!(self, Purpose::Pepper)
     }
 }
@@ -97,7 +99,7 @@ impl Keyring {
         let wrapper = Wrapper::new(secret);
         let old = previous.map(Wrapper::new);
         let mut stored = log.keys().await?;
-        for purpose in Purpose::ALL.into_iter().filter(|purpose| purpose.from_the_start()) {
+        for purpose in Purpose::ALL.into_iter().filter(|purpose| purpose.made_at_first_start()) {
             if !stored.iter().any(|key| key.purpose == purpose.name()) {
                 put_fresh(log, &wrapper, purpose, 1, entropy, now).await?;
             }
@@ -147,4 +149,77 @@ async fn put_fresh(log: &dyn Log, wrapper: &Wrapper, purpose: Purpose, id: u32, 
     let wrapped = wrapper.wrap(purpose.name(), id, &secret, entropy);
     let key = StoredKey { purpose: purpose.name().to_owned(), id, root: wrapper.root().to_owned(), wrapped, created_at: now };
     log.put_key(key, false).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod golden {
+    //! What these keys made once must open and match for ever: rows and events of the first day rest on it.
+
+    use chrysalis_domain::EmailAddress;
+    use chrysalis_domain::id::{ChallengeId, PersonId, SealedId};
+    use chrysalis_projections::table::Sealed;
+    use chrysalis_projections::users::WrappedKey;
+    use ulid::Ulid;
+
+    use super::*;
+
+    /// Counts instead of being random.
+    struct Counting;
+
+    impl Entropy for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            for (byte, count) in bytes.iter_mut().zip(0..) {
+                *byte = count;
+            }
+        }
+    }
+
+    fn keyring() -> Keyring {
+        let key = |fill: u8| vec![Key { id: 1, secret: Zeroizing::new([fill; 32]) }];
+        Keyring { keys: Purpose::ALL.into_iter().zip(1..).map(|(purpose, fill)| (purpose, key(fill))).collect() }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn unhex(text: &str) -> Vec<u8> {
+        (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn claims_and_mail_tokens_are_as_on_the_first_day() {
+        let email = EmailAddress::parse("jane@example.com").unwrap();
+        assert_eq!(hex(&keyring().email_claim(&email).hash), "635a4308cdf90beffe27bdbab286db48778f6ddaf1e73d0e4d338d5b93c67222");
+        let challenge = ChallengeId::from_ulid(Ulid::from_parts(1, 2));
+        assert_eq!(mail_token(&keyring(), None, "verify-email", challenge).unwrap(), "00000000010000000000000002HhYlbqruohalW2Qd84Da8NKEbV1udUdr");
+        let token = SessionToken::derive(&keyring(), 1, "0123456789", &[7; 16], "an-idempotency-key-of-22").unwrap();
+        assert_eq!(token.as_str(), "0123456789nJzaZotz0BCuwYQrDI0LS1");
+    }
+
+    #[test]
+    fn a_sealed_record_of_the_first_day_opens() {
+        let person = PersonId::from_ulid(Ulid::from_parts(3, 4));
+        let (sealer, key) = PersonSealer::create(&keyring(), person, &Counting).unwrap();
+        let record = sealer.seal(SealKind::Email, "jane@example.com", &Counting, Timestamp::from_millis(5));
+        assert_eq!(hex(&key.wrapped), "000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3");
+        assert_eq!(hex(&record.ciphertext), "000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0");
+        let opener = PersonSealer::open(&keyring(), person, &WrappedKey { epoch: 1, wrapped: unhex("000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3") }).unwrap();
+        let sealed = |kind: &str| Sealed { id: record.id, content: Some((kind.to_owned(), unhex("000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0"))) };
+        assert_eq!(opener.read(&sealed("email")).unwrap(), Opened::Value("jane@example.com".to_owned()));
+        assert!(opener.read(&sealed("name")).is_err(), "a record can't be passed off as another kind");
+        let erased = Sealed { id: SealedId::from_ulid(Ulid::nil()), content: None };
+        assert_eq!(opener.read(&erased).unwrap(), Opened::Erased);
+    }
+
+    #[test]
+    fn a_wrapped_key_opens_under_its_secret_alone() {
+        let wrapper = wrap::Wrapper::new(b"a root secret of at least 32 chars!");
+        let wrapped = wrapper.wrap("cookie", 1, &[9; 32], &Counting);
+        assert_eq!(wrapper.root(), "64cc9ef1bd31eac0");
+        assert_eq!(hex(&wrapped), "000102030405060708090a0b0a48ca0fb9a1f2096d2781a868f813665076aa7cbe7caaaed04f66894ef74d41ed5740bd0c25079e252bb44f091d0ded");
+        assert_eq!(*wrapper.unwrap("cookie", 1, &wrapped).unwrap(), [9; 32]);
+        assert!(wrapper.unwrap("lookup", 1, &wrapped).is_none(), "a key can't be put in another's place");
+        assert!(wrap::Wrapper::new(b"another root secret of 32 chars!!!").unwrap("cookie", 1, &wrapped).is_none());
+    }
 }

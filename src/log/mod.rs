@@ -16,6 +16,8 @@ pub mod record;
 pub mod sqlite;
 mod staging;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
 use chrysalis_domain::user::UserEvent;
@@ -192,6 +194,23 @@ pub struct StoredKey {
     pub created_at: Timestamp,
 }
 
+/// What the writer tells an operator.
+pub trait WriterMetrics: Send + Sync {
+    /// One batch was committed.
+    fn committed(&self, groups: usize, events: u64, took: Duration);
+    /// One batch could not be stored.
+    fn failed(&self, groups: usize);
+    /// Groups waiting.
+    fn queued(&self, depth: usize);
+}
+
+/// For callers that don't watch.
+impl WriterMetrics for () {
+    fn committed(&self, _: usize, _: u64, _: Duration) {}
+    fn failed(&self, _: usize) {}
+    fn queued(&self, _: usize) {}
+}
+
 /// A store. See the module for what it promises.
 #[async_trait]
 pub trait Log: Send + Sync {
@@ -202,6 +221,9 @@ pub trait Log: Send + Sync {
 
     /// Events of the whole log after a position, in order.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
+
+    /// Events of some types only, after one position and up to another, in order: for followers that care for few.
+    async fn read_types(&self, types: &'static [&'static str], after: Position, upto: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
 
     /// The last position, kept up to date: how followers learn that there is something to read.
     fn head(&self) -> watch::Receiver<Position>;

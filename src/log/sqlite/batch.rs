@@ -3,7 +3,7 @@
 
 use chrysalis_domain::id::ClaimId;
 use chrysalis_domain::{Span, Timestamp};
-use chrysalis_projections::claims::Holder;
+use chrysalis_projections::claims::{ClaimKind, Holder};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::RowWriter;
@@ -93,23 +93,27 @@ fn version(connection: &Connection, append: &Append) -> rusqlite::Result<Result<
     Ok(if expected { Ok(actual) } else { Err(Refused::Version { stream: append.stream.clone(), actual }) })
 }
 
-/// Who holds the claim, unless this very group releases it.
+/// Who holds the claim, under whichever look-up key, unless this very group releases it.
 fn held(connection: &Connection, group: &Group, claim: &Claim) -> rusqlite::Result<Option<Refused>> {
-    let sql = "SELECT claim_id, user_id, verified FROM claims WHERE kind = ?1 AND hash = ?2";
-    let holder = connection
-        .prepare_cached(sql)?
-        .query_row(params![claim.key.kind.name(), claim.key.hash], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-        })
-        .optional()?;
-    let Some((id, user, verified)) = holder else { return Ok(None) };
-    let (Ok(id), Ok(user)) = (id.parse::<ClaimId>(), user.parse()) else {
-        return Err(rusqlite::Error::InvalidQuery);
-    };
-    if releases(group, id) {
-        return Ok(None);
+    for hash in claim.key.hashes() {
+        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !releases(group, holder.claim)) {
+            return Ok(Some(Refused::ClaimHeld { claim: claim.claim, holder }));
+        }
     }
-    Ok(Some(Refused::ClaimHeld { claim: claim.claim, holder: Holder { claim: id, user, verified: verified == 1 } }))
+    Ok(None)
+}
+
+fn holder(connection: &Connection, kind: ClaimKind, hash: &[u8]) -> rusqlite::Result<Option<Holder>> {
+    let sql = "SELECT claim_id, user_id, verified FROM claims WHERE kind = ?1 AND hash = ?2";
+    let found = connection.prepare_cached(sql)?.query_row(params![kind.name(), hash], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+    });
+    let Some((claim, user, verified)) = found.optional()? else { return Ok(None) };
+    match (claim.parse(), user.parse()) {
+        (Ok(claim), Ok(user)) => Ok(Some(Holder { claim, user, verified: verified == 1 })),
+        // A row that no fold wrote.
+        _ => Err(rusqlite::Error::InvalidQuery),
+    }
 }
 
 fn releases(group: &Group, claim: ClaimId) -> bool {
@@ -133,7 +137,7 @@ fn count(connection: &Connection, quota: &Quota, now: Timestamp) -> rusqlite::Re
         return Ok(Ok(stamps));
     }
     // Room comes when enough of the oldest have aged out.
-    let blocking = stamps.get(stamps.len() - limit.max(1)).copied().unwrap_or(now.as_millis());
+    let blocking = stamps.len().checked_sub(limit.max(1)).map_or(now.as_millis(), |index| stamps[index]);
     Ok(Err((Timestamp::from_millis(blocking) + quota.span).since(now).max(Span::from_millis(1))))
 }
 

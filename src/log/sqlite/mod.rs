@@ -27,7 +27,6 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::clock::Clock;
-pub use writer::WriterMetrics;
 
 /// How the store is set up.
 #[derive(Clone, Debug)]
@@ -62,6 +61,10 @@ impl SqliteLog {
     /// # Errors
     /// When the file can't be opened for writing, is damaged, or was written by a newer Chrysalis.
     pub fn open(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
+        Self::open_file(options, clock, metrics).map_err(|fault| unopened(&options.path, fault))
+    }
+
+    fn open_file(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
         let mut connection = connect(&options.path)?;
         schema::migrate(&mut connection)?;
         let position: Position = connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0)).map_err(fault)?;
@@ -73,11 +76,42 @@ impl SqliteLog {
     }
 }
 
+/// How often a connection that found the file locked looks again, and how many times.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(1);
+const LOOKS: i32 = 5_000;
+
+/// Waits for a lock in small steps. SQLite's own way sleeps for up to 100 ms: whoever waits so long misses every short
+/// pause of somebody who takes the lock again and again, as a rebuild does.
+fn look_again(looked: i32) -> bool {
+    std::thread::sleep(LOOK_AGAIN);
+    looked < LOOKS
+}
+
+/// Where several processes find a fresh file at once, one turns it to write-ahead logging, and SQLite tells the others
+/// that it is busy without asking any busy handler: they ask again here.
+fn write_ahead(connection: &Connection) -> Result<(), LogFault> {
+    connection.busy_handler(None).map_err(fault)?;
+    for looked in 0.. {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && look_again(looked) => {}
+            done => return done.map_err(fault),
+        }
+    }
+    Ok(())
+}
+
+/// SQLite says that it can't open a file; which file, and why not, the operating system says.
+fn unopened(path: &Path, fault: LogFault) -> LogFault {
+    let LogFault::Unavailable(said) = fault else { return fault };
+    let why = std::fs::File::options().append(true).open(path).map_or_else(|error| error.to_string(), |_| said);
+    LogFault::Unavailable(format!("{}: {why}", path.display()))
+}
+
 /// A connection that may write: durable at each commit, checkpoints left to the checkpointer.
 fn connect(path: &Path) -> Result<Connection, LogFault> {
     let connection = Connection::open(path).map_err(fault)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(fault)?;
+    write_ahead(&connection)?;
+    connection.busy_handler(Some(look_again)).map_err(fault)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(fault)?;
     connection.pragma_update(None, "cache_size", -8192).map_err(fault)?;
@@ -100,11 +134,16 @@ fn connect_to_read(path: &Path) -> Result<Connection, LogFault> {
 pub(super) fn fault(error: rusqlite::Error) -> LogFault {
     use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+        // Too big: a length that nobody wrote, for nothing of that size is accepted.
+        Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::TooBig) => {
             LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
         }
         Some(Code::DiskFull | Code::ReadOnly | Code::CannotOpen | Code::SystemIoFailure | Code::DatabaseBusy | Code::DatabaseLocked | Code::PermissionDenied | Code::OutOfMemory | Code::FileLockingProtocolFailed) => {
             LogFault::Unavailable(error.to_string())
+        }
+        // Tables are strict: a value that is not of its column's kind, or no UTF-8, was not written so.
+        None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) | rusqlite::Error::Utf8Error(..)) => {
+            LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
         }
         _ => LogFault::Bug(error.to_string()),
     }
@@ -122,6 +161,10 @@ impl Log for SqliteLog {
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
         self.readers.with(|connection| reader::all(connection, after, limit))
+    }
+
+    async fn read_types(&self, types: &'static [&'static str], after: Position, upto: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.readers.with(|connection| reader::of_types(connection, types, after, upto, limit))
     }
 
     fn head(&self) -> watch::Receiver<Position> {
@@ -190,7 +233,12 @@ impl Log for SqliteLog {
     }
 
     async fn ready(&self) -> Result<(), LogFault> {
-        self.writer.aside(|_| Ok(true)).await.map(|_| ())
+        // A page is written, or a full disk would go unnoticed: the number stands as it stood.
+        let write = |connection: &Connection| {
+            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            connection.pragma_update(None, "user_version", version).map(|()| true)
+        };
+        self.writer.aside(write).await.map(|_| ())
     }
 }
 

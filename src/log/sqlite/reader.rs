@@ -87,6 +87,13 @@ pub(super) fn all(connection: &Connection, after: Position, limit: usize) -> rus
     statement.query_map(params![after, limit], recorded)?.collect()
 }
 
+pub(super) fn of_types(connection: &Connection, types: &[&str], after: Position, upto: Position, limit: usize) -> rusqlite::Result<Vec<Recorded>> {
+    let sql = select_events!("WHERE position > ?1 AND position <= ?2 AND type IN (SELECT value FROM json_each(?3)) ORDER BY position LIMIT ?4");
+    let mut statement = connection.prepare_cached(sql)?;
+    let types = serde_json::Value::from(types).to_string();
+    statement.query_map(params![after, upto, types, limit], recorded)?.collect()
+}
+
 pub(super) fn rows(
     connection: &Connection,
     sql: &str,

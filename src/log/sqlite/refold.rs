@@ -6,7 +6,7 @@ use chrysalis_domain::id::{ClaimId, SealedId};
 use chrysalis_projections::table::Table;
 use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, fold};
 use rusqlite::types::Value as Cell;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::rows::RowWriter;
 use super::{LogFault, Position, connect, fault, reader, schema};
@@ -47,29 +47,39 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Positions that are missing, as the last one before each gap.
     pub gaps: Vec<Position>,
+    /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
+    /// was altered. Their rows are left out of the comparison.
+    pub misfits: Vec<Position>,
 }
 
 /// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
 const MOST_DIFFERENCES: usize = 100;
 const PAGE: usize = 4_096;
+/// Pause between two steps of a rebuild: several looks of a server's writer that waits for the lock.
+const LET_IN: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// Builds the read models beside the live ones, then puts them in their place in one transaction. Works while a server
 /// runs on the same file: its reads never see a half-built table.
 pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
-    let generation = format!("_g{}", head(&connection)? + 1);
+    // The schema's version rises with every table that is made: no index still has a name of this generation.
+    let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
+    let generation = format!("_g{version}");
     make(&connection, next_name, &generation)?;
-    let mut refold = Refold { rows: RowWriter::new(next_name), claims, report: Report::default(), last: 0 };
+    let mut refold = Refold { rows: RowWriter::new(next_name), claims, as_live: false, report: Report::default(), last: 0 };
     // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
     // nothing is stored between catching up and the flip.
     while refold.last + (PAGE as u64) < head(&connection)? {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
         refold.page(&transaction)?;
+        refold.fits()?;
         transaction.commit().map_err(fault)?;
         progress(refold.report.events);
+        std::thread::sleep(LET_IN);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     while refold.page(&transaction)? {}
+    refold.fits()?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
         transaction.execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};")).map_err(fault)?;
@@ -82,10 +92,15 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
 /// Folds the log into temporary tables and compares them with the live ones, row by row, at one point in time.
 pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
+    // A scattered damage can hide an event from an index: what is compared must be whole first.
+    let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
+    if sound != "ok" {
+        return Err(LogFault::Damaged(format!("{sound}; restore the file from a backup, then verify again")));
+    }
     make(&connection, temporary_name, "_verify")?;
     // A read transaction: the log and the live tables stand still, the temporary ones are ours alone.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(fault)?;
-    let mut refold = Refold { rows: RowWriter::new(temporary_name), claims, report: Report::default(), last: 0 };
+    let mut refold = Refold { rows: RowWriter::new(temporary_name), claims, as_live: true, report: Report::default(), last: 0 };
     while refold.page(&transaction)? {
         progress(refold.report.events);
     }
@@ -120,6 +135,7 @@ fn make(connection: &Connection, name: fn(&Table) -> String, generation: &str) -
 struct Refold<'a> {
     rows: RowWriter,
     claims: &'a dyn ClaimReader,
+    as_live: bool,
     report: Report,
     last: Position,
 }
@@ -128,7 +144,7 @@ impl Refold<'_> {
     /// Folds one page; `false` at the end of the log.
     fn page(&mut self, connection: &Connection) -> Result<bool, LogFault> {
         let events = reader::all(connection, self.last, PAGE).map_err(fault)?;
-        let keys = Opened { connection, claims: self.claims };
+        let keys = Opened { connection, claims: self.claims, as_live: self.as_live };
         for recorded in &events {
             if recorded.position != self.last + 1 {
                 self.report.gaps.push(self.last);
@@ -138,10 +154,19 @@ impl Refold<'_> {
             let Some(user) = recorded.stream.as_user() else { continue };
             let event = read_user_event(recorded)?;
             for change in fold(user, &event, recorded.occurred_at, &keys) {
-                self.rows.write(connection, &change).map_err(fault)?;
+                match self.rows.write(connection, &change) {
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => self.report.misfits.push(recorded.position),
+                    written => written.map_err(fault)?,
+                }
             }
         }
         Ok(!events.is_empty())
+    }
+
+    /// Tables that lack rows must not take the place of the live ones.
+    fn fits(&self) -> Result<(), LogFault> {
+        let misfit = |position| LogFault::Damaged(format!("position {position} contradicts the events before it; run `chrysalis verify`, then restore a backup"));
+        self.report.misfits.first().map_or(Ok(()), |position| Err(misfit(*position)))
     }
 }
 
@@ -149,16 +174,31 @@ impl Refold<'_> {
 struct Opened<'a> {
     connection: &'a Connection,
     claims: &'a dyn ClaimReader,
+    /// A comparison hashes under the look-up key that the live row was made with; a rebuild moves every claim to the
+    /// present one.
+    as_live: bool,
+}
+
+impl Opened<'_> {
+    fn live_key(&self, claim: ClaimId) -> Option<u32> {
+        let sql = "SELECT key_id FROM main.claims WHERE claim_id = ?1";
+        let asked = self.as_live.then(|| self.connection.prepare_cached(sql).ok()?.query_row([claim.to_string()], |row| row.get(0)).ok());
+        asked.flatten()
+    }
 }
 
 impl ClaimKeys for Opened<'_> {
-    fn claim_key(&self, kind: ClaimKind, _: ClaimId, sealed: SealedId) -> Option<ClaimKey> {
+    fn claim_key(&self, kind: ClaimKind, claim: ClaimId, sealed: SealedId) -> Option<ClaimKey> {
         let sql = "SELECT s.person_id, s.kind, s.ciphertext, k.epoch, k.wrapped
                    FROM sealed s JOIN person_keys k USING (person_id) WHERE s.sealed_id = ?1";
         let row = self.connection.prepare_cached(sql).ok()?.query_row([sealed.to_string()], |row| {
             Ok(SealedRow { id: sealed, person: row.get(0)?, kind: row.get(1)?, ciphertext: row.get(2)?, epoch: row.get(3)?, wrapped: row.get(4)? })
         });
-        self.claims.claim_key(kind, &row.optional().ok()??)
+        let key = self.claims.claim_key(kind, &row.optional().ok()??)?;
+        Some(match self.live_key(claim) {
+            Some(id) => key.under(id),
+            None => key,
+        })
     }
 }
 

@@ -14,9 +14,9 @@ pub(super) struct RowWriter {
     statements: HashMap<Shape, String>,
 }
 
-/// What a statement depends on: the table, the columns that are set (by the address of their constant list), the
+/// What a statement depends on: the table, the columns that are set (by address and length of their constant list), the
 /// column that selects.
-type Shape = (&'static str, usize, &'static str);
+type Shape = (&'static str, usize, usize, &'static str);
 
 impl RowWriter {
     pub(super) fn live() -> Self {
@@ -30,9 +30,9 @@ impl RowWriter {
     pub(super) fn write(&mut self, connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         let name = self.name;
         let (shape, values): (Shape, &[_]) = match change {
-            Change::Insert { table, values } => ((table.name, 0, "insert"), values),
-            Change::Update { table, set, by, values } => ((table.name, set.as_ptr() as usize, by), values),
-            Change::Delete { table, by, value } => ((table.name, 1, by), std::slice::from_ref(value)),
+            Change::Insert { table, values } => ((table.name, 0, 0, "insert"), values),
+            Change::Update { table, set, by, values } => ((table.name, set.as_ptr() as usize, set.len(), by), values),
+            Change::Delete { table, by, value } => ((table.name, 1, 0, by), std::slice::from_ref(value)),
         };
         let sql = self.statements.entry(shape).or_insert_with(|| statement(change, name));
         let mut prepared = connection.prepare_cached(sql)?;

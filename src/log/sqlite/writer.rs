@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrysalis_domain::{Span, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -14,24 +14,7 @@ use super::batch::{self, Head};
 use super::rows::RowWriter;
 use super::{Options, fault};
 use crate::clock::Clock;
-use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused};
-
-/// What the writer tells an operator.
-pub trait WriterMetrics: Send + Sync {
-    /// One batch was committed.
-    fn committed(&self, groups: usize, events: u64, took: Duration);
-    /// One batch could not be stored.
-    fn failed(&self, groups: usize);
-    /// Groups waiting.
-    fn queued(&self, depth: usize);
-}
-
-/// For callers that don't watch.
-impl WriterMetrics for () {
-    fn committed(&self, _: usize, _: u64, _: Duration) {}
-    fn failed(&self, _: usize) {}
-    fn queued(&self, _: usize) {}
-}
+use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused, WriterMetrics};
 
 /// How long to wait when the queue was full: a batch takes milliseconds, a client's retry should take longer.
 const RETRY_AFTER: Span = Span::from_secs(1);
@@ -178,6 +161,16 @@ struct Loop {
     batches: u64,
 }
 
+impl Drop for Loop {
+    /// However the loop ended, nobody is left to wait for it: what still queues is answered, what comes is refused.
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.interactive.clear();
+        queue.bulk.clear();
+    }
+}
+
 /// Batches between two rounds of tidying.
 const TIDY_EVERY: u64 = 64;
 
@@ -251,7 +244,11 @@ impl Loop {
     fn transaction(&mut self, work: &[Work]) -> rusqlite::Result<Vec<Outcome>> {
         let connection = &self.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut head = Head { recorded_at: self.head.recorded_at.max(self.clock.now()), ..self.head };
+        // Under the write lock the file knows best: another process may have written since, as while an old server hands
+        // over to a new one.
+        let stands = read_head(connection)?;
+        let recorded_at = stands.recorded_at.max(self.head.recorded_at).max(self.clock.now());
+        let mut head = Head { recorded_at, ..stands };
         let mut outcomes = Vec::with_capacity(work.len());
         for one in work {
             outcomes.push(match one {
@@ -260,7 +257,7 @@ impl Loop {
             });
         }
         self.batches += 1;
-        if self.batches % TIDY_EVERY == 0 {
+        if self.batches.is_multiple_of(TIDY_EVERY) {
             batch::tidy(connection, head.recorded_at)?;
         }
         connection.prepare_cached("COMMIT")?.execute([])?;
@@ -271,7 +268,7 @@ impl Loop {
 
 fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     let sql = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    let found = connection.query_row(sql, [], |row| {
+    let found = connection.prepare_cached(sql)?.query_row([], |row| {
         Ok(Head { position: row.get(0)?, recorded_at: Timestamp::from_millis(row.get(1)?) })
     });
     Ok(found.optional()?.unwrap_or(Head { position: 0, recorded_at: Timestamp::default() }))

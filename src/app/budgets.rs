@@ -1,0 +1,61 @@
+//! How often an outcome may be bad: taken answers that tell of a conflict, wrong passwords (CONTRACT 1.8).
+//!
+//! A place is taken before the outcome is known and given back when it is a good one, so that parallel guesses can't
+//! exceed the budget together.
+
+use chrysalis_domain::{EmailAddress, Span};
+use chrysalis_projections::{sessions, table};
+use chrysalis_projections::users::UserRow;
+
+use super::identify::Presented;
+use super::{App, AppError, Caller, Refusal};
+use crate::limits::{self, Authority, Budget, Reservation, RetryAfter};
+use crate::log::ask;
+
+/// How long a network counts as one from which the user signed in.
+const FAMILIAR: Span = Span::from_days(30);
+
+impl App {
+    /// A place for an answer that may tell that the address is taken.
+    pub(super) fn conflict_budget(&self, caller: &Caller, guest: Option<&Presented>, email: &EmailAddress) -> Result<Reservation, AppError> {
+        let session = guest.map(|guest| guest.row.session.to_string());
+        let authority = session.as_deref().map_or(Authority::Nobody, Authority::Guest);
+        let asking = limits::Caller::at(caller.address).with_authority(authority).with_email(email.as_str());
+        self.limits.reserve(Budget::Conflict, &asking, caller.at).map_err(too_many)
+    }
+
+    /// A place for a guess at a password. When strangers have used the address's places up, the networks from which its
+    /// owner signed in lately still have their own.
+    pub(super) async fn guess_budget(&self, caller: &Caller, email: &EmailAddress, user: Option<&UserRow>) -> Result<Reservation, AppError> {
+        let asking = limits::Caller::at(caller.address).with_email(email.as_str());
+        let refused = match self.limits.reserve(Budget::WrongPassword, &asking, caller.at) {
+            Ok(place) => return Ok(place),
+            Err(refused) => refused,
+        };
+        match user {
+            Some(user) if self.is_familiar(caller, user).await? => {
+                self.limits.reserve(Budget::WrongPasswordFamiliar, &asking, caller.at).map_err(too_many)
+            }
+            _ => Err(too_many(refused)),
+        }
+    }
+
+    /// Whether the user signed in from the caller's network lately.
+    async fn is_familiar(&self, caller: &Caller, user: &UserRow) -> Result<bool, AppError> {
+        let since = caller.at - FAMILIAR;
+        let rows = ask(self.log.as_ref(), &sessions::SINCE_OF_USER, &[table::id(user.user), since.into()]).await?;
+        for row in rows {
+            let seen = self.view(&row)?.0.client.ip;
+            let network = seen.parse().ok().map(|ip| limits::ClientAddress::Known(ip).bucket());
+            if network == Some(caller.address.bucket()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn too_many(refused: RetryAfter) -> AppError {
+    let seconds = i64::try_from(refused.seconds()).unwrap_or(i64::MAX);
+    Refusal::TooMany(Span::from_secs(seconds)).into()
+}

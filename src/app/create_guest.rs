@@ -1,0 +1,187 @@
+//! A guest arrives: a user and a session from one call, in one append.
+
+use chrysalis_domain::id::{PersonId, SessionId, UserId};
+use chrysalis_domain::user::{Standing, UserCommand};
+use chrysalis_domain::value::{Authentication, Carrier, Entry, Label};
+use chrysalis_domain::Span;
+use chrysalis_projections::sessions::SessionRow;
+use chrysalis_projections::table::Sealed;
+use chrysalis_projections::users::{UserRow, WrappedKey};
+use serde::{Deserialize, Serialize};
+
+use super::new_session::{Opening, SignedIn};
+use super::{App, AppError, Caller, Refusal};
+use crate::entropy;
+use crate::keys::{LookupHash, PersonSealer, Purpose, SealKind, SessionToken};
+use crate::log::cqrs::{Concurrency, ExecuteError};
+use crate::log::{Actor, AppendError, Idempotency, LogFault, PersonKey, Quota, Refused, SealedRecord};
+
+/// How long a repeated `Idempotency-Key` gets the same answer …
+const REPLAYABLE: Span = Span::from_secs(600);
+/// … and how long after the session was first presented.
+const AFTER_FIRST_USE: Span = Span::from_secs(5);
+/// How long a key is remembered, so that a late repetition is refused instead of making a second guest.
+const REMEMBERED: Span = Span::from_days(1);
+/// Longest part of an `entry`.
+const ENTRY_MAX: usize = 200;
+
+/// Where the guest came from, as the app says.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    pub channel: Option<String>,
+    pub campaign: Option<String>,
+    pub referrer: Option<String>,
+}
+
+/// What is kept beside an idempotency key: enough to make the same token again, with the key itself and a server key.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    session: SessionId,
+    key_id: u32,
+    locator: String,
+    salt: [u8; 16],
+}
+
+impl App {
+    /// Creates a guest, or, for an idempotency key that was used a moment ago, gives the same guest again.
+    pub async fn create_guest(&self, caller: &Caller, origin: Origin, idempotency_key: Option<&str>) -> Result<SignedIn, AppError> {
+        if !self.config.anonymous.enabled {
+            return Err(Refusal::AnonymousDisabled.into());
+        }
+        let user = UserId::from_ulid(self.fresh(caller.at));
+        let person = PersonId::from_ulid(self.fresh(caller.at));
+        let (sealer, key) = PersonSealer::create(&self.keyring, person, self.entropy.as_ref())?;
+        let (entry, referrer) = self.entry(caller, origin, &sealer);
+        let authentication = Authentication::anonymous(caller.at);
+
+        let replay = idempotency_key.map(|key| self.replayable(caller, key)).transpose()?;
+        let token = match &replay {
+            Some((token, ..)) => token.clone(),
+            None => SessionToken::create(self.entropy.as_ref(), caller.at),
+        };
+        let Opening { mut session, token, client } = self.opening_with(caller, &sealer, authentication, true, token)?;
+        session.replayable_until = replay.is_some().then_some(caller.at + REPLAYABLE);
+
+        let row = guest_row(caller, user, &session, &client, &key);
+        let idempotency = replay.map(|(_, key, note)| self.idempotency(key, Note { session: session.id, ..note })).transpose()?;
+        let command = UserCommand::CreateAnonymous { user, person, entry, session };
+        let mut ask = self.ask(caller, Actor::user(user), user, command);
+        ask.concurrency = Concurrency::New;
+        ask.sealed = std::iter::once(client).chain(referrer).collect();
+        ask.person_keys = vec![key];
+        ask.quotas = self.guest_quota(caller);
+        ask.idempotency = idempotency;
+
+        match self.execute(ask).await {
+            Ok(_) => Ok(SignedIn { row, token: token.as_str().to_owned(), claim: None }),
+            Err(ExecuteError::Append(AppendError::Refused(Refused::Repeated { recorded_at, note, .. }))) => {
+                self.replay(caller, idempotency_key.unwrap_or_default(), caller.at.since(recorded_at), &note).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// At most so many guests a minute from one network, counted in the transaction that makes the guest.
+    fn guest_quota(&self, caller: &Caller) -> Vec<Quota> {
+        let limit = self.config.guests_per_minute;
+        if limit == 0 || !self.config.rate_limits {
+            return Vec::new();
+        }
+        let LookupHash { hash, .. } = self.keyring.lookup("quota/guests", &[caller.address.bucket().to_string().as_bytes()]);
+        vec![Quota { key: hash.to_vec(), limit, span: Span::from_secs(60) }]
+    }
+
+    /// Labels as they are, the referrer sealed; what does not fit is dropped.
+    fn entry(&self, caller: &Caller, origin: Origin, sealer: &PersonSealer) -> (Entry, Option<SealedRecord>) {
+        let label = |text: Option<String>| text.and_then(|text| Label::parse(&text));
+        let referrer = origin.referrer.filter(|text| (1..=ENTRY_MAX).contains(&text.chars().count()));
+        let host = referrer.as_deref().and_then(|text| url::Url::parse(text).ok()).and_then(|url| url.host_str().map(str::to_owned));
+        let sealed = referrer.map(|text| sealer.seal(SealKind::Referrer, &text, self.entropy.as_ref(), caller.at));
+        let entry = Entry {
+            channel: label(origin.channel),
+            campaign: label(origin.campaign),
+            referrer_host: label(host),
+            referrer: sealed.as_ref().map(|record| record.id),
+        };
+        (entry, sealed)
+    }
+
+    fn replayable(&self, caller: &Caller, key: &str) -> Result<(SessionToken, Vec<u8>, Note), AppError> {
+        let server_key = self.keyring.current(Purpose::ReplayToken).ok_or_else(|| LogFault::Bug("no replay key".to_owned()))?;
+        let note = Note {
+            session: SessionId::from_ulid(ulid::Ulid::nil()),
+            key_id: server_key.id,
+            locator: SessionToken::locator(self.entropy.as_ref(), caller.at),
+            salt: entropy::bytes(self.entropy.as_ref()),
+        };
+        let token = SessionToken::derive(&self.keyring, note.key_id, &note.locator, &note.salt, key);
+        let token = token.ok_or_else(|| LogFault::Bug("no replay key".to_owned()))?;
+        let bucket = caller.address.bucket().to_string();
+        let hash = self.keyring.lookup("idempotency/guest", &[bucket.as_bytes(), caller.user_agent.as_bytes(), key.as_bytes()]).hash;
+        Ok((token, hash.to_vec(), note))
+    }
+
+    fn idempotency(&self, key: Vec<u8>, note: Note) -> Result<Idempotency, LogFault> {
+        let note = serde_json::to_vec(&note).map_err(|error| LogFault::Bug(error.to_string()))?;
+        Ok(Idempotency { key, note, keep: REMEMBERED })
+    }
+
+    async fn replay(&self, caller: &Caller, key: &str, age: Span, note: &[u8]) -> Result<SignedIn, AppError> {
+        let reused = || AppError::from(Refusal::IdempotencyKeyReused);
+        let note: Note = serde_json::from_slice(note).map_err(|_| LogFault::Damaged("an idempotency row does not read".to_owned()))?;
+        let row = self.session_row(note.session).await?.ok_or_else(reused)?;
+        let used = row.presented && caller.at.since(row.last_seen_at) > AFTER_FIRST_USE;
+        let gone = row.ended_at.is_some() || row.expires_at <= caller.at || row.user.standing != Standing::Guest;
+        if age > REPLAYABLE || used || gone {
+            return Err(reused());
+        }
+        let token = SessionToken::derive(&self.keyring, note.key_id, &note.locator, &note.salt, key).ok_or_else(reused)?;
+        if token.hash().0 != *row.token_hash {
+            return Err(reused());
+        }
+        // From now on a bearer upgrade rotates the token too: more than one party may hold it.
+        let command = UserCommand::RecordActivity { session: row.session, carrier: Carrier::Replay, granularity: self.config.sessions.activity_granularity };
+        let actor = Actor::user(row.user.user).by(row.session);
+        self.execute(self.ask(caller, actor, row.user.user, command)).await?;
+        Ok(SignedIn { token: token.as_str().to_owned(), claim: None, row })
+    }
+}
+
+/// The row that the fold writes, without reading it back: this call is the one that must be fast.
+fn guest_row(caller: &Caller, user: UserId, session: &chrysalis_domain::user::command::NewSession, client: &SealedRecord, key: &PersonKey) -> SessionRow {
+    let at = caller.at;
+    SessionRow {
+        session: session.id,
+        locator: session.token.locator.as_str().to_owned(),
+        token_hash: session.token.hash.0.to_vec(),
+        previous_locator: None,
+        previous_hash: None,
+        previous_until: None,
+        created_at: at,
+        updated_at: at,
+        expires_at: session.expires_at,
+        remembered: true,
+        authenticated_at: at,
+        last_seen_at: at,
+        presented: false,
+        by_cookie: false,
+        replayable_until: session.replayable_until,
+        ended_at: None,
+        client: Some(Sealed { id: client.id, content: Some((client.kind.to_owned(), client.ciphertext.clone())) }),
+        user: UserRow {
+            user,
+            person: key.person,
+            standing: Standing::Guest,
+            email_claim: None,
+            email_verified: false,
+            role: "user".to_owned(),
+            created_at: at,
+            updated_at: at,
+            email: None,
+            name: None,
+            image: None,
+            metadata: None,
+            key: Some(WrappedKey { epoch: key.epoch, wrapped: key.wrapped.clone() }),
+        },
+    }
+}

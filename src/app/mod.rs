@@ -1,0 +1,89 @@
+//! Use cases: one file each. A use case looks up what the decision needs, hands it in as facts, has one command decided
+//! and stored, and says what came of it.
+//!
+//! Nothing here knows HTTP; nothing here decides what the domain decides.
+
+mod budgets;
+pub mod change_password;
+pub mod create_guest;
+pub mod delete_user;
+pub mod identify;
+pub mod list_accounts;
+pub mod new_session;
+pub mod refusal;
+pub mod sessions;
+pub mod sign_in;
+pub mod sign_out;
+pub mod sign_up;
+pub mod update_user;
+pub mod upgrade;
+pub mod verify_email;
+pub mod view;
+
+use std::sync::Arc;
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{CommandId, ProjectId, RequestId, UserId};
+use chrysalis_domain::user::UserCommand;
+use chrysalis_projections::users::UserRow;
+use ulid::Ulid;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entropy::{self, Entropy};
+use crate::hasher::Hasher;
+use crate::keys::{Keyring, PersonSealer};
+use crate::limits::Limits;
+use crate::limits::address::ClientAddress;
+use crate::log::cqrs::{Ask, Done, ExecuteError, execute};
+use crate::log::{Actor, Context, Log, LogFault};
+pub use refusal::{AppError, Refusal};
+
+/// What every use case works with.
+#[derive(Clone)]
+pub struct App {
+    pub log: Arc<dyn Log>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub keyring: Arc<Keyring>,
+    pub hasher: Arc<Hasher>,
+    pub limits: Arc<Limits>,
+    pub config: Arc<Config>,
+}
+
+/// One request, as far as decisions and evidence ask about it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub request: RequestId,
+    pub at: Timestamp,
+    pub address: ClientAddress,
+    pub user_agent: String,
+}
+
+impl App {
+    fn fresh(&self, at: Timestamp) -> Ulid {
+        entropy::ulid(self.entropy.as_ref(), at)
+    }
+
+    fn ask(&self, caller: &Caller, actor: Actor, user: UserId, command: UserCommand) -> Ask {
+        let context = Context {
+            project: ProjectId::DEFAULT,
+            actor,
+            request: Some(caller.request),
+            command: CommandId::from_ulid(self.fresh(caller.at)),
+            cause: None,
+            settings_version: 0,
+        };
+        Ask::new(context, user, caller.at, command)
+    }
+
+    async fn execute(&self, ask: Ask) -> Result<Done, ExecuteError> {
+        execute(self.log.as_ref(), self.entropy.as_ref(), ask).await
+    }
+
+    /// What seals and opens a user's data.
+    fn sealer(&self, user: &UserRow) -> Result<PersonSealer, LogFault> {
+        let opened = user.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, user.person, key));
+        opened.ok_or_else(|| LogFault::Damaged(format!("the key of {} is missing or does not open", user.person)))
+    }
+}

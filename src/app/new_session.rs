@@ -1,0 +1,99 @@
+//! What a new session is made of: its token, its life, and from where it came.
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::SessionId;
+use chrysalis_domain::user::command::{NewSession, NewToken, Renewal, Rotation, RotationPolicy};
+use chrysalis_domain::value::Authentication;
+use chrysalis_projections::sessions::SessionRow;
+
+use super::identify::Presented;
+use super::view::ClientSeen;
+use super::{App, AppError, Caller};
+use crate::config::RotateOnUpgrade;
+use crate::keys::{PersonSealer, SealKind, SessionToken};
+use crate::log::{LogFault, SealedRecord};
+
+/// What a call that opened or renewed a session has to say.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub row: SessionRow,
+    /// The session's secret, as the caller has to present it from now on.
+    pub token: String,
+    /// Set when the user holds an address that is not proven yet: the cookie that shows who claimed it.
+    pub claim: Option<chrysalis_domain::id::ClaimId>,
+}
+
+/// A session about to be started, with its secret and the sealed record that goes with it.
+pub(super) struct Opening {
+    pub(super) session: NewSession,
+    pub(super) token: SessionToken,
+    pub(super) client: SealedRecord,
+}
+
+impl App {
+    pub(super) fn opening(&self, caller: &Caller, sealer: &PersonSealer, authentication: Authentication, remembered: bool) -> Result<Opening, AppError> {
+        let token = SessionToken::create(self.entropy.as_ref(), caller.at);
+        self.opening_with(caller, sealer, authentication, remembered, token)
+    }
+
+    pub(super) fn opening_with(
+        &self,
+        caller: &Caller,
+        sealer: &PersonSealer,
+        authentication: Authentication,
+        remembered: bool,
+        token: SessionToken,
+    ) -> Result<Opening, AppError> {
+        let seen = ClientSeen { ip: caller.address.text(), ua: caller.user_agent.clone() };
+        let json = serde_json::to_string(&seen).map_err(|error| LogFault::Bug(error.to_string()))?;
+        let client = sealer.seal(SealKind::Client, &json, self.entropy.as_ref(), caller.at);
+        let session = NewSession {
+            id: SessionId::from_ulid(self.fresh(caller.at)),
+            token: public(&token)?,
+            expires_at: self.session_end(caller.at, remembered),
+            remembered,
+            authentication,
+            client: Some(client.id),
+            replayable_until: None,
+            limit: self.config.sessions.per_user,
+        };
+        Ok(Opening { session, token, client })
+    }
+
+    pub(super) fn session_end(&self, from: Timestamp, remembered: bool) -> Timestamp {
+        let sessions = &self.config.sessions;
+        let life = if remembered { sessions.lifetime } else { sessions.not_remembered };
+        from + sessions.absolute_max.map_or(life, |absolute| life.min(absolute))
+    }
+
+    /// A new life for the session in which somebody becomes a member.
+    pub(super) fn renewal(&self, presented: &Presented, caller: &Caller, remembered: bool, token: &SessionToken) -> Result<Renewal, AppError> {
+        let expires_at = self.session_end(caller.at, remembered);
+        Ok(Renewal { expires_at, remembered, rotation: self.rotation(presented, token, GRACE)? })
+    }
+
+    pub(super) fn rotation(&self, presented: &Presented, token: &SessionToken, grace: chrysalis_domain::Span) -> Result<Rotation, AppError> {
+        let policy = match self.config.sessions.rotate_on_upgrade {
+            RotateOnUpgrade::Cookie => RotationPolicy::Cookie,
+            RotateOnUpgrade::Always => RotationPolicy::Always,
+            RotateOnUpgrade::Never => RotationPolicy::Never,
+        };
+        Ok(Rotation { policy, carrier: presented.carrier, token: public(token)?, grace })
+    }
+
+    /// The session after a command, with the token that leads to it now.
+    pub(super) async fn signed_in(&self, presented: &Presented, candidate: &SessionToken) -> Result<SignedIn, AppError> {
+        let row = self.session_row(presented.row.session).await?.ok_or(super::Refusal::SessionNotLive)?;
+        let rotated = row.token_hash == candidate.hash().0;
+        let token = if rotated { candidate.as_str() } else { &presented.token };
+        let claim = row.user.email_claim.filter(|_| !row.user.email_verified);
+        Ok(SignedIn { token: token.to_owned(), claim, row })
+    }
+}
+
+/// How long the token of an upgraded session may still read, so that requests in flight don't fail (SECURITY S6).
+pub(super) const GRACE: chrysalis_domain::Span = chrysalis_domain::Span::from_secs(60);
+
+fn public(token: &SessionToken) -> Result<NewToken, LogFault> {
+    token.public().ok_or_else(|| LogFault::Bug("a token of ours has no locator".to_owned()))
+}

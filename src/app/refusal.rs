@@ -1,0 +1,119 @@
+//! What a use case answers when it does not do what was asked: typed, for the caller to act on. How each is said on the
+//! wire stands in one table, in `http`.
+
+use chrysalis_domain::Span;
+use chrysalis_domain::user::UserRefusal;
+
+use crate::hasher::HashError;
+use crate::log::cqrs::ExecuteError;
+use crate::log::{AppendError, LogFault, Refused};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    AnonymousDisabled,
+    PasswordDisabled,
+    SignUpClosed,
+    SessionNotLive,
+    NotAnonymous,
+    InvalidEmail,
+    PasswordTooShort,
+    PasswordTooLong,
+    PasswordTooCommon,
+    /// Somebody else holds the address.
+    EmailInUse,
+    InvalidEmailOrPassword,
+    InvalidPassword,
+    EmailNotVerified,
+    NoPassword,
+    /// Fresh authentication or a password is needed.
+    SessionNotFresh,
+    DeletionDisabled,
+    IdempotencyKeyReused,
+    InvalidToken,
+    TokenExpired,
+    /// The link was opened outside the browser that made the claim.
+    ConfirmationRequired,
+    /// Too often; come back after this time.
+    TooMany(Span),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// For the time being: a queue is full or the store is away.
+    #[error("unavailable; retry after {retry_after:?}")]
+    Unavailable { retry_after: Span },
+    #[error(transparent)]
+    Fault(LogFault),
+}
+
+/// How long to wait when the store is away: long enough not to storm it, short enough to go unnoticed.
+const STORE_AWAY: Span = Span::from_secs(2);
+
+impl From<Refusal> for AppError {
+    fn from(refusal: Refusal) -> Self {
+        AppError::Refused(refusal)
+    }
+}
+
+impl From<LogFault> for AppError {
+    fn from(fault: LogFault) -> Self {
+        match fault {
+            LogFault::Unavailable(cause) => {
+                tracing::error!(cause, "the store is unavailable");
+                AppError::Unavailable { retry_after: STORE_AWAY }
+            }
+            fault => AppError::Fault(fault),
+        }
+    }
+}
+
+impl From<AppendError> for AppError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Busy { retry_after } => AppError::Unavailable { retry_after },
+            AppendError::Fault(fault) => fault.into(),
+            AppendError::Refused(Refused::ClaimHeld { .. }) => Refusal::EmailInUse.into(),
+            AppendError::Refused(Refused::QuotaExceeded { retry_after, .. }) => Refusal::TooMany(retry_after).into(),
+            AppendError::Refused(refused @ (Refused::Version { .. } | Refused::Repeated { .. })) => {
+                AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refused:?}")))
+            }
+        }
+    }
+}
+
+impl From<UserRefusal> for AppError {
+    fn from(refusal: UserRefusal) -> Self {
+        match refusal {
+            // The user or the session went away while the request was on its way.
+            UserRefusal::NotFound | UserRefusal::Deleted | UserRefusal::SessionNotLive => Refusal::SessionNotLive.into(),
+            UserRefusal::NotAnonymous => Refusal::NotAnonymous.into(),
+            UserRefusal::NoPassword => Refusal::NoPassword.into(),
+            UserRefusal::PasswordChangedMeanwhile => Refusal::InvalidPassword.into(),
+            UserRefusal::ClaimNotHeld | UserRefusal::ClaimVerified | UserRefusal::ChallengeUnknown => Refusal::InvalidToken.into(),
+            UserRefusal::ChallengeExpired => Refusal::TokenExpired.into(),
+            refusal @ (UserRefusal::Exists | UserRefusal::IdentityLinked | UserRefusal::GuestActive { .. }) => {
+                AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
+            }
+        }
+    }
+}
+
+impl From<ExecuteError> for AppError {
+    fn from(error: ExecuteError) -> Self {
+        match error {
+            ExecuteError::Refused(refusal) => refusal.into(),
+            ExecuteError::Append(error) => error.into(),
+        }
+    }
+}
+
+impl From<HashError> for AppError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy { retry_after } => AppError::Unavailable { retry_after },
+            other => AppError::Fault(LogFault::Bug(other.to_string())),
+        }
+    }
+}

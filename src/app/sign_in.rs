@@ -1,0 +1,108 @@
+//! Signing in by e-mail and password.
+//!
+//! An unknown address, an account without a password and a wrong password cost the same work and get the same answer
+//! (SECURITY S15).
+
+use chrysalis_domain::EmailAddress;
+use chrysalis_domain::id::UserId;
+use chrysalis_domain::password::Password;
+use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::value::Authentication;
+use chrysalis_projections::accounts::{self, AccountRow};
+use chrysalis_projections::users::{self, UserRow};
+use chrysalis_projections::table;
+
+use super::new_session::SignedIn;
+use super::upgrade::password_refusal;
+use super::{App, AppError, Caller, Refusal};
+use crate::entropy;
+use crate::hasher::{PasswordHash, Verdict};
+use crate::keys::SealKind;
+use crate::log::{Actor, ask, ask_one};
+
+/// The user behind an address, and the password that leads in.
+struct Found {
+    user: UserRow,
+    account: AccountRow,
+    stored: PasswordHash,
+}
+
+impl App {
+    pub async fn sign_in(&self, caller: &Caller, email: &str, password: &str, remember: bool) -> Result<SignedIn, AppError> {
+        if !self.config.email_password.enabled {
+            return Err(Refusal::PasswordDisabled.into());
+        }
+        let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
+        let password = Password::for_verification(password, &self.config.password_policy()).map_err(password_refusal)?;
+        let found = self.by_email(&email).await?;
+        let place = self.guess_budget(caller, &email, found.as_ref().map(|found| &found.user)).await?;
+        let verdict = match &found {
+            Some(found) => self.hasher.verify(password.clone(), found.stored.clone()).await?,
+            None => self.hasher.verify_nobody(password.clone()).await?,
+        };
+        let Some(found) = found.filter(|_| verdict != Verdict::Mismatch) else {
+            return Err(Refusal::InvalidEmailOrPassword.into());
+        };
+        place.refund();
+        if self.config.email_password.require_email_verification && !found.user.email_verified {
+            return Err(Refusal::EmailNotVerified.into());
+        }
+        let signed_in = self.start_session(caller, &found.user, Authentication::password(caller.at), remember).await?;
+        if verdict == Verdict::MatchButOutdated {
+            self.rehash(caller, &found, password).await;
+        }
+        Ok(signed_in)
+    }
+
+    async fn by_email(&self, email: &EmailAddress) -> Result<Option<Found>, AppError> {
+        let Some(holder) = self.holder(&self.keyring.email_claim(email)).await? else { return Ok(None) };
+        let Some(user) = self.user_row(holder.user).await? else { return Ok(None) };
+        Ok(self.password_of(&user).await?.map(|(account, stored)| Found { user, account, stored }))
+    }
+
+    /// The password of a user, opened.
+    pub(super) async fn password_of(&self, user: &UserRow) -> Result<Option<(AccountRow, PasswordHash)>, AppError> {
+        let accounts = ask(self.log.as_ref(), &accounts::OF_USER, &[table::id(user.user)]).await?;
+        let Some(account) = accounts.into_iter().find(|account| account.password.is_some()) else { return Ok(None) };
+        let sealed = account.password.as_ref().map(|sealed| self.sealer(user)?.read(sealed)).transpose()?;
+        let stored = sealed.and_then(|opened| opened.value()).map(PasswordHash::from_stored);
+        Ok(stored.map(|stored| (account, stored)))
+    }
+
+    /// A new session on an existing account.
+    async fn start_session(&self, caller: &Caller, user: &UserRow, authentication: Authentication, remember: bool) -> Result<SignedIn, AppError> {
+        let opening = self.opening(caller, &self.sealer(user)?, authentication, remember)?;
+        let id = opening.session.id;
+        let actor = Actor::user(user.user).by(id);
+        let mut ask = self.ask(caller, actor, user.user, UserCommand::StartSession { session: opening.session });
+        ask.sealed = vec![opening.client];
+        match self.execute(ask).await.map_err(AppError::from) {
+            // The account went away in between: as if it had never been there.
+            Err(AppError::Refused(Refusal::SessionNotLive)) => return Err(Refusal::InvalidEmailOrPassword.into()),
+            done => done?,
+        };
+        let row = self.session_row(id).await?.ok_or(Refusal::InvalidEmailOrPassword)?;
+        let claim = row.user.email_claim.filter(|_| !row.user.email_verified);
+        Ok(SignedIn { row, token: opening.token.as_str().to_owned(), claim })
+    }
+
+    /// The password was hashed with yesterday's parameters, and now we know it. Best effort: the next sign-in tries again.
+    async fn rehash(&self, caller: &Caller, found: &Found, password: Password) {
+        let done = async {
+            let hash = self.hasher.hash(password, entropy::bytes(self.entropy.as_ref())).await?;
+            let record = self.sealer(&found.user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
+            let Some(replaces) = found.account.password.as_ref().map(|sealed| sealed.id) else { return Ok(()) };
+            let command = UserCommand::RehashPassword { replaces, hash: record.id };
+            let mut ask = self.ask(caller, Actor::system(), found.user.user, command);
+            ask.sealed = vec![record];
+            self.execute(ask).await.map(|_| ()).map_err(AppError::from)
+        };
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "a password was not hashed anew");
+        }
+    }
+
+    pub(super) async fn user_row(&self, user: UserId) -> Result<Option<UserRow>, AppError> {
+        Ok(ask_one(self.log.as_ref(), &users::BY_ID, &[table::id(user)]).await?)
+    }
+}

@@ -1,0 +1,66 @@
+//! Signing up: somebody new becomes a member at once; a guest who signs up becomes one in place.
+
+use chrysalis_domain::id::{PersonId, UserId};
+use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::value::Authentication;
+
+use super::identify::Presented;
+use super::new_session::SignedIn;
+use super::upgrade::{PasswordForm, Prepared};
+use super::{App, AppError, Caller, Refusal};
+use crate::entropy;
+use crate::keys::PersonSealer;
+use crate::log::Actor;
+use crate::log::cqrs::Concurrency;
+
+/// What came of a sign-up.
+#[derive(Clone, Debug)]
+pub enum SignedUp {
+    In(Box<SignedIn>),
+    /// The address has to be proven before the first session (`emailPassword.requireEmailVerification`).
+    AwaitingProof { user: super::view::UserView, claim: Option<chrysalis_domain::id::ClaimId> },
+}
+
+impl App {
+    pub async fn sign_up(&self, caller: &Caller, presented: Option<&Presented>, form: PasswordForm) -> Result<SignedUp, AppError> {
+        if let Some(guest) = presented.filter(|presented| presented.is_guest()) {
+            return self.upgrade(caller, guest, form).await.map(Box::new).map(SignedUp::In);
+        }
+        self.passwords_open()?;
+        let form = self.check(form)?;
+        let place = self.conflict_budget(caller, None, &form.email)?;
+        let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
+
+        let user = UserId::from_ulid(self.fresh(caller.at));
+        let person = PersonId::from_ulid(self.fresh(caller.at));
+        let (sealer, key) = PersonSealer::create(&self.keyring, person, self.entropy.as_ref())?;
+        let Prepared { credentials, mut sealed, claim } = self.credentials(caller, &sealer, &form, &hash)?;
+        let opens = self.config.email_password.auto_sign_in && !self.config.email_password.require_email_verification;
+        let opening = opens.then(|| self.opening(caller, &sealer, Authentication::password(caller.at), form.remember)).transpose()?;
+        let claim_id = claim.claim;
+        sealed.extend(opening.as_ref().map(|opening| opening.client.clone()));
+        let session = opening.as_ref().map(|opening| opening.session.clone());
+
+        let mut ask = self.ask(caller, Actor::user(user), user, UserCommand::SignUpWithPassword { user, person, credentials, session });
+        ask.concurrency = Concurrency::New;
+        ask.sealed = sealed;
+        ask.person_keys = vec![key];
+        ask.claims = vec![claim];
+        let done = self.execute(ask).await.map_err(AppError::from);
+        if !matches!(done, Err(AppError::Refused(Refusal::EmailInUse))) {
+            place.refund();
+        }
+        done?;
+        match opening {
+            Some(opening) => {
+                let row = self.session_row(opening.session.id).await?.ok_or(Refusal::SessionNotLive)?;
+                let signed_in = SignedIn { row, token: opening.token.as_str().to_owned(), claim: Some(claim_id) };
+                Ok(SignedUp::In(Box::new(signed_in)))
+            }
+            None => {
+                let row = self.user_row(user).await?.ok_or(Refusal::SessionNotLive)?;
+                Ok(SignedUp::AwaitingProof { user: self.view_user(&row)?, claim: Some(claim_id) })
+            }
+        }
+    }
+}

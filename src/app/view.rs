@@ -1,0 +1,99 @@
+//! Users and sessions, opened: what their owner may read.
+
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{SessionId, UserId};
+use chrysalis_projections::sessions::SessionRow;
+use chrysalis_projections::table::Sealed;
+use chrysalis_projections::users::UserRow;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{App, AppError};
+use crate::keys::PersonSealer;
+use crate::log::LogFault;
+
+/// A user, readable. `None` for what is empty or was erased.
+#[derive(Clone, Debug)]
+pub struct UserView {
+    pub id: UserId,
+    pub is_anonymous: bool,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub name: Option<String>,
+    pub image: Option<String>,
+    /// A JSON object.
+    pub metadata: Option<Box<RawValue>>,
+    pub role: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A session, readable, without its secret.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    pub id: SessionId,
+    pub user: UserId,
+    pub expires_at: Timestamp,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub client: ClientSeen,
+}
+
+/// From where a session was started. Sealed as JSON with these names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSeen {
+    /// Network address; empty when unknown.
+    #[serde(default)]
+    pub ip: String,
+    /// User agent; empty when unknown.
+    #[serde(default)]
+    pub ua: String,
+}
+
+impl App {
+    /// Opens a session and its user.
+    pub fn view(&self, row: &SessionRow) -> Result<(SessionView, UserView), AppError> {
+        let sealed = [&row.client, &row.user.email, &row.user.name, &row.user.image, &row.user.metadata];
+        let sealer = sealed.iter().any(|sealed| sealed.is_some()).then(|| self.sealer(&row.user)).transpose()?;
+        Ok((session(row, sealer.as_ref())?, user(&row.user, sealer.as_ref())?))
+    }
+
+    pub fn view_user(&self, row: &UserRow) -> Result<UserView, AppError> {
+        Ok(user(row, Some(&self.sealer(row)?))?)
+    }
+}
+
+fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionView, LogFault> {
+    let client = read(row.client.as_ref(), sealer)?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    Ok(SessionView {
+        id: row.session,
+        user: row.user.user,
+        expires_at: row.expires_at,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        client,
+    })
+}
+
+fn user(row: &UserRow, sealer: Option<&PersonSealer>) -> Result<UserView, LogFault> {
+    let metadata = read(row.metadata.as_ref(), sealer)?.and_then(|json| RawValue::from_string(json).ok());
+    Ok(UserView {
+        id: row.user,
+        is_anonymous: row.standing.is_guest(),
+        email: read(row.email.as_ref(), sealer)?,
+        email_verified: row.email_verified,
+        name: read(row.name.as_ref(), sealer)?,
+        image: read(row.image.as_ref(), sealer)?,
+        metadata,
+        role: row.role.clone(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+fn read(sealed: Option<&Sealed>, sealer: Option<&PersonSealer>) -> Result<Option<String>, LogFault> {
+    match sealed.zip(sealer) {
+        Some((sealed, sealer)) => Ok(sealer.read(sealed)?.value()),
+        None => Ok(None),
+    }
+}

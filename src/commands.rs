@@ -1,0 +1,177 @@
+//! What each command does.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrysalis::clock::{Clock, SystemClock};
+use chrysalis::config::{Config, Store, keys};
+use chrysalis::entropy::OsEntropy;
+use chrysalis::keys::{KeyringClaims, Purpose};
+use chrysalis::log::sqlite::refold;
+use chrysalis::serve::{Opened, Ports, Server, StartError, open};
+use chrysalis::telemetry;
+use chrysalis::wire::json_time::JsonTime;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::{Command, Keys, Log, Projections};
+
+/// `verify` found differences.
+const DIFFERENT: u8 = 3;
+
+pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
+    if let Command::Configuration(_) = command {
+        return Ok(config_check(&config));
+    }
+    telemetry::start(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve { .. } => serve(config).await,
+            Command::Verify => verify(&config).await,
+            Command::Projections(Projections::Rebuild) => rebuild(&config).await,
+            Command::Log(log) => show(&config, log).await,
+            Command::Keys(keys) => keyring(&config, keys).await,
+            Command::Configuration(_) => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+fn ports() -> Ports {
+    Ports { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+}
+
+async fn serve(config: Config) -> Result<ExitCode, StartError> {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let (public, dev) = (config.public.clone(), config.dev);
+    let server = Server::start(config, ports()).await?;
+    tracing::info!(address = %server.address()?, %public, "Chrysalis answers; the API is described at {public}/reference");
+    if dev {
+        tracing::info!("mails are shown at {public}/dev/mail");
+    }
+    server.run(told_to_stop()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Until SIGTERM, as supervisors send it, or SIGINT, as a terminal does.
+async fn told_to_stop() {
+    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(term) => term,
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM can't be heard");
+            return;
+        }
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+fn progress(events: u64) {
+    if events > 0 {
+        tracing::info!(events, "folded");
+    }
+}
+
+async fn verify(config: &Config) -> Result<ExitCode, StartError> {
+    let Opened { keyring, .. } = open(config, &ports(), Arc::new(())).await?;
+    let Store::Sqlite(path) = &config.store;
+    let report = refold::verify(path, &KeyringClaims(&keyring), |_| ())?;
+    for position in &report.gaps {
+        println!("the log has a gap after position {position}");
+    }
+    for position in &report.misfits {
+        println!("the event at position {position} contradicts those before it: something is missing or was altered");
+    }
+    for difference in &report.differences {
+        let refold::Difference { table, key, column, live, refolded } = difference;
+        println!("{table} {key}: {column} is {live}, the log says {refolded}");
+    }
+    let differences = report.differences.len() + report.gaps.len() + report.misfits.len();
+    println!("{} events, {} rows compared, {differences} differences", report.events, report.rows);
+    Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+}
+
+async fn rebuild(config: &Config) -> Result<ExitCode, StartError> {
+    let Opened { keyring, .. } = open(config, &ports(), Arc::new(())).await?;
+    let Store::Sqlite(path) = &config.store;
+    let report = refold::rebuild(path, &KeyringClaims(&keyring), progress)?;
+    println!("{} events folded; the new tables are in place", report.events);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(config: &Config, what: Log) -> Result<ExitCode, StartError> {
+    let Opened { log, .. } = open(config, &ports(), Arc::new(())).await?;
+    let (mut after, mut left) = match what {
+        Log::Head => {
+            println!("{}", *log.head().borrow());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Log::Show { after, limit } => (after, limit),
+    };
+    while left > 0 {
+        let events = log.read_all(after, left.min(1024)).await?;
+        let Some(last) = events.last() else { break };
+        after = last.position;
+        left -= events.len();
+        for event in &events {
+            println!("{}", event_line(event));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn event_line(event: &chrysalis::log::Recorded) -> serde_json::Value {
+    let time = |time| JsonTime(time).to_string();
+    json!({
+        "position": event.position, "project": event.project, "stream": event.stream.as_str(), "version": event.version,
+        "id": event.event_id, "type": event.event_type, "typeVersion": event.type_version,
+        "recordedAt": time(event.recorded_at), "occurredAt": time(event.occurred_at),
+        "actor": {"type": event.actor_type, "id": event.actor_id, "by": event.actor_by, "impersonator": event.impersonator},
+        "requestId": event.request_id, "commandId": event.command_id, "cause": event.cause, "settingsVersion": event.settings_version,
+        "body": serde_json::from_slice::<serde_json::Value>(&event.body).unwrap_or_default(),
+    })
+}
+
+async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {
+    let ports = ports();
+    let Opened { log, keyring, secret } = open(config, &ports, Arc::new(())).await?;
+    match what {
+        Keys::List => {
+            for key in log.keys().await? {
+                println!("{:<14} {:>3}  made {}", key.purpose, key.id, JsonTime(key.created_at));
+            }
+        }
+        Keys::Rotate { purpose } => {
+            let names = || Purpose::ALL.map(Purpose::name).join(", ");
+            let purpose = Purpose::from_name(&purpose).ok_or_else(|| StartError::Other(format!("there is no purpose {purpose:?}; there are {}", names())))?;
+            let id = keyring.rotate(log.as_ref(), secret.expose_secret().as_bytes(), purpose, ports.entropy.as_ref(), SystemClock.now()).await?;
+            println!("{} has key {id}; restart the server to use it", purpose.name());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config_check(config: &Config) -> ExitCode {
+    for (key, value, source) in &config.effective {
+        println!("{key} = {value:?}  ({source})");
+    }
+    for warning in config.warnings() {
+        println!("warning: {warning}");
+    }
+    println!("the configuration is fit to serve");
+    ExitCode::SUCCESS
+}
+
+/// The table of keys, as `docs/configuration.md` holds it.
+pub fn config_keys() -> ExitCode {
+    println!("| key | environment | default | meaning |\n|---|---|---|---|");
+    for key in keys::KEYS {
+        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+        println!("| `{}` | `{}` | {default} | {} |", key.name, keys::variable(key.name), key.about);
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,72 @@
+//! Every key there is: its name, default and meaning, in one table. The environment variable of a key is `CHRYSALIS_` and
+//! its name in capitals with `_` for `.`; in the TOML file a dot is a table. `docs/configuration.md` is made from this.
+
+/// One key.
+pub struct Key {
+    pub name: &'static str,
+    /// As it would be written; empty for none.
+    pub default: &'static str,
+    pub about: &'static str,
+    /// Not to be shown.
+    pub secret: bool,
+}
+
+const fn key(name: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key { name, default, about, secret: false }
+}
+
+const fn secret(name: &'static str, about: &'static str) -> Key {
+    Key { name, default: "", about, secret: true }
+}
+
+pub const KEYS: &[Key] = &[
+    key("listen", "127.0.0.1:3000", "Address and port to listen on."),
+    key("base_url", "", "Public URL as browsers see it, an origin without path. Default: http://localhost and the port listened on."),
+    key("app_url", "", "Where relative callback URLs lead, when the app stands on another origin than this server."),
+    key("data_dir", "./chrysalis-data", "Folder of the embedded store, the secret and the outbox; made with mode 0700."),
+    key("store", "", "`sqlite:PATH`. Default: chrysalis.db in the data folder."),
+    secret("secret", "Root of the keyring: at least 32 characters. Default: made on the first start, kept in the data folder with mode 0600."),
+    key("secret_file", "", "A file that holds the secret, instead of `secret`."),
+    secret("secret_previous", "The secret before this one: what it wrapped is wrapped anew at the start."),
+    key("trusted_origins", "", "Origins of apps that may call with cookies, separated by commas: `https://app.example.com`, `https://*.example.com`, `myapp://`."),
+    key("trusted_proxies", "", "Networks of proxies whose X-Forwarded-For is believed, as CIDR, separated by commas."),
+    key("rate_limits", "on", "`off` admits everything: for tests."),
+    key("guests_per_minute", "30", "Guests one address may make in any 60 seconds; 0 is unlimited."),
+    key("dev", "off", "Shows the development outbox at /dev/mail. Refused unless everything is on loopback."),
+    key("anonymous.enabled", "on", "Whether guests may be made."),
+    key("email_password.enabled", "on", "Whether passwords may be used."),
+    key("email_password.sign_up", "on", "Whether new members may come by password, upgrades included."),
+    key("email_password.auto_sign_in", "on", "Whether a sign-up opens a session."),
+    key("email_password.min_length", "8", "Characters a password needs: 8 to 64."),
+    key("email_password.max_length", "128", "Characters a password may have: 64 to 256."),
+    key("email_password.require_email_verification", "off", "Password sign-in only after the address was proven."),
+    key("upgrade.require_verified_email", "off", "Strict mode: a guest stays anonymous until the address is proven."),
+    key("delete_user.enabled", "on", "Whether users may delete themselves."),
+    key("email.claim_ttl", "7d", "How long a browser can show that it claimed an address."),
+    key("email.verification_ttl", "24h", "How long a verification link stands: 5 minutes to 7 days."),
+    key("sessions.lifetime", "7d", "Life of a session, from its last extension: 1 hour to 400 days."),
+    key("sessions.refresh_after", "24h", "A session is extended when its last extension is this old."),
+    key("sessions.not_remembered", "1d", "Life of a session with rememberMe off; never extended."),
+    key("sessions.absolute_max", "", "No session lives longer than this, however often it is used. Default: no bound; 30d is recommended."),
+    key("sessions.fresh_age", "1d", "How long after authenticating a session may do what needs a fresh one; 0 asks for none."),
+    key("sessions.rotate_on_upgrade", "cookie", "When an upgrade gives the session a new token: `cookie` (if it was ever presented by cookie), `always`, `never`."),
+    key("sessions.per_user", "100", "Sessions one user may have; the oldest ends for one more. 1 to 1000."),
+    key("sessions.activity_granularity", "1h", "How often a session's use is recorded: 1 minute to 1 hour."),
+    key("cookies.same_site", "lax", "`lax`, `strict` or `none` for the session cookie; `none` needs https."),
+    key("cookies.domain", "", "Domain of the session cookie, for apps on several sub-domains."),
+    key("hashing.memory_kib", "19456", "argon2id memory in KiB: at least 19456."),
+    key("hashing.iterations", "2", "argon2id passes: at least 2."),
+    key("hashing.parallelism", "1", "argon2id lanes."),
+    key("hashing.threads", "0", "Hashing threads; 0 is one for each core."),
+    key("hashing.queue", "256", "Hashes that may wait; one more is answered 503."),
+    key("writer.queue", "8192", "Groups that may wait to be stored; one more is answered 503."),
+    key("writer.max_batch", "1024", "Groups stored in one transaction."),
+    key("shutdown_grace", "10s", "How long a stop waits for what was accepted."),
+    key("log.format", "auto", "`human`, `json`, or `auto`: human on a terminal."),
+    key("log.filter", "info", "What is logged, as of tracing's EnvFilter."),
+];
+
+/// The environment variable of a key.
+pub fn variable(name: &str) -> String {
+    format!("CHRYSALIS_{}", name.replace('.', "_").to_uppercase())
+}

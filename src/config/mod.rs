@@ -1,0 +1,428 @@
+//! The configuration: read once, checked whole, every mistake told at once.
+
+pub mod keys;
+mod reader;
+pub mod secret;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use chrysalis_domain::{PasswordPolicy, Span};
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::hasher::HashParams;
+use crate::wire::cookie::{CookieNames, SameSite};
+use crate::wire::origin::{Origin, OriginPattern};
+use reader::Reader;
+
+/// A configuration that can be served with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// The public URL's origin.
+    pub public: Origin,
+    pub app_origin: Option<Origin>,
+    pub data_dir: PathBuf,
+    pub store: Store,
+    pub secret: SecretSource,
+    pub secret_previous: Option<SecretString>,
+    pub trusted_origins: Vec<OriginPattern>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub rate_limits: bool,
+    /// 0 is unlimited.
+    pub guests_per_minute: u32,
+    pub dev: bool,
+    pub anonymous: Anonymous,
+    pub email_password: EmailPassword,
+    pub upgrade: Upgrade,
+    pub delete_user_enabled: bool,
+    pub email: Email,
+    pub sessions: Sessions,
+    pub cookies: CookieNames,
+    pub hashing: Hashing,
+    pub writer: Writer,
+    pub shutdown_grace: Span,
+    pub log: Logging,
+    /// Key, value and source of everything, secrets hidden: what `config check` prints.
+    pub effective: Vec<(String, String, String)>,
+    /// Variables of the environment that look like keys and are none.
+    pub unknown: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    Sqlite(PathBuf),
+}
+
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    Given(SecretString),
+    File(PathBuf),
+    /// Made on the first start, kept in the data folder.
+    Own,
+}
+
+#[derive(Clone, Debug)]
+pub struct Anonymous {
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct EmailPassword {
+    pub enabled: bool,
+    pub sign_up: bool,
+    pub auto_sign_in: bool,
+    pub policy: PasswordPolicy,
+    pub require_email_verification: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    pub require_verified_email: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Email {
+    pub claim_ttl: Span,
+    pub verification_ttl: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    pub lifetime: Span,
+    pub refresh_after: Span,
+    pub not_remembered: Span,
+    pub absolute_max: Option<Span>,
+    pub fresh_age: Span,
+    pub rotate_on_upgrade: RotateOnUpgrade,
+    pub per_user: usize,
+    pub activity_granularity: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotateOnUpgrade {
+    Cookie,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Debug)]
+pub struct Hashing {
+    pub params: HashParams,
+    pub threads: NonZeroUsize,
+    pub queue: NonZeroUsize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Writer {
+    pub queue: usize,
+    pub max_batch: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Logging {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Auto,
+    Human,
+    Json,
+}
+
+/// What the command line says: before everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub file: Option<PathBuf>,
+    pub values: BTreeMap<String, String>,
+}
+
+/// One mistake, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    pub key: String,
+    pub problem: String,
+    pub remedy: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(key: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+/// Every mistake of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for ConfigError { key, problem, remedy } in &self.0 {
+            writeln!(f, "{key}: {problem}; {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads flags, environment and file.
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        Self::from(overrides, &environment())
+    }
+
+    /// Reads from an environment that is handed in.
+    pub fn from(overrides: &Overrides, environment: &BTreeMap<String, String>) -> Result<Self, ConfigErrors> {
+        let mut mistakes = Vec::new();
+        let mut unknown = Vec::new();
+        let given = sources::gather(overrides, environment, &mut mistakes, &mut unknown);
+        let mut reader = Reader::new(given, mistakes);
+        let config = build(&mut reader);
+        match config {
+            Some(config) if reader.mistakes.is_empty() => Ok(Config { unknown, ..config }),
+            _ => Err(ConfigErrors(reader.mistakes)),
+        }
+    }
+
+    /// What may be meant, and should be known.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.unknown.clone();
+        if !self.rate_limits {
+            warnings.push("rate_limits is off: anyone may ask as often as they like; for tests only".to_owned());
+        } else if self.guests_per_minute == 0 {
+            warnings.push("guests_per_minute is 0: one address may make any number of guests".to_owned());
+        }
+        if !self.public.is_https() && !self.public.is_loopback() {
+            warnings.push(format!("base_url is {}: sessions travel in clear; use https", self.public));
+        }
+        if self.public.is_loopback() && !self.listen.ip().is_loopback() {
+            warnings.push(format!("base_url is {} while {} is listened on: set base_url to what browsers see", self.public, self.listen));
+        }
+        if self.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+            warnings.push("trusted_proxies holds everybody: anyone may choose the address they are counted by".to_owned());
+        }
+        if self.anonymous.enabled && !(self.email_password.enabled && self.email_password.sign_up) {
+            warnings.push("guests are on and no way to become a member is".to_owned());
+        }
+        warnings
+    }
+
+    pub fn password_policy(&self) -> PasswordPolicy {
+        self.email_password.policy
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the door to the environment")]
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+const HOUR: Span = Span::from_hours(1);
+
+fn build(r: &mut Reader) -> Option<Config> {
+    let listen: SocketAddr = r.parsed("listen", "write an address and a port, such as 127.0.0.1:3000", SocketAddr::from(([127, 0, 0, 1], 3000)));
+    let public = public_origin(r, listen);
+    let data_dir = PathBuf::from(r.text("data_dir").unwrap_or("./chrysalis-data"));
+    let trusted_proxies = proxies(r);
+    let dev = r.switch("dev");
+    if dev {
+        check_dev(r, listen, public.as_ref(), &trusted_proxies);
+    }
+    let hashing = hashing(r);
+    let cookies = public.as_ref().and_then(|public| cookies(r, public));
+    let min = r.number("email_password.min_length", 8..=64);
+    let max = r.number("email_password.max_length", 64..=256);
+    let config = Config {
+        listen,
+        app_origin: app_origin(r),
+        store: store(r, &data_dir),
+        secret: secret_source(r),
+        secret_previous: r.text("secret_previous").map(|text| text.to_owned().into()),
+        trusted_origins: trusted_origins(r),
+        trusted_proxies,
+        rate_limits: r.switch("rate_limits"),
+        guests_per_minute: r.number("guests_per_minute", 0..=1_000_000),
+        dev,
+        anonymous: Anonymous { enabled: r.switch("anonymous.enabled") },
+        email_password: EmailPassword {
+            enabled: r.switch("email_password.enabled"),
+            sign_up: r.switch("email_password.sign_up"),
+            auto_sign_in: r.switch("email_password.auto_sign_in"),
+            policy: PasswordPolicy { min, max },
+            require_email_verification: r.switch("email_password.require_email_verification"),
+        },
+        upgrade: Upgrade { require_verified_email: r.switch("upgrade.require_verified_email") },
+        delete_user_enabled: r.switch("delete_user.enabled"),
+        email: Email {
+            claim_ttl: r.span("email.claim_ttl", HOUR..=Span::from_days(400)),
+            verification_ttl: r.span("email.verification_ttl", Span::from_secs(300)..=Span::from_days(7)),
+        },
+        sessions: sessions(r),
+        writer: Writer { queue: r.number("writer.queue", 1..=1_000_000), max_batch: r.number("writer.max_batch", 1..=100_000) },
+        shutdown_grace: r.span("shutdown_grace", Span::ZERO..=Span::from_secs(600)),
+        log: Logging {
+            format: r.choice("log.format", &[("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)]),
+            filter: r.text("log.filter").unwrap_or("info").to_owned(),
+        },
+        effective: r.effective(),
+        unknown: Vec::new(),
+        public: public?,
+        cookies: cookies?,
+        hashing: hashing?,
+        data_dir,
+    };
+    Some(config)
+}
+
+fn public_origin(r: &mut Reader, listen: SocketAddr) -> Option<Origin> {
+    let text = r.text("base_url").map_or_else(|| format!("http://localhost:{}", listen.port()), str::to_owned);
+    let origin = Origin::parse(text.trim_end_matches('/'));
+    if origin.is_none() {
+        r.mistake("base_url", format!("{text:?} is no origin"), "write a scheme and a host, such as https://auth.example.com");
+    }
+    origin
+}
+
+fn app_origin(r: &mut Reader) -> Option<Origin> {
+    let text = r.text("app_url")?.to_owned();
+    let origin = Origin::parse(text.trim_end_matches('/'));
+    if origin.is_none() {
+        r.mistake("app_url", format!("{text:?} is no origin"), "write a scheme and a host, such as https://app.example.com");
+    }
+    origin
+}
+
+fn store(r: &mut Reader, data_dir: &std::path::Path) -> Store {
+    match r.text("store").map(|text| (text.to_owned(), text.split_once(':').map(|(scheme, rest)| (scheme.to_owned(), rest.to_owned())))) {
+        None => Store::Sqlite(data_dir.join("chrysalis.db")),
+        Some((_, Some((scheme, path)))) if scheme == "sqlite" && !path.is_empty() => Store::Sqlite(path.into()),
+        Some((text, _)) => {
+            r.mistake("store", format!("{text:?} is no store of this build"), "write sqlite: and a path");
+            Store::Sqlite(PathBuf::new())
+        }
+    }
+}
+
+fn secret_source(r: &mut Reader) -> SecretSource {
+    let (given, file) = (r.text("secret").map(str::to_owned), r.text("secret_file").map(PathBuf::from));
+    match (given, file) {
+        (Some(_), Some(_)) => {
+            r.mistake("secret", "secret and secret_file are both given", "give one of them");
+            SecretSource::Own
+        }
+        (Some(secret), None) => {
+            if secret.len() < secret::MIN_LENGTH {
+                r.mistake("secret", "is too short", format!("give at least {} random characters", secret::MIN_LENGTH));
+            }
+            SecretSource::Given(secret.into())
+        }
+        (None, Some(file)) => SecretSource::File(file),
+        (None, None) => SecretSource::Own,
+    }
+}
+
+fn trusted_origins(r: &mut Reader) -> Vec<OriginPattern> {
+    match OriginPattern::parse_all(&r.list("trusted_origins")) {
+        Ok(patterns) => patterns,
+        Err(mistakes) => {
+            for mistake in mistakes {
+                r.mistake("trusted_origins", format!("{:?}: {}", mistake.entry, mistake.reason), "write origins such as https://app.example.com");
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn proxies(r: &mut Reader) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for entry in r.list("trusted_proxies") {
+        match entry.parse::<IpNet>().or_else(|_| entry.parse::<std::net::IpAddr>().map(IpNet::from)) {
+            Ok(network) => networks.push(network),
+            Err(_) => r.mistake("trusted_proxies", format!("{entry:?} is no network"), "write an address or a CIDR, such as 10.0.0.0/8"),
+        }
+    }
+    networks
+}
+
+fn check_dev(r: &mut Reader, listen: SocketAddr, public: Option<&Origin>, proxies: &[IpNet]) {
+    if !listen.ip().is_loopback() {
+        r.mistake("dev", format!("the listener {listen} is not on loopback"), "listen on 127.0.0.1, or leave dev off: it shows mails to whoever asks");
+    }
+    if public.is_some_and(|public| !public.is_loopback()) {
+        r.mistake("dev", "the public URL's host is none of localhost, 127.0.0.1, [::1]", "take one of them, or leave dev off");
+    }
+    if !proxies.is_empty() {
+        r.mistake("dev", "trusted proxies are set", "leave one of the two off");
+    }
+}
+
+fn sessions(r: &mut Reader) -> Sessions {
+    let absolute = r.text("sessions.absolute_max").is_some();
+    let lifetime = r.span("sessions.lifetime", HOUR..=Span::from_days(400));
+    let refresh_after = r.span("sessions.refresh_after", Span::from_secs(60)..=Span::from_days(400));
+    if refresh_after > lifetime {
+        r.mistake("sessions.refresh_after", "is longer than sessions.lifetime", "take a shorter time, or no session is ever extended");
+    }
+    let rotations = [("cookie", RotateOnUpgrade::Cookie), ("always", RotateOnUpgrade::Always), ("never", RotateOnUpgrade::Never)];
+    Sessions {
+        lifetime,
+        refresh_after,
+        not_remembered: r.span("sessions.not_remembered", Span::from_secs(300)..=Span::from_days(30)),
+        absolute_max: absolute.then(|| r.span("sessions.absolute_max", HOUR..=Span::from_days(3650))),
+        fresh_age: r.span("sessions.fresh_age", Span::ZERO..=Span::from_days(400)),
+        rotate_on_upgrade: r.choice("sessions.rotate_on_upgrade", &rotations),
+        per_user: r.number("sessions.per_user", 1..=1000),
+        activity_granularity: r.span("sessions.activity_granularity", Span::from_secs(60)..=HOUR),
+    }
+}
+
+fn cookies(r: &mut Reader, public: &Origin) -> Option<CookieNames> {
+    let same_site = r.choice("cookies.same_site", &[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
+    match CookieNames::shared(public, same_site, r.text("cookies.domain")) {
+        Ok(names) => Some(names),
+        Err(mistake) => {
+            r.mistake("cookies", mistake.to_string(), "see SameSite and Domain in docs/configuration.md");
+            None
+        }
+    }
+}
+
+fn hashing(r: &mut Reader) -> Option<Hashing> {
+    let (min, max) = (HashParams::MINIMUM, HashParams::MAXIMUM);
+    let memory = r.number("hashing.memory_kib", min.memory_kib()..=max.memory_kib());
+    let iterations = r.number("hashing.iterations", min.iterations()..=max.iterations());
+    let parallelism = r.number("hashing.parallelism", min.parallelism()..=max.parallelism());
+    let threads = r.number("hashing.threads", 0..=1024);
+    let queue = r.number("hashing.queue", 1..=100_000);
+    match HashParams::new(memory, iterations, parallelism) {
+        Ok(params) => Some(Hashing {
+            params,
+            threads: NonZeroUsize::new(threads).unwrap_or_else(crate::hasher::Hasher::cores),
+            queue: NonZeroUsize::new(queue).unwrap_or(NonZeroUsize::MIN),
+        }),
+        Err(error) => {
+            r.mistake("hashing", error.to_string(), "see hashing in docs/configuration.md");
+            None
+        }
+    }
+}
+
+impl SecretSource {
+    /// The root secret itself. May make it, on a first start.
+    pub fn resolve(&self, data_dir: &std::path::Path, entropy: &dyn crate::entropy::Entropy) -> Result<SecretString, secret::SecretError> {
+        match self {
+            SecretSource::Given(secret) => Ok(secret.expose_secret().to_owned().into()),
+            SecretSource::File(path) => secret::read(path),
+            SecretSource::Own => secret::of_folder(data_dir, entropy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What a session's coming and going means for a browser's cookies.
+
+use axum::response::{IntoResponse, Response};
+use chrysalis_domain::id::ClaimId;
+use chrysalis_domain::{Span, Timestamp};
+use http::HeaderValue;
+use http::header::SET_COOKIE;
+
+use super::shape::{Session, SignedInBody, User};
+use super::state::Http;
+use super::who::Who;
+use crate::app::identify::Presented;
+use crate::app::new_session::SignedIn;
+use crate::wire::cookie::CookieKind;
+use crate::wire::cors::SET_AUTH_TOKEN;
+use crate::wire::error::ApiError;
+
+impl Http {
+    /// The answer of a call that opened or renewed a session: body, cookies, and the token as a header.
+    pub(super) fn signed_in(&self, who: &Who, signed_in: &SignedIn) -> Result<Response, ApiError> {
+        let body = self.signed_in_body(signed_in)?;
+        let mut response = axum::Json(body).into_response();
+        self.give_session(&mut response, who, signed_in);
+        Ok(response)
+    }
+
+    pub(super) fn signed_in_body(&self, signed_in: &SignedIn) -> Result<SignedInBody, ApiError> {
+        let (session, user) = self.app.view(&signed_in.row)?;
+        let token = Some(signed_in.token.clone());
+        let session = Some(Session::new(session, token.as_deref()));
+        Ok(SignedInBody { token, user: User::new(user, false), session })
+    }
+
+    /// What the token of a moment ago may still see: no cookie, no name, no address.
+    pub(super) fn superseded_body(&self, presented: &Presented) -> Result<SignedInBody, ApiError> {
+        let (session, user) = self.app.view(&presented.row)?;
+        let session = Session::new(session, Some(&presented.token));
+        Ok(SignedInBody { token: Some(presented.token.clone()), user: User::new(user, true), session: Some(session) })
+    }
+
+    pub(super) fn give_session(&self, response: &mut Response, who: &Who, signed_in: &SignedIn) {
+        let row = &signed_in.row;
+        self.session_cookie(response, &signed_in.token, row.remembered, row.expires_at.since(who.caller.at));
+        if row.remembered && who.not_remembered {
+            self.delete(response, CookieKind::DontRemember);
+        }
+        if let Some(claim) = signed_in.claim {
+            self.claim_cookie(response, claim);
+        }
+    }
+
+    pub(super) fn session_cookie(&self, response: &mut Response, token: &str, remembered: bool, life: Span) {
+        let headers = response.headers_mut();
+        headers.append(SET_COOKIE, self.cookies.set(CookieKind::SessionToken, token, remembered.then_some(life), &self.signer));
+        if !remembered {
+            headers.append(SET_COOKIE, self.cookies.set(CookieKind::DontRemember, "true", None, &self.signer));
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.signer.sign(token)) {
+            headers.insert(SET_AUTH_TOKEN, value);
+        }
+    }
+
+    /// Shows later who made a claim on an address (CONTRACT 2.6).
+    pub(super) fn claim_cookie(&self, response: &mut Response, claim: ClaimId) {
+        let life = Some(self.app.config.email.claim_ttl);
+        response.headers_mut().append(SET_COOKIE, self.cookies.set(CookieKind::Claim, &claim.to_string(), life, &self.signer));
+    }
+
+    /// A session that was made to live longer is given to the browser again.
+    pub(super) fn extend_cookie(&self, response: &mut Response, token: &str, expires_at: Timestamp, now: Timestamp) {
+        if !response.headers().contains_key(SET_COOKIE) {
+            self.session_cookie(response, token, true, expires_at.since(now));
+        }
+    }
+
+    pub(super) fn delete(&self, response: &mut Response, kind: CookieKind) {
+        response.headers_mut().append(SET_COOKIE, self.cookies.delete(kind));
+    }
+
+    /// The cookies of a session that is no more. The claim's stays: it speaks of the address, not of the session.
+    pub(super) fn delete_session(&self, response: &mut Response) {
+        for kind in [CookieKind::SessionToken, CookieKind::SessionData, CookieKind::DontRemember, CookieKind::Transfer] {
+            self.delete(response, kind);
+        }
+    }
+}

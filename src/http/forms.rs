@@ -1,0 +1,76 @@
+//! Request bodies that more than one handler takes.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::state::Http;
+use crate::app::upgrade::PasswordForm;
+use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
+use crate::wire::error::{ApiError, FieldError};
+use crate::wire::optional::Lenient;
+
+/// `{}`: a call that takes nothing still refuses what is no object.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Nothing {}
+
+/// Longest name, in characters.
+const NAME_MAX: usize = 255;
+/// Longest image URL, in characters: room for any URL, not for the image itself.
+const IMAGE_MAX: usize = 2048;
+
+/// What a guest gives to become a member.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeForm {
+    #[schema(value_type = String, example = "jane@example.com")]
+    email: Lenient<String>,
+    /// 8 to 128 characters, any Unicode.
+    #[schema(value_type = String, example = "securePassword123")]
+    password: Lenient<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    image: Option<String>,
+    /// Where the mailed link leads after the proof.
+    #[serde(default, rename = "callbackURL")]
+    callback_url: Option<String>,
+    #[serde(default)]
+    remember_me: Option<bool>,
+}
+
+impl UpgradeForm {
+    pub fn into_form(self, http: &Http) -> Result<PasswordForm, ApiError> {
+        Ok(PasswordForm {
+            email: self.email.0,
+            password: self.password.0,
+            name: name(self.name)?,
+            image: image(self.image)?,
+            callback_url: callback_url(self.callback_url, http)?.map(|url| url.as_str().to_owned()),
+            remember: self.remember_me.unwrap_or(true),
+        })
+    }
+}
+
+pub fn name(name: Option<String>) -> Result<Option<String>, ApiError> {
+    bounded(name, "name", NAME_MAX)
+}
+
+pub fn image(image: Option<String>) -> Result<Option<String>, ApiError> {
+    bounded(image, "image", IMAGE_MAX)
+}
+
+fn bounded(value: Option<String>, field: &str, max: usize) -> Result<Option<String>, ApiError> {
+    match value {
+        Some(text) if text.chars().count() > max => Err(unfit(field, format!("takes at most {max} characters"))),
+        fits => Ok(fits),
+    }
+}
+
+/// One field that does not fit.
+pub fn unfit(field: &str, message: impl Into<String>) -> ApiError {
+    ApiError::validation(vec![FieldError { field: field.to_owned(), message: message.into(), code: "INVALID_VALUE" }])
+}
+
+pub fn callback_url(raw: Option<String>, http: &Http) -> Result<Option<CallbackUrl>, ApiError> {
+    raw.map(|raw| CallbackUrl::parse(&raw, CallbackField::CallbackUrl, Appended::Nothing, &http.origins)).transpose()
+}

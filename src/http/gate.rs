@@ -1,0 +1,198 @@
+//! What every request passes before its handler and after: an id, the limits, the origin rules, who is calling; and the
+//! headers that every answer carries.
+//!
+//! One middleware rather than a stack of them: the order is part of the contract, and reads here from top to bottom.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use chrysalis_domain::id::RequestId;
+use chrysalis_domain::value::Carrier;
+use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tracing::Instrument;
+
+use super::BASE_PATH;
+use super::state::Http;
+use super::who::{Known, Standing, Who};
+use crate::app::Caller;
+use crate::entropy;
+use crate::limits::{self, Authority, ClientAddress, Particulars, Rule, rule_for};
+use crate::wire::cors::{self, Readers};
+use crate::wire::csrf::{self, Head};
+use crate::wire::error::ApiError;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// From a request's head to its answer: a body that trickles in is given up.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest user agent that is kept, in bytes.
+const USER_AGENT_MAX: usize = 512;
+
+pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let at = http.app.clock.now();
+    let id = RequestId::from_ulid(entropy::ulid(http.app.entropy.as_ref(), at));
+    let span = tracing::info_span!("request", %id);
+    // No route of ours has a parameter: the path is the template.
+    let timer = http.metrics.start(request.uri().path());
+    let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
+    let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
+
+    let answered = tokio::time::timeout(TIMEOUT, answer(&http, id, at, request, next, allowed.as_ref()).instrument(span)).await;
+    let mut response = answered.unwrap_or_else(|_| {
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request timed out").into_response()
+    });
+
+    let status = response.status();
+    let headers = response.headers_mut();
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        // The router would have answered HEAD from GET; we don't.
+        without_head(headers);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if status.is_redirection() {
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
+    if api {
+        cors::apply(headers, allowed.as_ref());
+    }
+    timer.stop(status);
+    response
+}
+
+async fn answer(
+    http: &Http,
+    id: RequestId,
+    at: chrysalis_domain::Timestamp,
+    mut request: Request,
+    next: Next,
+    allowed: Option<&HeaderValue>,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    let Some(path) = path.strip_prefix(BASE_PATH).filter(|rest| rest.starts_with('/')) else {
+        return head_is_no_get(request, next).await;
+    };
+    if let Some(preflight) = cors::preflight(Head::from(&request), allowed) {
+        return preflight;
+    }
+    let caller = caller(http, id, at, &request);
+    let who = match admit(http, path, caller, &mut request).await {
+        Ok(who) => who,
+        Err(refused) => return refused.into_response(),
+    };
+    let mut response = head_is_no_get(request, next).await;
+    if who.planted_cookies && !response.headers().contains_key(SET_COOKIE) {
+        http.delete_session(&mut response);
+    }
+    // A session that lives longer than its cookie says is given to the browser again.
+    if let Some(presented) = who.live()
+        && presented.extended
+        && presented.carrier == Carrier::Cookie
+        && response.status().is_success()
+    {
+        http.extend_cookie(&mut response, &presented.token, presented.row.expires_at, at);
+    }
+    response
+}
+
+/// Everything that may stand between a call and its handler, in the contract's order.
+async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -> Result<Who, ApiError> {
+    let post = *request.method() == Method::POST;
+    let rule = rule_for(path, Particulars { post, otp: false, by_key: false });
+    // What is counted by address alone is counted before anything costs a look-up.
+    let by_address = limits::Caller::at(caller.address);
+    let limited = |refused: limits::RetryAfter| ApiError::rate_limited(u32::try_from(refused.seconds()).unwrap_or(u32::MAX));
+    let early = !matches!(rule, Rule::Default | Rule::Password);
+    if early {
+        http.app.limits.admit(rule, &by_address, caller.at).map_err(limited)?;
+    }
+    // Until keys exist, whatever names a project by key names none that we know.
+    if request.headers().contains_key("x-api-key") {
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "INVALID_API_KEY", "Invalid API key"));
+    }
+    let mut who = http.who(request.headers(), caller).await?;
+    if !early {
+        let session = who.live().map(|presented| presented.row.session.to_string());
+        let authority = match (&session, who.live()) {
+            (Some(session), Some(presented)) if presented.is_guest() => Authority::Guest(session),
+            (Some(session), _) => Authority::Member(session),
+            (None, _) => Authority::Nobody,
+        };
+        http.app.limits.admit(rule, &by_address.with_authority(authority), who.caller.at).map_err(limited)?;
+    }
+    csrf::check(&http.origins, Head::from(&*request), path, who.authorized)?;
+    superseded_reads_only(path, request.method(), &mut who);
+    if uses_session(path) {
+        let caller = who.caller.clone();
+        let extend = !refresh_disabled(request.uri().query());
+        if let Some(presented) = who.live_mut() {
+            http.app.touch(presented, &caller, extend).await;
+        }
+    }
+    let who = Who(Arc::new(who));
+    request.extensions_mut().insert(who.clone());
+    Ok(who)
+}
+
+/// A token that was rotated a moment ago is good for reading, for signing out, and for being told that the upgrade has
+/// happened; for everything else it is none (CONTRACT 2.3).
+fn superseded_reads_only(path: &str, method: &Method, who: &mut Known) {
+    let reads = *method == Method::GET && (path == "/get-session" || path.starts_with("/organization/"));
+    let told = path.starts_with("/anonymous/upgrade") || matches!(path, "/delete-anonymous-user" | "/sign-out" | "/sign-in/anonymous");
+    if matches!(who.standing, Standing::Superseded(_)) && !reads && !told {
+        who.standing = Standing::Nobody;
+    }
+}
+
+/// Whether the call uses the session it presents, as opposed to ending it or not caring.
+fn uses_session(path: &str) -> bool {
+    !matches!(path, "/sign-out" | "/ok" | "/error" | "/delete-anonymous-user" | "/delete-user" | "/revoke-sessions")
+}
+
+fn refresh_disabled(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "disableRefresh=true"))
+}
+
+fn caller(http: &Http, request_id: RequestId, at: chrysalis_domain::Timestamp, request: &Request) -> Caller {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let forwarded = request.headers().get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
+    let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let user_agent = user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect());
+    Caller {
+        request: request_id,
+        at,
+        address: ClientAddress::of(peer, forwarded, &http.trusted_proxies),
+        user_agent: user_agent.unwrap_or_default(),
+    }
+}
+
+/// HEAD is refused everywhere and never runs a GET handler: it would use up links and make guests.
+async fn head_is_no_get(mut request: Request, next: Next) -> Response {
+    if *request.method() != Method::HEAD {
+        return next.run(request).await;
+    }
+    // The router knows which verbs the path has: asked with one that none has, it says so.
+    *request.method_mut() = Method::TRACE;
+    let mut response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        response = ApiError::method_not_allowed().into_response();
+    }
+    response
+}
+
+fn without_head(headers: &mut HeaderMap) {
+    let Some(allow) = headers.get(ALLOW).and_then(|value| value.to_str().ok()) else { return };
+    let verbs: Vec<_> = allow.split(',').map(str::trim).filter(|verb| *verb != "HEAD").collect();
+    if let Ok(value) = HeaderValue::from_str(&verbs.join(", ")) {
+        headers.insert(ALLOW, value);
+    }
+}

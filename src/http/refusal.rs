@@ -1,0 +1,73 @@
+//! How each refusal is said on the wire: status, code and message, in one table.
+
+use http::StatusCode;
+
+use crate::app::{AppError, Refusal};
+use crate::log::LogFault;
+use crate::wire::error::ApiError;
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Refused(refusal) => refusal.into(),
+            AppError::Unavailable { retry_after } => ApiError::service_unavailable(seconds(retry_after)),
+            AppError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<LogFault> for ApiError {
+    fn from(fault: LogFault) -> Self {
+        match AppError::from(fault) {
+            AppError::Fault(fault) => {
+                tracing::error!(%fault, "a call failed");
+                ApiError::internal()
+            }
+            other => other.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let said = |status, code: &'static str, message: &'static str| ApiError::new(status, code, message);
+        use StatusCode as S;
+        match refusal {
+            Refusal::AnonymousDisabled => said(S::BAD_REQUEST, "ANONYMOUS_AUTH_DISABLED", "Anonymous authentication is disabled"),
+            Refusal::PasswordDisabled => ApiError::email_password_disabled(),
+            Refusal::SignUpClosed => said(S::BAD_REQUEST, "EMAIL_PASSWORD_SIGN_UP_DISABLED", "Email and password sign up is not enabled"),
+            Refusal::SessionNotLive => ApiError::unauthorized(),
+            Refusal::NotAnonymous => not_anonymous(),
+            Refusal::InvalidEmail => said(S::BAD_REQUEST, "INVALID_EMAIL", "Invalid email"),
+            Refusal::PasswordTooShort => ApiError::password_too_short(),
+            Refusal::PasswordTooLong => ApiError::password_too_long(),
+            Refusal::PasswordTooCommon => ApiError::password_too_common(),
+            Refusal::EmailInUse => said(S::CONFLICT, "EMAIL_ALREADY_IN_USE", "Email already in use"),
+            Refusal::InvalidEmailOrPassword => said(S::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password"),
+            Refusal::InvalidPassword => said(S::BAD_REQUEST, "INVALID_PASSWORD", "Invalid password"),
+            Refusal::EmailNotVerified => ApiError::email_not_verified(),
+            Refusal::NoPassword => said(S::BAD_REQUEST, "CREDENTIAL_ACCOUNT_NOT_FOUND", "Credential account not found"),
+            Refusal::SessionNotFresh => said(S::BAD_REQUEST, "SESSION_EXPIRED", "Session expired. Re-authenticate to perform this action."),
+            Refusal::DeletionDisabled => ApiError::not_found(),
+            Refusal::IdempotencyKeyReused => said(S::CONFLICT, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used before; take a new one"),
+            Refusal::InvalidToken => ApiError::invalid_token(),
+            Refusal::TokenExpired => said(S::BAD_REQUEST, "TOKEN_EXPIRED", "Token expired"),
+            Refusal::ConfirmationRequired => {
+                said(S::FORBIDDEN, "CONFIRMATION_REQUIRED", "Open this link in the browser in which the address was given")
+            }
+            Refusal::TooMany(retry_after) => ApiError::rate_limited(seconds(retry_after)),
+        }
+    }
+}
+
+pub(super) fn not_anonymous() -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "USER_IS_NOT_ANONYMOUS", "User is not anonymous")
+}
+
+pub(super) fn anonymous_session_expired() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "ANONYMOUS_SESSION_EXPIRED", "Anonymous session expired")
+}
+
+fn seconds(span: chrysalis_domain::Span) -> u32 {
+    u32::try_from(span.as_secs_ceil()).unwrap_or(u32::MAX).max(1)
+}

@@ -1,0 +1,117 @@
+//! Sessions: reading the current one, listing, ending (CONTRACT 2.1, 3).
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::forms::Nothing;
+use super::shape::{SUCCESS, STATUS_TRUE, Session, SessionAndUser, Status, Success, User};
+use super::state::Http;
+use super::who::{Standing, Who};
+use crate::app::identify::Presented;
+use crate::wire::body::Body;
+use crate::wire::cookie::CookieKind;
+use crate::wire::error::{ApiError, ErrorBody};
+use crate::wire::jar::Jar;
+
+/// The current session and its user, or `null`. No session is no error.
+#[utoipa::path(
+    get, path = "/get-session", tag = "session",
+    params(("disableRefresh" = Option<String>, Query, description = "`true`: leave the session's end as it is")),
+    responses((status = 200, description = "The session and its user, or `null`", body = Option<SessionAndUser>))
+)]
+pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiError> {
+    let seen = |presented: &Presented, hidden: bool| -> Result<Response, ApiError> {
+        let (session, user) = http.app.view(&presented.row)?;
+        let body = SessionAndUser { session: Session::new(session, Some(&presented.token)), user: User::new(user, hidden) };
+        Ok(Json(body).into_response())
+    };
+    match &who.standing {
+        Standing::Live(presented) => seen(presented, false),
+        Standing::Superseded(presented) => seen(presented, true),
+        Standing::Nobody | Standing::Expired(_) => {
+            let mut response = Json(()).into_response();
+            if who.dead_cookies {
+                http.delete_session(&mut response);
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// Ends the session and deletes the cookies. Needs no session.
+#[utoipa::path(
+    post, path = "/sign-out", tag = "session",
+    responses((status = 200, description = "Signed out", body = Success))
+)]
+pub async fn sign_out(State(http): State<Http>, who: Who, headers: HeaderMap, Body(_): Body<Nothing>) -> Result<Response, ApiError> {
+    match &who.standing {
+        // The token of a moment ago ends its session too: signing out must always work.
+        Standing::Live(presented) | Standing::Superseded(presented) => http.app.sign_out(&who.caller, presented).await?,
+        Standing::Expired(_) | Standing::Nobody => {}
+    }
+    let mut response = Json(SUCCESS).into_response();
+    http.delete_session(&mut response);
+    for state in Jar::parse(&headers, &http.cookies).states() {
+        http.delete(&mut response, CookieKind::State(state));
+    }
+    Ok(response)
+}
+
+/// The live sessions of the caller, newest first.
+#[utoipa::path(
+    get, path = "/list-sessions", tag = "session",
+    responses((status = 200, description = "Live sessions", body = Vec<Session>), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
+)]
+pub async fn list(State(http): State<Http>, who: Who) -> Result<Json<Vec<Session>>, ApiError> {
+    let presented = who.session()?;
+    let sessions = http.app.list_sessions(&who.caller, presented).await?;
+    let own = |session: &crate::app::view::SessionView| (session.id == presented.row.session).then_some(presented.token.as_str());
+    let shapes = sessions.into_iter().map(|session| {
+        let token = own(&session);
+        Session::new(session, token)
+    });
+    Ok(Json(shapes.collect()))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RevokeForm {
+    /// A session's token or its id.
+    token: String,
+}
+
+/// Ends one session of the caller. Somebody else's, or none: nothing happens, and nothing is told.
+#[utoipa::path(
+    post, path = "/revoke-session", tag = "session",
+    request_body = RevokeForm,
+    responses((status = 200, description = "Done", body = Status), (status = 400, description = "`VALIDATION_ERROR`", body = ErrorBody), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
+)]
+pub async fn revoke(State(http): State<Http>, who: Who, Body(form): Body<RevokeForm>) -> Result<Json<Status>, ApiError> {
+    http.app.revoke_session(&who.caller, who.session()?, &form.token).await?;
+    Ok(Json(STATUS_TRUE))
+}
+
+/// Ends every session of the caller, this one included.
+#[utoipa::path(
+    post, path = "/revoke-sessions", tag = "session",
+    responses((status = 200, description = "Done", body = Status), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
+)]
+pub async fn revoke_all(State(http): State<Http>, who: Who, Body(_): Body<Nothing>) -> Result<Response, ApiError> {
+    http.app.revoke_sessions(&who.caller, who.session()?, false).await?;
+    let mut response = Json(STATUS_TRUE).into_response();
+    http.delete_session(&mut response);
+    Ok(response)
+}
+
+/// Ends every session of the caller but this one.
+#[utoipa::path(
+    post, path = "/revoke-other-sessions", tag = "session",
+    responses((status = 200, description = "Done", body = Status), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
+)]
+pub async fn revoke_others(State(http): State<Http>, who: Who, Body(_): Body<Nothing>) -> Result<Json<Status>, ApiError> {
+    http.app.revoke_sessions(&who.caller, who.session()?, true).await?;
+    Ok(Json(STATUS_TRUE))
+}

@@ -1,0 +1,148 @@
+//! Users and sessions as JSON (CONTRACT 1.3).
+
+use chrysalis_domain::id::{SessionId, UserId};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::app::view::{SessionView, UserView};
+use crate::wire::json_time::JsonTime;
+
+/// A user. `null` stands for what a guest has not said: no placeholder address is made up.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    #[schema(value_type = String, example = "usr_01JD8M4Z5T0123456789ABCDEF")]
+    id: UserId,
+    name: Option<String>,
+    email: Option<String>,
+    email_verified: bool,
+    image: Option<String>,
+    is_anonymous: bool,
+    /// What the user's own client keeps here; never authorise by it.
+    #[schema(value_type = Object)]
+    metadata: Box<RawValue>,
+    /// What the app decides about the user.
+    #[schema(value_type = Object)]
+    app_metadata: Empty,
+    role: String,
+    banned: bool,
+    ban_reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    ban_expires: Option<JsonTime>,
+    two_factor_enabled: bool,
+    created_at: JsonTime,
+    updated_at: JsonTime,
+}
+
+/// `{}`.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Empty {}
+
+impl User {
+    /// With `hidden`, without name, address and image: what the holder of a token that was rotated away may see.
+    pub fn new(view: UserView, hidden: bool) -> Self {
+        let shown = |value: Option<String>| value.filter(|_| !hidden);
+        Self {
+            id: view.id,
+            name: shown(view.name),
+            email: shown(view.email),
+            email_verified: view.email_verified,
+            image: shown(view.image),
+            is_anonymous: view.is_anonymous,
+            metadata: view.metadata.unwrap_or_else(empty_object),
+            app_metadata: Empty {},
+            role: view.role,
+            banned: false,
+            ban_reason: None,
+            ban_expires: None,
+            two_factor_enabled: false,
+            created_at: view.created_at.into(),
+            updated_at: view.updated_at.into(),
+        }
+    }
+}
+
+fn empty_object() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// A session. `token` is the secret only for the session that the caller presented or just got; for any other it
+/// repeats the id, which the revoke calls accept: a list hands out no secrets.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    #[schema(value_type = String, example = "ses_01JD8M4Z5T0123456789ABCDEF")]
+    id: SessionId,
+    token: String,
+    #[schema(value_type = String)]
+    user_id: UserId,
+    expires_at: JsonTime,
+    created_at: JsonTime,
+    updated_at: JsonTime,
+    ip_address: String,
+    user_agent: String,
+    active_organization_id: Option<String>,
+    impersonated_by: Option<String>,
+}
+
+impl Session {
+    pub fn new(view: SessionView, token: Option<&str>) -> Self {
+        Self {
+            id: view.id,
+            token: token.map_or_else(|| view.id.to_string(), str::to_owned),
+            user_id: view.user,
+            expires_at: view.expires_at.into(),
+            created_at: view.created_at.into(),
+            updated_at: view.updated_at.into(),
+            ip_address: view.client.ip,
+            user_agent: view.client.ua,
+            active_organization_id: None,
+            impersonated_by: None,
+        }
+    }
+}
+
+/// `{session, user}`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SessionAndUser {
+    pub session: Session,
+    pub user: User,
+}
+
+/// `{token, user, session}`: what every call that opens or renews a session answers.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SignedInBody {
+    pub token: Option<String>,
+    pub user: User,
+    pub session: Option<Session>,
+}
+
+/// `{status: true}`.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Status {
+    pub status: bool,
+}
+
+pub const STATUS_TRUE: Status = Status { status: true };
+
+/// `{success: true}`.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Success {
+    pub success: bool,
+}
+
+pub const SUCCESS: Success = Success { success: true };
+
+/// One way in. `accountId` is the user id for a password, the provider's subject otherwise.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    pub id: String,
+    pub provider_id: String,
+    pub account_id: String,
+    pub user_id: String,
+    pub scopes: Vec<String>,
+    pub created_at: JsonTime,
+    pub updated_at: JsonTime,
+}

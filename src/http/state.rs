@@ -1,0 +1,39 @@
+//! What every handler works with.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::limits::address::TrustedProxies;
+use crate::metrics::Metrics;
+use crate::wire::cookie::CookieNames;
+use crate::wire::origin::{Origin, Origins};
+use crate::wire::signed::Signer;
+
+/// The server as the handlers see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Http(Arc<Parts>);
+
+pub struct Parts {
+    pub app: App,
+    pub origins: Origins,
+    pub cookies: CookieNames,
+    pub signer: Signer,
+    pub trusted_proxies: TrustedProxies,
+    /// Where relative links of mails and redirects lead.
+    pub app_origin: Option<Origin>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Http {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for Http {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,180 @@
+//! The user's own account: profile, password, ways in, deletion (CONTRACT 3).
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::forms;
+use super::shape::{Account, STATUS_TRUE, Status, User};
+use super::state::Http;
+use super::who::Who;
+use crate::app::update_user::{ProfileForm, UpdateError};
+use crate::wire::body::Body;
+use crate::wire::error::{ApiError, ErrorBody};
+use crate::wire::optional::Patch;
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct UpdateForm {
+    #[serde(default)]
+    name: Option<String>,
+    /// `null` clears it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    image: Patch<String>,
+    /// Merged key by key; a `null` removes its key. At most 16 KB in all.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
+}
+
+/// Fields of a user that only others decide.
+const NOT_YOURS: [&str; 14] = [
+    "id", "role", "isAnonymous", "emailVerified", "appMetadata", "banned", "banReason", "banExpires", "twoFactorEnabled",
+    "createdAt", "updatedAt", "password", "lastActiveAt", "userId",
+];
+/// Names that would reach into the prototype of a JavaScript object.
+const POISON: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// Changes name, image or metadata. Guests too.
+#[utoipa::path(
+    post, path = "/update-user", tag = "user",
+    request_body = UpdateForm,
+    responses(
+        (status = 200, description = "Done", body = Status),
+        (status = 400, description = "`NO_FIELDS_TO_UPDATE`, `EMAIL_CAN_NOT_BE_UPDATED`, `FIELD_NOT_ALLOWED`, `VALIDATION_ERROR`", body = ErrorBody),
+        (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
+    )
+)]
+pub async fn update(State(http): State<Http>, who: Who, Body(form): Body<UpdateForm>) -> Result<Response, ApiError> {
+    let presented = who.session()?;
+    let refused = |code: &'static str, message: &'static str| ApiError::new(StatusCode::BAD_REQUEST, code, message);
+    if form.others.contains_key("email") {
+        return Err(refused("EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated"));
+    }
+    if NOT_YOURS.iter().chain(&POISON).any(|field| form.others.contains_key(*field)) {
+        return Err(refused("FIELD_NOT_ALLOWED", "This field can not be updated by the user"));
+    }
+    if form.metadata.as_ref().is_some_and(poisoned) {
+        return Err(refused("FIELD_NOT_ALLOWED", "metadata must not name __proto__, constructor or prototype"));
+    }
+    if form.name.is_none() && form.image.is_absent() && form.metadata.is_none() {
+        return Err(refused("NO_FIELDS_TO_UPDATE", "No fields to update"));
+    }
+    let image = match form.image.into_change() {
+        Some(Some(image)) => Some(forms::image(Some(image))?),
+        other => other,
+    };
+    let profile = ProfileForm { name: forms::name(form.name)?, image, metadata: form.metadata };
+    match http.app.update_user(&who.caller, presented, profile).await {
+        Ok(()) => Ok(Json(STATUS_TRUE).into_response()),
+        Err(UpdateError::MetadataTooLarge) => Err(forms::unfit("metadata", "takes at most 16 KB")),
+        Err(UpdateError::App(error)) => Err(error.into()),
+    }
+}
+
+/// Whether an object names a poisonous key, at whatever depth.
+fn poisoned(object: &Map<String, Value>) -> bool {
+    object.iter().any(|(key, value)| POISON.contains(&key.as_str()) || poisoned_value(value))
+}
+
+fn poisoned_value(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => poisoned(object),
+        Value::Array(values) => values.iter().any(poisoned_value),
+        _ => false,
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangePasswordForm {
+    current_password: String,
+    new_password: String,
+    #[serde(default)]
+    revoke_other_sessions: Option<bool>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ChangedPassword {
+    /// The session's new token when others were revoked; `null` otherwise.
+    token: Option<String>,
+    user: User,
+}
+
+/// A new password for whoever knows the present one.
+#[utoipa::path(
+    post, path = "/change-password", tag = "user",
+    request_body = ChangePasswordForm,
+    responses(
+        (status = 200, description = "Done", body = ChangedPassword),
+        (status = 400, description = "`INVALID_PASSWORD`, `CREDENTIAL_ACCOUNT_NOT_FOUND`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`", body = ErrorBody),
+        (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
+    )
+)]
+pub async fn change_password(State(http): State<Http>, who: Who, Body(form): Body<ChangePasswordForm>) -> Result<Response, ApiError> {
+    let presented = who.session()?;
+    let revoke_others = form.revoke_other_sessions.unwrap_or(false);
+    let changed = http.app.change_password(&who.caller, presented, &form.current_password, &form.new_password, revoke_others).await?;
+    let user = User::new(http.app.view(&changed.row)?.1, false);
+    let token = revoke_others.then(|| changed.token.clone());
+    let mut response = Json(ChangedPassword { token, user }).into_response();
+    if changed.token != presented.token {
+        http.give_session(&mut response, &who, &changed);
+    }
+    Ok(response)
+}
+
+/// The caller's ways in. A guest has none.
+#[utoipa::path(
+    get, path = "/list-accounts", tag = "user",
+    responses((status = 200, description = "Ways in", body = Vec<Account>), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
+)]
+pub async fn list_accounts(State(http): State<Http>, who: Who) -> Result<Json<Vec<Account>>, ApiError> {
+    let accounts = http.app.list_accounts(who.session()?).await?;
+    let shape = |account: crate::app::list_accounts::AccountView| Account {
+        id: account.id.to_string(),
+        provider_id: account.provider,
+        account_id: account.subject,
+        user_id: account.user.to_string(),
+        scopes: Vec::new(),
+        created_at: account.created_at.into(),
+        updated_at: account.updated_at.into(),
+    };
+    Ok(Json(accounts.into_iter().map(shape).collect()))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeleteForm {
+    #[serde(default)]
+    password: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Deleted {
+    success: bool,
+    message: &'static str,
+}
+
+/// The caller goes, guest or member: by password, or in a session that authenticated within the fresh age.
+#[utoipa::path(
+    post, path = "/delete-user", tag = "user",
+    request_body = DeleteForm,
+    responses(
+        (status = 200, description = "Gone", body = Deleted),
+        (status = 400, description = "`SESSION_EXPIRED`, `INVALID_PASSWORD`", body = ErrorBody),
+        (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
+    )
+)]
+pub async fn delete(State(http): State<Http>, who: Who, Body(form): Body<DeleteForm>) -> Result<Response, ApiError> {
+    http.app.delete_user(&who.caller, who.session()?, form.password.as_deref()).await?;
+    let mut response = Json(Deleted { success: true, message: "User deleted" }).into_response();
+    http.delete_session(&mut response);
+    Ok(response)
+}

@@ -1,0 +1,151 @@
+//! Who is calling: the session behind a request's bearer token or cookies (CONTRACT 1.4).
+//!
+//! A known bearer token wins over the cookie; an unknown or badly signed one is ignored, so that it neither shadows nor
+//! deletes a good cookie. Of two good cookies under one name, one was planted: both count as none.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use chrysalis_domain::id::ClaimId;
+use chrysalis_domain::value::Carrier;
+use http::HeaderMap;
+use http::request::Parts;
+
+use super::state::Http;
+use crate::app::Caller;
+use crate::app::identify::{Identity, Presented};
+use crate::log::LogFault;
+use crate::wire::bearer;
+use crate::wire::cookie::CookieKind;
+use crate::wire::error::ApiError;
+use crate::wire::jar::Jar;
+
+/// Who calls, as a handler gets it: shared with the gate, not copied.
+#[derive(Clone, Debug)]
+pub struct Who(pub(super) Arc<Known>);
+
+impl Deref for Who {
+    type Target = Known;
+
+    fn deref(&self) -> &Known {
+        &self.0
+    }
+}
+
+/// What the gate found out about a request before its handler runs.
+#[derive(Debug)]
+pub struct Known {
+    pub caller: Caller,
+    pub standing: Standing,
+    /// Cookies that lead nowhere any more and are to be deleted where the answer says so.
+    pub dead_cookies: bool,
+    /// Two good session cookies came under one name: one of them was planted, and both are deleted.
+    pub planted_cookies: bool,
+    /// The browser has the cookie of a session that ends with it.
+    pub not_remembered: bool,
+    /// `Authorization` holds a session token that is known, or an API key: no foreign page could have sent it.
+    pub authorized: bool,
+    /// Claims that this browser can show it made.
+    pub claims: Vec<ClaimId>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Standing {
+    Nobody,
+    Live(Box<Presented>),
+    /// The token was rotated a moment ago: it reads, and does nothing else.
+    Superseded(Box<Presented>),
+    Expired(Box<Presented>),
+}
+
+impl Known {
+    pub fn live(&self) -> Option<&Presented> {
+        match &self.standing {
+            Standing::Live(presented) => Some(presented),
+            _ => None,
+        }
+    }
+
+    pub fn live_mut(&mut self) -> Option<&mut Presented> {
+        match &mut self.standing {
+            Standing::Live(presented) => Some(presented),
+            _ => None,
+        }
+    }
+
+    /// The live session, where one is needed.
+    pub fn session(&self) -> Result<&Presented, ApiError> {
+        self.live().ok_or_else(ApiError::unauthorized)
+    }
+
+    /// The live session of a guest who wants to become a member, or the reason why there is none (CONTRACT 2.2, rows 1
+    /// and 2).
+    pub fn upgrading(&self) -> Result<&Presented, ApiError> {
+        match &self.standing {
+            Standing::Live(presented) => Ok(presented),
+            // A double click: the first one made a member.
+            Standing::Superseded(_) => Err(super::refusal::not_anonymous()),
+            Standing::Expired(presented) if presented.is_guest() => Err(super::refusal::anonymous_session_expired()),
+            Standing::Expired(_) | Standing::Nobody => Err(ApiError::unauthorized()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Who>().cloned().ok_or_else(ApiError::internal)
+    }
+}
+
+impl Http {
+    /// Finds out who calls. Costs one look-up for each distinct token presented.
+    pub(super) async fn who(&self, headers: &HeaderMap, caller: Caller) -> Result<Known, LogFault> {
+        let jar = Jar::parse(headers, &self.cookies);
+        let claims = jar.verified(CookieKind::Claim, &self.signer).iter().filter_map(|claim| claim.parse().ok()).collect();
+        let not_remembered = jar.has(CookieKind::DontRemember);
+        let mut who = Known { caller, standing: Standing::Nobody, dead_cookies: false, planted_cookies: false, not_remembered, authorized: false, claims };
+
+        match bearer::presented(headers, &self.signer) {
+            bearer::Presented::Token(token) => {
+                let found = self.app.identify(&token, Carrier::Bearer, who.caller.at).await?;
+                who.authorized = matches!(found, Identity::Live(_) | Identity::Superseded(_));
+                who.standing = standing(found);
+            }
+            // API keys come with a later issue: until then none is valid, and none authorizes.
+            bearer::Presented::ApiKey(_) | bearer::Presented::BadlySigned | bearer::Presented::None => {}
+        }
+        if !matches!(who.standing, Standing::Nobody) {
+            return Ok(who);
+        }
+        self.by_cookie(&jar, &mut who).await?;
+        Ok(who)
+    }
+
+    async fn by_cookie(&self, jar: &Jar<'_>, who: &mut Known) -> Result<(), LogFault> {
+        for token in jar.verified(CookieKind::SessionToken, &self.signer) {
+            let found = self.app.identify(&token, Carrier::Cookie, who.caller.at).await?;
+            who.dead_cookies |= matches!(found, Identity::Ended | Identity::Expired(_));
+            match standing(found) {
+                Standing::Nobody => {}
+                known if matches!(who.standing, Standing::Nobody) => who.standing = known,
+                _ => {
+                    (who.standing, who.planted_cookies) = (Standing::Nobody, true);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn standing(identity: Identity) -> Standing {
+    match identity {
+        Identity::Live(presented) => Standing::Live(Box::new(presented)),
+        Identity::Superseded(presented) => Standing::Superseded(Box::new(presented)),
+        Identity::Expired(presented) => Standing::Expired(Box::new(presented)),
+        Identity::Ended | Identity::Unknown => Standing::Nobody,
+    }
+}

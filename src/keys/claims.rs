@@ -1,0 +1,30 @@
+//! Claims from what was sealed: how a rebuild, which has only the log and the sealed records, finds out again who holds
+//! which address.
+//!
+//! Everything is hashed under the current look-up key: after that key was rotated, a rebuild moves every claim to it.
+
+use chrysalis_domain::EmailAddress;
+use chrysalis_projections::table::Sealed;
+use chrysalis_projections::users::WrappedKey;
+use chrysalis_projections::{ClaimKey, ClaimKind};
+
+use super::{Keyring, PersonSealer};
+use crate::log::sqlite::refold::{ClaimReader, SealedRow};
+
+/// Reads claims with the keys of a keyring.
+pub struct KeyringClaims<'a>(pub &'a Keyring);
+
+impl ClaimReader for KeyringClaims<'_> {
+    /// `None` when the record does not open or holds no address: then nobody holds what it named, and a comparison with
+    /// the live table says so.
+    fn claim_key(&self, kind: ClaimKind, sealed: &SealedRow) -> Option<ClaimKey> {
+        let key = WrappedKey { epoch: sealed.epoch, wrapped: sealed.wrapped.clone() };
+        let sealer = PersonSealer::open(self.0, sealed.person.parse().ok()?, &key)?;
+        let content = Some((sealed.kind.clone(), sealed.ciphertext.clone()));
+        let text = sealer.read(&Sealed { id: sealed.id, content }).ok()?.value()?;
+        match kind {
+            ClaimKind::Email => Some(self.0.email_claim(&EmailAddress::parse(&text).ok()?)),
+            ClaimKind::Identity => Some(self.0.identity_claim(&text)),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Figures for an operator, as OpenMetrics text. What a request touches is registered beforehand, so that counting
+//! allocates nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::hasher::Hasher;
+use crate::limits::Limits;
+use crate::log::WriterMetrics;
+
+/// Everything that is counted.
+pub struct Metrics {
+    registry: Registry,
+    routes: HashMap<String, Route>,
+    other: Route,
+    queue_depth: Gauge,
+    batch_groups: Histogram,
+    commit_seconds: Histogram,
+    events: Counter,
+    failed_groups: Counter,
+    hash_queue: Gauge,
+    hashes: Counter,
+    limited: Family<RuleLabel, Counter>,
+    uptime: Gauge<f64, AtomicU64>,
+    started: Instant,
+}
+
+/// Requests to one route, by class of status.
+struct Route {
+    by_class: [Counter; 5],
+    seconds: Histogram,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabel {
+    rule: &'static str,
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl Metrics {
+    /// `routes` are the templates of the router; everything else is counted as `other`.
+    pub fn new(routes: impl IntoIterator<Item = String>) -> Self {
+        let mut registry = Registry::with_prefix("chrysalis");
+        let requests = Family::<RequestLabels, Counter>::default();
+        let seconds = Family::<RouteLabel, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_1, 2.5, 12)));
+        registry.register("http_requests", "Requests answered, by route and class of status", requests.clone());
+        registry.register_with_unit("http_request_duration", "Time from a request's head to its answer", Unit::Seconds, seconds.clone());
+        let route = |name: &str| Route {
+            by_class: CLASSES.map(|status| requests.get_or_create_owned(&RequestLabels { route: name.to_owned(), status })),
+            seconds: seconds.get_or_create_owned(&RouteLabel { route: name.to_owned() }),
+        };
+        let routes = routes.into_iter().map(|name| (name.clone(), route(&name))).collect();
+        let other = route("other");
+
+        let queue_depth = Gauge::default();
+        registry.register("writer_queue_groups", "Groups that waited when the writer took its last batch", queue_depth.clone());
+        let batch_groups = Histogram::new(exponential_buckets(1.0, 2.0, 12));
+        registry.register("writer_batch_groups", "Groups in a committed batch", batch_groups.clone());
+        let commit_seconds = Histogram::new(exponential_buckets(0.000_25, 2.0, 14));
+        registry.register_with_unit("writer_commit_duration", "Time a batch took, checks and fsync included", Unit::Seconds, commit_seconds.clone());
+        let events = Counter::default();
+        registry.register("log_events", "Events appended", events.clone());
+        let failed_groups = Counter::default();
+        registry.register("writer_failed_groups", "Groups that a fault kept from being stored", failed_groups.clone());
+        let hash_queue = Gauge::default();
+        registry.register("hash_queue_jobs", "Password hashes waiting", hash_queue.clone());
+        let hashes = Counter::default();
+        registry.register("hashes", "Password hashes computed", hashes.clone());
+        let limited = Family::<RuleLabel, Counter>::default();
+        registry.register("rate_limited", "Requests refused, by rule or budget", limited.clone());
+        let uptime = Gauge::<f64, AtomicU64>::default();
+        registry.register_with_unit("uptime", "Time since the process started", Unit::Seconds, uptime.clone());
+
+        Self {
+            registry,
+            routes,
+            other,
+            queue_depth,
+            batch_groups,
+            commit_seconds,
+            events,
+            failed_groups,
+            hash_queue,
+            hashes,
+            limited,
+            uptime,
+            started: Instant::now(),
+        }
+    }
+
+    /// Starts the clock for one request.
+    pub fn start(&self, route: &str) -> Timer<'_> {
+        let route = self.routes.get(route).unwrap_or(&self.other);
+        Timer { route, begun: Instant::now() }
+    }
+
+    /// Everything, as text; takes up what others count.
+    pub fn encode(&self, hasher: &Hasher, limits: &Limits) -> String {
+        self.hash_queue.set(i64::try_from(hasher.queue_depth()).unwrap_or(i64::MAX));
+        raise(&self.hashes, hasher.hashes_total());
+        for (rule, refusals) in limits.refusals() {
+            raise(&self.limited.get_or_create_owned(&RuleLabel { rule }), refusals);
+        }
+        self.uptime.set(self.started.elapsed().as_secs_f64());
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn raise(counter: &Counter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
+}
+
+/// One request on its way.
+pub struct Timer<'a> {
+    route: &'a Route,
+    begun: Instant,
+}
+
+impl Timer<'_> {
+    pub fn stop(self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len());
+        self.route.by_class[class - 1].inc();
+        self.route.seconds.observe(self.begun.elapsed().as_secs_f64());
+    }
+}
+
+impl WriterMetrics for Metrics {
+    fn committed(&self, groups: usize, events: u64, took: Duration) {
+        self.batch_groups.observe(u32::try_from(groups).map_or(f64::INFINITY, f64::from));
+        self.events.inc_by(events);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    fn failed(&self, groups: usize) {
+        self.failed_groups.inc_by(u64::try_from(groups).unwrap_or(u64::MAX));
+    }
+
+    fn queued(&self, depth: usize) {
+        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,152 @@
+//! From a configuration to a running server, and back: what is accepted is finished.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, Store, secret};
+use crate::entropy::{self, Entropy};
+use crate::followers::mail::{Mailer, Outbox};
+use crate::followers::follow;
+use crate::hasher::{Hasher, Pepper, Peppers};
+use crate::http::{self, Http, Parts};
+use crate::keys::{Keyring, Purpose};
+use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
+use crate::log::Log;
+use crate::log::sqlite::{Options, SqliteLog};
+use crate::metrics::Metrics;
+use crate::wire::origin::Origins;
+use crate::wire::signed::{Signer, SigningKey};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Secret(#[from] secret::SecretError),
+    #[error(transparent)]
+    Log(#[from] crate::log::LogFault),
+    #[error(transparent)]
+    Keyring(#[from] crate::keys::KeyringError),
+    #[error("password hashing does not start: {0}")]
+    Hasher(#[from] crate::hasher::HashError),
+    #[error("{address} can't be listened on: {source}; free it, or listen elsewhere with --listen")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What a process is given and a test replaces.
+#[derive(Clone)]
+pub struct Ports {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A server that listens.
+pub struct Server {
+    listener: TcpListener,
+    http: Http,
+    /// Shown when development mode is on.
+    outbox: Option<Outbox>,
+    log: Arc<dyn Log>,
+    mailer: Arc<Mailer>,
+    grace: Duration,
+}
+
+/// The store and its keys: what the command line works on too.
+pub struct Opened {
+    pub log: Arc<dyn Log>,
+    pub keyring: Arc<Keyring>,
+    pub secret: SecretString,
+}
+
+/// Opens the store of a configuration, made on a first start.
+pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn crate::log::WriterMetrics>) -> Result<Opened, StartError> {
+    secret::make_folder(&config.data_dir)?;
+    let secret = config.secret.resolve(&config.data_dir, ports.entropy.as_ref())?;
+    let Store::Sqlite(path) = &config.store;
+    let options = Options { queue: config.writer.queue, max_batch: config.writer.max_batch, ..Options::at(path) };
+    let log: Arc<dyn Log> = Arc::new(SqliteLog::open(&options, ports.clock.clone(), metrics)?);
+    let previous = config.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
+    let keyring = Keyring::open(log.as_ref(), secret.expose_secret().as_bytes(), previous, ports.entropy.as_ref(), ports.clock.now()).await?;
+    Ok(Opened { log, keyring: Arc::new(keyring), secret })
+}
+
+impl Server {
+    /// Opens everything and starts to listen. Requests are answered once [`Server::run`] runs.
+    pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new(http::document().paths.paths.into_keys()));
+        let Opened { log, keyring, .. } = open(&config, &ports, metrics.clone()).await?;
+        let outbox = Outbox::open(&config.data_dir)?;
+        let mailer = Arc::new(Mailer { log: log.clone(), keyring: keyring.clone(), outbox: outbox.clone(), public: config.public.clone() });
+        let hashing = &config.hashing;
+        let hasher = Hasher::start(hashing.params, peppers(&keyring)?, hashing.threads, hashing.queue)?;
+        let limits = LimitsConfig { enabled: config.rate_limits, ..LimitsConfig::default() };
+        let limits = Limits::new(&limits, Seed::new(entropy::bytes(ports.entropy.as_ref())));
+        let listener = TcpListener::bind(config.listen).await.map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let grace = Duration::from_millis(u64::try_from(config.shutdown_grace.as_millis()).unwrap_or(0));
+        let parts = Parts {
+            origins: Origins::new(config.public.clone(), config.trusted_origins.clone()),
+            cookies: config.cookies.clone(),
+            signer: signer(&keyring)?,
+            trusted_proxies: TrustedProxies::new(config.trusted_proxies.iter().copied()),
+            app_origin: config.app_origin.clone(),
+            metrics,
+            app: App {
+                log: log.clone(),
+                clock: ports.clock,
+                entropy: ports.entropy,
+                keyring,
+                hasher: Arc::new(hasher),
+                limits: Arc::new(limits),
+                config: Arc::new(config),
+            },
+        };
+        let dev = parts.app.config.dev.then_some(outbox);
+        Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, grace })
+    }
+
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        let (halt, halted) = watch::channel(false);
+        let service = http::service(self.http, self.outbox);
+        let following = tokio::spawn(follow(self.log.clone(), self.mailer, halted.clone()));
+        let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
+        stop.await;
+        tracing::info!("stopping: what was accepted is finished first");
+        // Both tasks hold a receiver until they end.
+        let _ = halt.send(true);
+        if serving.await.is_err() {
+            tracing::error!("the server task broke off");
+        }
+        let _ = tokio::time::timeout(self.grace, following).await;
+        Ok(())
+    }
+}
+
+fn signer(keyring: &Keyring) -> Result<Signer, StartError> {
+    let mut keys: Vec<_> = keyring.all(Purpose::Cookie).iter().filter_map(|key| SigningKey::new(&*key.secret).ok()).collect();
+    let current = keys.pop().ok_or_else(|| StartError::Other("there is no key to sign cookies with".to_owned()))?;
+    keys.reverse();
+    Ok(Signer::new(current, keys))
+}
+
+fn peppers(keyring: &Keyring) -> Result<Peppers, StartError> {
+    let pepper = |key: &crate::keys::Key| Pepper::new(&key.id.to_string(), Zeroizing::new(key.secret.to_vec()));
+    let mut all = keyring.all(Purpose::Pepper).iter().map(pepper).collect::<Result<Vec<_>, _>>().map_err(|error| StartError::Other(error.to_string()))?;
+    let current = all.pop();
+    Ok(Peppers::new(current, all))
+}

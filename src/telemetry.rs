@@ -1,0 +1,27 @@
+//! Logs: for people on a terminal, JSON otherwise, on standard error.
+//!
+//! No line holds a token, a password, or an address of a person, be it of mail or network. Ids of users and requests
+//! are no secrets and stand in lines so that they can be found.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, Logging};
+
+/// Starts logging for the process. A second call does nothing.
+pub fn start(config: &Logging) {
+    let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let human = match config.format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let _ = if human { subscriber.try_init() } else { subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init() };
+    std::panic::set_hook(Box::new(|panic| {
+        // The place and nothing of the payload: it may hold what somebody typed.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic: a program error; please report it with this place");
+    }));
+}

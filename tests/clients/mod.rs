@@ -1,0 +1,69 @@
+//! The official client from npm, unmodified and pinned, against the running binary.
+//!
+//! Each test here is a file of JavaScript, run by Node's own test runner against a server of its own. What is installed
+//! is what `package-lock.json` says.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::process::{Folder, Server};
+
+/// Where the React page stands: not where the server is.
+const APP: &str = "http://localhost:5173";
+
+#[test]
+fn the_vanilla_client_lives_a_guests_life() {
+    node("vanilla.test.js");
+}
+
+#[test]
+fn a_client_without_the_plugin_becomes_a_member_too() {
+    node("without_plugin.test.js");
+}
+
+#[test]
+fn a_react_page_follows_its_user() {
+    node("react.test.js");
+}
+
+fn node(file: &str) {
+    install();
+    let folder = Folder::new();
+    let server = Server::start_with(folder.path(), &["--set", "rate_limits=off", "--set", &format!("trusted_origins={APP}")]);
+    let mut command = Command::new("node");
+    command.current_dir(home()).args(["--test", file]).env("CHRYSALIS_URL", server.url()).env("CHRYSALIS_APP_URL", APP);
+    run(command);
+}
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// Installs once for each lock file.
+fn install() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let lock = std::fs::read(home().join("package-lock.json")).unwrap();
+        let installed = home().join("node_modules/.installed-from");
+        if std::fs::read(&installed).is_ok_and(|from| from == lock) {
+            return;
+        }
+        let mut command = Command::new("npm");
+        command.current_dir(home()).arg("ci");
+        run(command);
+        std::fs::write(installed, lock).unwrap();
+    });
+}
+
+fn run(mut command: Command) {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().unwrap_or_else(|error| panic!("{program} does not run: {error}; ./test installs what is missing"));
+    assert!(
+        output.status.success(),
+        "{program} ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

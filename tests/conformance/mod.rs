@@ -1,0 +1,43 @@
+//! What every store promises (`src/log/mod.rs`), as tests written against the port.
+//!
+//! A theme is a file. Its cases take any [`store::Store`] and are run on each by [`every_store!`]: a new store is one
+//! line there. What only one store can show (its files, its faults) stands in a folder of that store.
+
+mod store;
+mod world;
+
+mod busy;
+mod claims;
+mod cqrs;
+mod durability;
+mod idempotency;
+mod inline;
+mod order;
+mod quotas;
+mod scale;
+mod snapshots;
+mod sqlite;
+mod versions;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Runs cases on every store.
+macro_rules! every_store {
+    ($($case:ident,)*) => {
+        mod on_sqlite {
+            $(#[test] fn $case() { crate::conformance::run(super::$case(&crate::conformance::store::Sqlite::fresh())); })*
+        }
+    };
+}
+use every_store;
+
+/// Longer than any case needs on a slow machine: what takes longer hangs.
+const HANGS: Duration = Duration::from_secs(300);
+
+/// Runs a case on several threads, in bounded time.
+fn run(case: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let ended = runtime.block_on(async { tokio::time::timeout(HANGS, case).await });
+    ended.expect("the case hangs");
+}

@@ -1,0 +1,136 @@
+//! A quota is exact: at every alignment of its span, however many ask at once.
+
+use std::sync::Arc;
+
+use chrysalis::clock::Clock;
+use chrysalis::log::{Expected, Group, Quota, Refused};
+use chrysalis_domain::{Span, Timestamp};
+use tokio::task::JoinSet;
+
+use super::every_store;
+use super::store::{ROOMY, Store};
+use super::world::{Seeded, bare, clock, everything, refused};
+use crate::long;
+
+every_store! {
+    of_many_at_once_exactly_the_limit_pass,
+    no_minute_at_any_alignment_holds_more_than_the_limit,
+    retry_after_is_exact_to_the_millisecond,
+    a_group_refused_by_one_quota_counts_in_none,
+    a_group_refused_for_another_reason_counts_in_none,
+    a_limit_of_zero_admits_nobody_and_breaks_nothing,
+}
+
+const MINUTE: Span = Span::from_secs(60);
+
+fn limited(key: &str, limit: u32) -> Group {
+    let mut group = bare("limited", Expected::Any, 1);
+    group.quotas = vec![Quota { key: key.as_bytes().to_vec(), limit, span: MINUTE }];
+    group
+}
+
+async fn of_many_at_once_exactly_the_limit_pass(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY);
+    let mut sent = JoinSet::new();
+    for _ in 0..64 {
+        let log = Arc::clone(&log);
+        sent.spawn(async move { log.append(limited("k", 10)).await });
+    }
+    let mut passed = 0;
+    while let Some(answer) = sent.join_next().await {
+        match answer.unwrap() {
+            Ok(_) => passed += 1,
+            other => assert_eq!(refused(other), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE }),
+        }
+    }
+    assert_eq!(passed, 10);
+    assert_eq!(everything(log.as_ref()).await.len(), 10);
+    log.append(limited("another", 10)).await.unwrap();
+}
+
+/// Random steps of time, forwards and back, against the plainest model: a list of every time somebody was admitted.
+async fn no_minute_at_any_alignment_holds_more_than_the_limit(store: &dyn Store) {
+    let clock = clock();
+    let log = store.open(&clock, ROOMY);
+    let steps = if long() { 5_000 } else { 400 };
+    let mut now = Timestamp::default();
+    for (seed, limit) in [(1, 1), (2, 3), (3, 7)] {
+        let chance = Seeded::new(seed);
+        let key = format!("seed {seed}");
+        let mut admitted: Vec<i64> = Vec::new();
+        for step in 0..steps {
+            let millis = match chance.below(10) {
+                0 => -i64::try_from(chance.below(30_000)).unwrap(),
+                1..=5 => i64::try_from(chance.below(5_000)).unwrap(),
+                6..=8 => i64::try_from(chance.below(40_000)).unwrap(),
+                _ => 0,
+            };
+            clock.advance(Span::from_millis(millis));
+            now = now.max(clock.now());
+            let counting: Vec<i64> = admitted.iter().copied().filter(|at| now.as_millis() - at < MINUTE.as_millis()).collect();
+            let answer = log.append(limited(&key, limit)).await;
+            if counting.len() < usize::try_from(limit).unwrap() {
+                let recorded_at = answer.unwrap_or_else(|error| panic!("seed {seed} step {step}: {error}")).recorded_at;
+                assert_eq!(recorded_at, now);
+                admitted.push(recorded_at.as_millis());
+            } else {
+                let retry_after = Span::from_millis(counting[0] + MINUTE.as_millis() - now.as_millis());
+                assert_eq!(refused(answer), Refused::QuotaExceeded { quota: 0, retry_after }, "seed {seed} step {step}");
+            }
+        }
+        assert!(admitted.len() > steps / 20 && admitted.len() < steps, "the steps must meet both answers");
+        for from in &admitted {
+            let within = admitted.iter().filter(|at| **at >= *from && **at < from + MINUTE.as_millis()).count();
+            assert!(within <= usize::try_from(limit).unwrap(), "{within} within a minute from {from}");
+        }
+    }
+}
+
+async fn retry_after_is_exact_to_the_millisecond(store: &dyn Store) {
+    let clock = clock();
+    let log = store.open(&clock, ROOMY);
+    for pause in [7_001, 20_000, 1] {
+        log.append(limited("k", 3)).await.unwrap();
+        clock.advance(Span::from_millis(pause));
+    }
+    for _ in 0..6 {
+        let Refused::QuotaExceeded { retry_after, .. } = refused(log.append(limited("k", 3)).await) else { panic!("not the quota") };
+        clock.advance(Span::from_millis(retry_after.as_millis() - 1));
+        let almost = Refused::QuotaExceeded { quota: 0, retry_after: Span::from_millis(1) };
+        assert_eq!(refused(log.append(limited("k", 3)).await), almost);
+        clock.advance(Span::from_millis(1));
+        log.append(limited("k", 3)).await.unwrap();
+    }
+}
+
+async fn a_group_refused_by_one_quota_counts_in_none(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY);
+    let both = |narrow: &str| {
+        let mut group = limited("wide", 2);
+        group.quotas.extend(limited(narrow, 1).quotas);
+        group
+    };
+    log.append(both("a")).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(refused(log.append(both("a")).await), Refused::QuotaExceeded { quota: 1, retry_after: MINUTE });
+    }
+    log.append(both("b")).await.unwrap();
+    assert_eq!(refused(log.append(both("c")).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });
+}
+
+async fn a_group_refused_for_another_reason_counts_in_none(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY);
+    for _ in 0..5 {
+        let mut group = bare("limited", Expected::Exact(9), 1);
+        group.quotas = limited("k", 1).quotas;
+        assert!(matches!(refused(log.append(group).await), Refused::Version { .. }));
+    }
+    log.append(limited("k", 1)).await.unwrap();
+}
+
+async fn a_limit_of_zero_admits_nobody_and_breaks_nothing(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY);
+    assert_eq!(refused(log.append(limited("k", 0)).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });
+    log.append(limited("k", 1)).await.unwrap();
+    assert_eq!(refused(log.append(limited("k", 0)).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });
+}

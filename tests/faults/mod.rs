@@ -1,0 +1,33 @@
+//! What goes wrong around a server: it is killed, raced, its disk is full or damaged, it is told to stop in the middle.
+//!
+//! Every case runs the real binary on a real disk and asserts what whoever uses it would notice. Short versions by
+//! default; `CHRYSALIS_TEST_LONG=1` runs the long ones.
+
+mod disk;
+mod kill;
+mod lives;
+mod logs;
+mod races;
+mod rebuild;
+mod start;
+mod stop;
+
+use std::time::Duration;
+
+use chrysalis::entropy::{self, OsEntropy};
+
+/// `short` by default, `long` when the long versions were asked for.
+fn rounds(short: usize, long: usize) -> usize {
+    if crate::long() { long } else { short }
+}
+
+/// A number below `bound`, another one each time.
+fn below(bound: u64) -> u64 {
+    u64::from_le_bytes(entropy::bytes(&OsEntropy)) % bound
+}
+
+/// A moment that nobody chose: the wait itself is what is tested.
+async fn a_while(at_most: Duration) {
+    let micros = u64::try_from(at_most.as_micros()).unwrap();
+    tokio::time::sleep(Duration::from_micros(below(micros + 1))).await;
+}

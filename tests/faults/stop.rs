@@ -1,0 +1,60 @@
+//! Told to stop, a server finishes what it accepted, and does not take for ever.
+
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::process::{Answer, Client, Folder, Server, address, case, eventually};
+
+/// Upgrades that wait for their hash: all accepted, none answered yet.
+async fn waiting(server: &Server, count: usize) -> (Vec<Client>, JoinSet<Answer>) {
+    let (mut guests, mut calls) = (Vec::new(), JoinSet::new());
+    for _ in 0..count {
+        let guest = server.app().bearing(&server.app().arrive().await.ok().token());
+        guests.push(guest.clone());
+        calls.spawn(async move { guest.upgrade(&address()).await });
+    }
+    // One is being hashed, the others queue behind it.
+    let queued = format!("chrysalis_hash_queue_jobs {}", count - 1);
+    let metrics = server.app();
+    eventually("every upgrade was accepted", async || metrics.get("/metrics").await.body.as_str().unwrap().lines().any(|line| line == queued)).await;
+    (guests, calls)
+}
+
+#[test]
+fn everything_accepted_is_answered() {
+    case(async {
+        let folder = Folder::new();
+        let slow = ["--set", "rate_limits=off", "--set", "hashing.threads=1", "--set", "hashing.iterations=10", "--set", "shutdown_grace=60s"];
+        let server = Server::start_with(folder.path(), &slow);
+        let (guests, calls) = waiting(&server, 6).await;
+        server.terminate();
+        let answers = calls.join_all().await;
+        assert!(answers.iter().all(|answer| answer.clone().ok().is_anonymous() == Some(false)));
+        let (status, lines) = server.wait();
+        assert!(status.success(), "{status}:\n{}", lines.join("\n"));
+
+        let server = Server::start(folder.path());
+        for guest in guests {
+            assert_eq!(guest.at(&server).session().await.ok().is_anonymous(), Some(false));
+        }
+        server.stop();
+    });
+}
+
+#[test]
+fn a_stop_is_bounded() {
+    case(async {
+        let folder = Folder::new();
+        let crawling = ["--set", "rate_limits=off", "--set", "hashing.threads=1", "--set", "hashing.iterations=16", "--set", "hashing.memory_kib=65536", "--set", "shutdown_grace=1s"];
+        let server = Server::start_with(folder.path(), &crawling);
+        // More work than the grace allows.
+        let (_, calls) = waiting(&server, 20).await;
+        server.terminate();
+        let told = Instant::now();
+        let (status, lines) = server.wait();
+        assert!(status.success(), "{status}:\n{}", lines.join("\n"));
+        assert!(told.elapsed() < Duration::from_secs(8), "it took {:?}", told.elapsed());
+        drop(calls);
+    });
+}

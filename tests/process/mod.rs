@@ -1,0 +1,227 @@
+//! The real binary, as an operator runs it: started on a folder, spoken to over TCP, stopped or killed.
+//!
+//! Every server has a port of its own and dies with the value that stands for it. Whatever is waited for is asked for
+//! again and again until a deadline: nothing here sleeps and hopes.
+
+mod client;
+mod folder;
+
+use std::future::Future;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+pub use client::{Answer, Client, PASSWORD, address};
+pub use folder::{Folder, Tmpfs};
+
+/// Longer than anything takes on a slow machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a case may take, the long ones included.
+const HANGS: Duration = Duration::from_secs(3600);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// A server that answers.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    said: Said,
+    reading: Option<JoinHandle<()>>,
+}
+
+/// What a process wrote to standard error, line by line.
+type Said = Arc<Mutex<Vec<String>>>;
+
+/// A command of the binary on a folder, without anything from this process's environment.
+pub fn chrysalis(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+    // An empty working folder: no chrysalis.toml of the developer's is read.
+    command.env_clear().current_dir(folder).arg("--data-dir").arg(folder.join("data")).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command of the binary to its end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    chrysalis(folder).args(arguments).output().unwrap()
+}
+
+/// The log has no gap and every row is as a refold makes it. Answers how many events there are.
+pub fn assert_sound(folder: &Path) -> u64 {
+    let verified = run(folder, &["verify"]);
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success(), "verify ended with {}:\n{said}{}", verified.status, String::from_utf8_lossy(&verified.stderr));
+    let shown = run(folder, &["log", "show", "--limit", "100000000"]);
+    assert!(shown.status.success(), "log show ended with {}", shown.status);
+    let mut last = 0;
+    for line in shown.stdout.lines() {
+        let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!(event["position"], last + 1, "positions are dense");
+        last += 1;
+    }
+    last
+}
+
+impl Server {
+    /// Starts a server without limits and waits until it answers.
+    pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &["--set", "rate_limits=off"])
+    }
+
+    /// Starts a server with these flags and waits until it answers.
+    pub fn start_with(folder: &Path, flags: &[&str]) -> Self {
+        let mut server = Self::launch(folder, flags);
+        server.wait_until_ready();
+        server
+    }
+
+    /// Starts a server and waits for nothing.
+    pub fn launch(folder: &Path, flags: &[&str]) -> Self {
+        let address = free_address();
+        let mut command = chrysalis(folder);
+        command.args(["serve", "--listen", &address.to_string()]).args(flags);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let said = Said::default();
+        let reading = child.stderr.take().map(|stderr| listen_to(stderr, said.clone()));
+        Self { child, address, said, reading }
+    }
+
+    pub fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_ready(self.address) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the server ended with {status}:\n{}", self.lines().join("\n"));
+            }
+            assert!(Instant::now() < deadline, "the server does not get ready:\n{}", self.lines().join("\n"));
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// The server as pages name it.
+    pub fn url(&self) -> String {
+        format!("http://localhost:{}", self.address.port())
+    }
+
+    /// A visitor with cookies, and no session yet.
+    pub fn browser(&self) -> Client {
+        Client::browser(self.address)
+    }
+
+    /// A visitor without cookies, and no session yet.
+    pub fn app(&self) -> Client {
+        Client::app(self.address)
+    }
+
+    /// What it said on standard error so far; all of it, once it ended.
+    pub fn lines(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends SIGTERM and returns at once.
+    pub fn terminate(&self) {
+        kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// Stops it politely.
+    pub fn stop(self) {
+        self.terminate();
+        let (status, lines) = self.wait();
+        assert!(status.success(), "the server ended with {status}:\n{}", lines.join("\n"));
+    }
+
+    /// Waits for its end; answers how it ended and everything it said.
+    pub fn wait(mut self) -> (ExitStatus, Vec<String>) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end:\n{}", self.lines().join("\n"));
+            std::thread::sleep(LOOK_AGAIN);
+        };
+        self.end();
+        (status, self.lines())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reading) = self.reading.take() {
+            let _ = reading.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+fn listen_to(stderr: ChildStderr, said: Said) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            said.lock().unwrap().push(line);
+        }
+    })
+}
+
+/// Asked by hand: it is called where there is no runtime, and of a server that may not listen yet.
+fn is_ready(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        use std::io::Write;
+        let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
+    };
+    ask().unwrap_or(false)
+}
+
+/// Runs a case on several threads, in bounded time.
+pub fn case(case: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let ended = runtime.block_on(async { tokio::time::timeout(HANGS, case).await });
+    ended.expect("the case hangs");
+}
+
+/// Asks until the answer is yes; says what was waited for when it never is.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+    let deadline = Instant::now() + PATIENCE;
+    while !ask().await {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Says that a test could not be run here, past the harness, which shows nothing of a test that passes.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {why}");
+}

@@ -1,0 +1,16 @@
+//! Every integration test, in one binary.
+//!
+//! Short versions of the crash, race and scale tests run by default; `CHRYSALIS_TEST_LONG=1` runs the long ones.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
+
+mod clients;
+mod conformance;
+mod faults;
+mod process;
+
+/// Whether the long versions were asked for.
+#[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]
+pub fn long() -> bool {
+    std::env::var_os("CHRYSALIS_TEST_LONG").is_some_and(|value| value == "1")
+}
