@@ -1,5 +1,6 @@
 //! A user who knows the password gives a new one.
 
+use chrysalis_domain::id::SealedId;
 use chrysalis_domain::password::Password;
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::Span;
@@ -24,12 +25,13 @@ impl App {
         let user = self.user_row(presented.row.user.user).await?.ok_or(Refusal::SessionNotLive)?;
         let email = self.view_user(&user)?.email;
         let new = Password::parse(new, &self.config.password_policy(), email.as_deref()).map_err(password_refusal)?;
-        self.verify_own(&user, current).await?;
+        let verified = self.verify_own(&user, current).await?;
         let hash = self.hasher.hash(new, entropy::bytes(self.entropy.as_ref())).await?;
         let record = self.sealer(&user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
         let token = SessionToken::create(self.entropy.as_ref(), caller.at);
         let command = UserCommand::ChangePassword {
             session: presented.row.session,
+            verified,
             hash: record.id,
             revoke_others,
             // No grace: the old token may be the reason for the change.
@@ -41,13 +43,13 @@ impl App {
         self.signed_in(presented, &token).await
     }
 
-    /// Checks a user's own password.
-    pub(super) async fn verify_own(&self, user: &chrysalis_projections::users::UserRow, password: &str) -> Result<(), AppError> {
+    /// Checks a user's own password. Answers the hash it was checked against.
+    pub(super) async fn verify_own(&self, user: &chrysalis_projections::users::UserRow, password: &str) -> Result<SealedId, AppError> {
         let password = Password::for_verification(password, &self.config.password_policy()).map_err(|_| Refusal::InvalidPassword)?;
-        let (_, stored) = self.password_of(user).await?.ok_or(Refusal::NoPassword)?;
-        match self.hasher.verify(password, stored).await? {
+        let found = self.password_of(user).await?.ok_or(Refusal::NoPassword)?;
+        match self.hasher.verify(password, found.stored).await? {
             Verdict::Mismatch => Err(Refusal::InvalidPassword.into()),
-            Verdict::Match | Verdict::MatchButOutdated => Ok(()),
+            Verdict::Match | Verdict::MatchButOutdated => Ok(found.record),
         }
     }
 }

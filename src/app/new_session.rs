@@ -55,6 +55,7 @@ impl App {
             authentication,
             client: Some(client.id),
             replayable_until: None,
+            verified: None,
             limit: self.config.sessions.per_user,
         };
         Ok(Opening { session, token, client })

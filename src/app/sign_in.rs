@@ -4,11 +4,11 @@
 //! (SECURITY S15).
 
 use chrysalis_domain::EmailAddress;
-use chrysalis_domain::id::UserId;
+use chrysalis_domain::id::{SealedId, UserId};
 use chrysalis_domain::password::Password;
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::value::Authentication;
-use chrysalis_projections::accounts::{self, AccountRow};
+use chrysalis_projections::accounts;
 use chrysalis_projections::users::{self, UserRow};
 use chrysalis_projections::table;
 
@@ -20,11 +20,16 @@ use crate::hasher::{PasswordHash, Verdict};
 use crate::keys::SealKind;
 use crate::log::{Actor, ask, ask_one};
 
+/// A password that leads in, opened, and the sealed record it stands in.
+pub(super) struct Stored {
+    pub(super) record: SealedId,
+    pub(super) stored: PasswordHash,
+}
+
 /// The user behind an address, and the password that leads in.
 struct Found {
     user: UserRow,
-    account: AccountRow,
-    stored: PasswordHash,
+    password: Stored,
 }
 
 impl App {
@@ -37,7 +42,7 @@ impl App {
         let found = self.by_email(&email).await?;
         let place = self.guess_budget(caller, &email, found.as_ref().map(|found| &found.user)).await?;
         let verdict = match &found {
-            Some(found) => self.hasher.verify(password.clone(), found.stored.clone()).await?,
+            Some(found) => self.hasher.verify(password.clone(), found.password.stored.clone()).await?,
             None => self.hasher.verify_nobody(password.clone()).await?,
         };
         let Some(found) = found.filter(|_| verdict != Verdict::Mismatch) else {
@@ -47,7 +52,7 @@ impl App {
         if self.config.email_password.require_email_verification && !found.user.email_verified {
             return Err(Refusal::EmailNotVerified.into());
         }
-        let signed_in = self.start_session(caller, &found.user, Authentication::password(caller.at), remember).await?;
+        let signed_in = self.start_session(caller, &found, Authentication::password(caller.at), remember).await?;
         if verdict == Verdict::MatchButOutdated {
             self.rehash(caller, &found, password).await;
         }
@@ -57,28 +62,29 @@ impl App {
     async fn by_email(&self, email: &EmailAddress) -> Result<Option<Found>, AppError> {
         let Some(holder) = self.holder(&self.keyring.email_claim(email)).await? else { return Ok(None) };
         let Some(user) = self.user_row(holder.user).await? else { return Ok(None) };
-        Ok(self.password_of(&user).await?.map(|(account, stored)| Found { user, account, stored }))
+        Ok(self.password_of(&user).await?.map(|password| Found { user, password }))
     }
 
     /// The password of a user, opened.
-    pub(super) async fn password_of(&self, user: &UserRow) -> Result<Option<(AccountRow, PasswordHash)>, AppError> {
+    pub(super) async fn password_of(&self, user: &UserRow) -> Result<Option<Stored>, AppError> {
         let accounts = ask(self.log.as_ref(), &accounts::OF_USER, &[table::id(user.user)]).await?;
-        let Some(account) = accounts.into_iter().find(|account| account.password.is_some()) else { return Ok(None) };
-        let sealed = account.password.as_ref().map(|sealed| self.sealer(user)?.read(SealKind::PasswordHash, sealed)).transpose()?;
-        let stored = sealed.and_then(|opened| opened.value()).map(PasswordHash::from_stored);
-        Ok(stored.map(|stored| (account, stored)))
+        let Some(sealed) = accounts.into_iter().find_map(|account| account.password) else { return Ok(None) };
+        let opened = self.sealer(user)?.read(SealKind::PasswordHash, &sealed)?.value();
+        Ok(opened.map(|phc| Stored { record: sealed.id, stored: PasswordHash::from_stored(phc) }))
     }
 
     /// A new session on an existing account.
-    async fn start_session(&self, caller: &Caller, user: &UserRow, authentication: Authentication, remember: bool) -> Result<SignedIn, AppError> {
-        let opening = self.opening(caller, &self.sealer(user)?, authentication, remember)?;
+    async fn start_session(&self, caller: &Caller, found: &Found, authentication: Authentication, remember: bool) -> Result<SignedIn, AppError> {
+        let user = &found.user;
+        let mut opening = self.opening(caller, &self.sealer(user)?, authentication, remember)?;
+        opening.session.verified = Some(found.password.record);
         let id = opening.session.id;
         let actor = Actor::user(user.user).by(id);
         let mut ask = self.ask(caller, actor, user.user, UserCommand::StartSession { session: opening.session });
         ask.sealed = vec![opening.client];
         match self.execute(ask).await.map_err(AppError::from) {
-            // The account went away in between: as if it had never been there.
-            Err(AppError::Refused(Refusal::SessionNotLive)) => return Err(Refusal::InvalidEmailOrPassword.into()),
+            // The account went away or its password was changed in between: as if this one had never been right.
+            Err(AppError::Refused(Refusal::SessionNotLive | Refusal::InvalidPassword | Refusal::NoPassword)) => return Err(Refusal::InvalidEmailOrPassword.into()),
             done => done?,
         };
         let row = self.session_row(id).await?.ok_or(Refusal::InvalidEmailOrPassword)?;
@@ -91,8 +97,7 @@ impl App {
         let done = async {
             let hash = self.hasher.hash(password, entropy::bytes(self.entropy.as_ref())).await?;
             let record = self.sealer(&found.user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
-            let Some(replaces) = found.account.password.as_ref().map(|sealed| sealed.id) else { return Ok(()) };
-            let command = UserCommand::RehashPassword { replaces, hash: record.id };
+            let command = UserCommand::RehashPassword { replaces: found.password.record, hash: record.id };
             let mut ask = self.ask(caller, Actor::system(), found.user.user, command);
             ask.sealed = vec![record];
             self.execute(ask).await.map(|_| ()).map_err(AppError::from)

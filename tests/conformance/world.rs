@@ -225,6 +225,7 @@ impl World {
             authentication: Authentication::anonymous(self.now()),
             client: None,
             replayable_until: None,
+            verified: None,
             limit: 100,
         }
     }

@@ -29,7 +29,8 @@ pub enum UserCommand {
     /// Every session but `except`.
     RevokeSessions { except: Option<SessionId> },
     UpdateProfile { name: Change, image: Change, metadata: Change },
-    ChangePassword { session: SessionId, hash: SealedId, revoke_others: bool, rotation: Rotation },
+    /// `verified` is the hash that the present password was checked against.
+    ChangePassword { session: SessionId, verified: SealedId, hash: SealedId, revoke_others: bool, rotation: Rotation },
     RehashPassword { replaces: SealedId, hash: SealedId },
     RequestVerification { verification: NewVerification },
     VerifyEmail { claim: ClaimId, challenge: Option<ChallengeId>, proof: ProofKind },
@@ -49,6 +50,9 @@ pub struct NewSession {
     pub authentication: Authentication,
     pub client: Option<SealedId>,
     pub replayable_until: Option<Timestamp>,
+    /// The hash that a password was checked against. If it is another one by now, the password was changed meanwhile, and
+    /// what was right a moment ago opens nothing.
+    pub verified: Option<SealedId>,
     /// How many sessions the user may have; the oldest ends for one more. At least 1.
     pub limit: usize,
 }

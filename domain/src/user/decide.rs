@@ -4,7 +4,7 @@ use crate::id::{ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
 use crate::user::event::*;
-use crate::user::{Session, Standing, User, UserEvent, UserRefusal};
+use crate::user::{Password, Session, Standing, User, UserEvent, UserRefusal};
 use crate::value::{Authentication, Carrier, Change, Entry, Method, ProofKind};
 
 type Decision = Result<Vec<UserEvent>, UserRefusal>;
@@ -42,7 +42,10 @@ impl User {
             C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
             C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
             C::UpdateProfile { name, image, metadata } => Ok(self.update_profile(name, image, metadata, at)),
-            C::ChangePassword { session, hash, revoke_others, rotation } => self.change_password(session, hash, revoke_others, rotation, at),
+            C::ChangePassword { session, verified, hash, revoke_others, rotation } => {
+                self.still_verified(verified)?;
+                self.change_password(session, hash, revoke_others, rotation, at)
+            }
             C::RehashPassword { replaces, hash } => self.rehash(replaces, hash),
             C::RequestVerification { verification } => self.request_verification(verification),
             C::VerifyEmail { claim, challenge, proof } => self.verify_email(claim, challenge, proof, at),
@@ -189,6 +192,9 @@ impl User {
         if self.standing == Standing::Disabled {
             return Err(UserRefusal::Deleted);
         }
+        if let Some(verified) = session.verified {
+            self.still_verified(verified)?;
+        }
         let excess = (self.sessions.len() + 1).saturating_sub(session.limit.max(1));
         let mut by_age: Vec<_> = self.sessions.iter().map(|(id, session)| (session.started_at, *id)).collect();
         by_age.sort_unstable();
@@ -239,11 +245,8 @@ impl User {
     }
 
     fn rehash(&self, replaces: SealedId, hash: SealedId) -> Decision {
-        let password = self.password.as_ref().ok_or(UserRefusal::NoPassword)?;
-        if password.hash != replaces {
-            return Err(UserRefusal::PasswordChangedMeanwhile);
-        }
-        Ok(vec![PasswordRehashed { account: password.account, hash }.into()])
+        let account = self.still_verified(replaces)?.account;
+        Ok(vec![PasswordRehashed { account, hash }.into()])
     }
 
     // --- endings ---
@@ -302,6 +305,12 @@ impl User {
 
     fn is_guest(&self) -> Result<(), UserRefusal> {
         if self.standing.is_guest() { Ok(()) } else { Err(UserRefusal::NotAnonymous) }
+    }
+
+    /// The password, if it is still the one whose hash was checked.
+    fn still_verified(&self, verified: SealedId) -> Result<&Password, UserRefusal> {
+        let password = self.password.as_ref().ok_or(UserRefusal::NoPassword)?;
+        if password.hash == verified { Ok(password) } else { Err(UserRefusal::PasswordChangedMeanwhile) }
     }
 
     fn live(&self, session: SessionId, at: Timestamp) -> Result<&Session, UserRefusal> {

@@ -118,6 +118,7 @@ impl Life {
             Kind::UpdateProfile => C::UpdateProfile { name: self.change(dice), image: self.change(dice), metadata: self.change(dice) },
             Kind::ChangePassword => C::ChangePassword {
                 session: self.session(dice),
+                verified: self.password(dice),
                 revoke_others: dice.flag(),
                 rotation: self.rotation(dice),
                 hash: self.fresh(SealedId::from_ulid),
@@ -173,6 +174,7 @@ impl Life {
             authentication,
             client: self.sealed(dice),
             replayable_until: dice.one_in(3).then(|| self.now + Span::from_hours(24)),
+            verified: dice.one_in(3).then(|| self.password(dice)),
             limit: SESSION_LIMIT,
         }
     }

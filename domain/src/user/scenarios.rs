@@ -185,6 +185,7 @@ fn new_session(number: u8, at: Timestamp) -> NewSession {
         authentication: Authentication::anonymous(at),
         client: None,
         replayable_until: None,
+        verified: None,
         limit: 100,
     }
 }

@@ -94,7 +94,8 @@ impl History {
             12 => {
                 let hash = world.seal(person, SealKind::PasswordHash, "$argon2id$…");
                 let revoke_others = chance.toss();
-                (C::ChangePassword { session, hash: hash.id, revoke_others, rotation: world.rotation() }, vec![hash], Vec::new())
+                let verified = state.password.as_ref().map_or(hash.id, |password| password.hash);
+                (C::ChangePassword { session, verified, hash: hash.id, revoke_others, rotation: world.rotation() }, vec![hash], Vec::new())
             }
             13 => {
                 let hash = world.seal(person, SealKind::PasswordHash, "$argon2id$…");

@@ -6,7 +6,7 @@ use crate::value::Change;
 
 fn change_password(revoke_others: bool, carrier: Carrier) -> UserCommand {
     let rotation = Rotation { grace: Span::ZERO, ..rotation(RotationPolicy::Cookie, carrier) };
-    UserCommand::ChangePassword { session: session(1), hash: sealed(30), revoke_others, rotation }
+    UserCommand::ChangePassword { session: session(1), verified: password(1), hash: sealed(30), revoke_others, rotation }
 }
 
 fn changed() -> UserEvent {
@@ -30,6 +30,17 @@ fn a_new_password_leaves_the_other_sessions_unless_asked_otherwise() {
 fn a_new_password_brings_a_new_token_to_a_session_held_by_cookie() {
     let rotated = SessionRotated { session: session(1), locator: token(9).locator, token_hash: token(9).hash, previous: None, at: minute(20) };
     when(member(), minute(20), change_password(false, Carrier::Cookie)).then_expect_events(vec![changed(), rotated.into()]);
+}
+
+/// Checked before a change that was stored first: what was right a moment ago opens nothing, and changes nothing.
+#[test]
+fn a_password_that_was_changed_meanwhile_is_no_longer_the_right_one() {
+    let given = [member(), vec![changed()]].concat();
+    when(given.clone(), minute(21), change_password(false, Carrier::Bearer)).then_expect_error(UserRefusal::PasswordChangedMeanwhile);
+    let stale = NewSession { verified: Some(password(1)), ..new_session(2, minute(21)) };
+    when(given.clone(), minute(21), UserCommand::StartSession { session: stale }).then_expect_error(UserRefusal::PasswordChangedMeanwhile);
+    let right = NewSession { verified: Some(sealed(30)), ..new_session(2, minute(21)) };
+    when(given, minute(21), UserCommand::StartSession { session: right }).then_expect_events(vec![started(2, minute(21))]);
 }
 
 #[test]

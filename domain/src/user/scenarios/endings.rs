@@ -124,7 +124,7 @@ fn nothing_is_accepted_after_the_end() {
         UserCommand::RevokeSession { session: session(1), reason: EndReason::SignedOut },
         UserCommand::RevokeSessions { except: None },
         UserCommand::UpdateProfile { name: Change::Cleared, image: Change::Kept, metadata: Change::Kept },
-        UserCommand::ChangePassword { session: session(1), hash: sealed(30), revoke_others: true, rotation },
+        UserCommand::ChangePassword { session: session(1), verified: password(1), hash: sealed(30), revoke_others: true, rotation },
         UserCommand::RehashPassword { replaces: password(1), hash: sealed(30) },
         UserCommand::RequestVerification { verification: new_verification(2, at) },
         prove(1, 1),
