@@ -8,10 +8,6 @@ use std::process::ExitCode;
 use chrysalis::config::{Config, Overrides};
 use clap::{Args, Parser, Subcommand};
 
-/// A request makes some hundred small allocations; the figures are in docs/performance.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Guest-first authentication: a guest becomes a member in place.
 #[derive(Debug, Parser)]
 #[command(version, about)]

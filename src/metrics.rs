@@ -111,8 +111,8 @@ impl Metrics {
     }
 
     /// Starts the clock for one request.
-    pub fn start(&self, route: Option<&str>) -> Timer<'_> {
-        let route = route.and_then(|route| self.routes.get(route)).unwrap_or(&self.other);
+    pub fn start(&self, route: &str) -> Timer<'_> {
+        let route = self.routes.get(route).unwrap_or(&self.other);
         Timer { route, begun: Instant::now() }
     }
 

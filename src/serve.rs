@@ -54,7 +54,9 @@ pub struct Ports {
 /// A server that listens.
 pub struct Server {
     listener: TcpListener,
-    router: axum::Router,
+    http: Http,
+    /// Shown when development mode is on.
+    outbox: Option<Outbox>,
     log: Arc<dyn Log>,
     mailer: Arc<Mailer>,
     grace: Duration,
@@ -110,8 +112,7 @@ impl Server {
             },
         };
         let dev = parts.app.config.dev.then_some(outbox);
-        let router = http::service(Http::new(parts), dev);
-        Ok(Self { listener, router, log, mailer, grace })
+        Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -121,8 +122,9 @@ impl Server {
     /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
+        let service = http::service(self.http, self.outbox);
         let following = tokio::spawn(follow(self.log.clone(), self.mailer, halted.clone()));
-        let serving = tokio::spawn(http::listener::serve(self.listener, self.router, halted, self.grace));
+        let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");
         // Both tasks hold a receiver until they end.

@@ -4,7 +4,7 @@ use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{AccountId, SealedId, UserId};
 use chrysalis_domain::user::UserEvent;
 
-use crate::table::{Change, Column, Cursor, Index, Question, Sealed, Table, Value, id, integer, text};
+use crate::table::{Change, Column, Cursor, Index, Question, Sealed, Table, Value, id, integer, sealed, text};
 
 pub static ACCOUNTS: Table = Table {
     name: "accounts",
@@ -65,12 +65,13 @@ pub struct AccountRow {
 
 /// `?1` = user id. The ways in of a user, oldest first.
 pub static OF_USER: Question<AccountRow> = Question {
-    sql: "SELECT a.account_id, a.user_id, a.provider, a.created_at, a.updated_at,
-                 a.subject, s.kind, s.ciphertext, a.password, p.kind, p.ciphertext
-          FROM accounts a
-          LEFT JOIN sealed s ON s.sealed_id = a.subject
-          LEFT JOIN sealed p ON p.sealed_id = a.password
-          WHERE a.user_id = ?1 ORDER BY a.account_id",
+    sql: concat!(
+        "SELECT a.account_id, a.user_id, a.provider, a.created_at, a.updated_at, ",
+        sealed!("a.subject"),
+        ", ",
+        sealed!("a.password"),
+        " FROM accounts a WHERE a.user_id = ?1 ORDER BY a.account_id"
+    ),
     read: |row| {
         let mut c = Cursor::new(row);
         Some(AccountRow {

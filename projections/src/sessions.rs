@@ -5,8 +5,8 @@ use chrysalis_domain::id::{SessionId, UserId};
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::value::Carrier;
 
-use crate::table::{Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, text};
-use crate::users::{self, UserRow, user_columns, user_sealed};
+use crate::table::{Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, sealed, text};
+use crate::users::{self, UserRow, user_columns};
 
 pub static SESSIONS: Table = Table {
     name: "sessions",
@@ -162,12 +162,12 @@ macro_rules! session_question {
         concat!(
             "SELECT s.session_id, s.locator, s.token_hash, s.previous_locator, s.previous_hash, s.previous_until,
                     s.created_at, s.updated_at, s.expires_at, s.remembered, s.authenticated_at, s.last_seen_at,
-                    s.presented, s.by_cookie, s.replayable_until, s.ended_at, s.client, c.kind, c.ciphertext, ",
+                    s.presented, s.by_cookie, s.replayable_until, s.ended_at, ",
+            sealed!("s.client"),
+            ", ",
             user_columns!(),
             " FROM sessions s JOIN users u ON u.user_id = s.user_id
-              LEFT JOIN sealed c ON c.sealed_id = s.client ",
-            user_sealed!(),
-            " WHERE ",
+              LEFT JOIN person_keys k ON k.person_id = u.person_id WHERE ",
             $condition
         )
     };

@@ -142,8 +142,8 @@ impl Eq for Table {}
 /// for reads as the empty value: the types are those of our own tables, checked by the tests of each question.
 pub trait Row {
     fn integer(&self, column: usize) -> Option<i64>;
-    fn text(&self, column: usize) -> Option<String>;
-    fn bytes(&self, column: usize) -> Option<Vec<u8>>;
+    fn text(&self, column: usize) -> Option<&str>;
+    fn bytes(&self, column: usize) -> Option<&[u8]>;
 }
 
 /// A question to the read models: SQL with parameters `?1`, `?2` …, and how one row of the answer reads.
@@ -184,22 +184,23 @@ impl<'a> Cursor<'a> {
 
     pub fn text(&mut self) -> Option<String> {
         let column = self.advance();
-        self.row.text(column)
+        self.row.text(column).map(str::to_owned)
     }
 
     pub fn bytes(&mut self) -> Option<Vec<u8>> {
         let column = self.advance();
-        self.row.bytes(column)
+        self.row.bytes(column).map(<[u8]>::to_vec)
     }
 
     pub fn parse<T: std::str::FromStr>(&mut self) -> Option<T> {
-        self.text()?.parse().ok()
+        let column = self.advance();
+        self.row.text(column)?.parse().ok()
     }
 
-    /// A sealed value: its id, and with it what a reader needs to open it. Takes three columns: id, kind, ciphertext.
+    /// A sealed value, as [`sealed!`](crate::sealed) selects it: two columns, id and ciphertext.
     pub fn sealed(&mut self) -> Option<Sealed> {
-        let (id, kind, ciphertext) = (self.parse(), self.text(), self.bytes());
-        Some(Sealed { id: id?, content: kind.zip(ciphertext) })
+        let (id, ciphertext) = (self.parse(), self.bytes());
+        Some(Sealed { id: id?, ciphertext })
     }
 }
 
@@ -207,6 +208,16 @@ impl<'a> Cursor<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     pub id: chrysalis_domain::id::SealedId,
-    /// Kind and ciphertext; none once the person was erased.
-    pub content: Option<(String, Vec<u8>)>,
+    /// None once the person was erased.
+    pub ciphertext: Option<Vec<u8>>,
 }
+
+/// Selects a sealed value: the column that names it, and the ciphertext if it names one. A branch rather than a join: an
+/// absent value, as most of a guest's are, touches no table.
+macro_rules! sealed {
+    ($column:literal) => {
+        concat!($column, ", CASE WHEN ", $column, " IS NULL THEN NULL ELSE (SELECT ciphertext FROM sealed WHERE sealed_id = ", $column, ") END")
+    };
+}
+
+pub(crate) use sealed;

@@ -5,7 +5,7 @@ use chrysalis_domain::id::{ClaimId, PersonId, UserId};
 use chrysalis_domain::user::{Standing, UserEvent};
 use chrysalis_domain::value::Change as Field;
 
-use crate::table::{Change, Column, Cursor, Question, Sealed, Table, Value, id, integer, text};
+use crate::table::{Change, Column, Cursor, Question, Sealed, Table, Value, id, integer, sealed, text};
 
 pub static USERS: Table = Table {
     name: "users",
@@ -143,28 +143,29 @@ pub struct WrappedKey {
 /// The columns that [`read`] reads, in its order.
 macro_rules! user_columns {
     () => {
-        "u.user_id, u.person_id, u.standing, u.email_claim, u.email_verified, u.role, u.created_at, u.updated_at,
-         u.email, e.kind, e.ciphertext, u.name, n.kind, n.ciphertext, u.image, i.kind, i.ciphertext,
-         u.metadata, m.kind, m.ciphertext, k.epoch, k.wrapped"
+        concat!(
+            "u.user_id, u.person_id, u.standing, u.email_claim, u.email_verified, u.role, u.created_at, u.updated_at, ",
+            sealed!("u.email"),
+            ", ",
+            sealed!("u.name"),
+            ", ",
+            sealed!("u.image"),
+            ", ",
+            sealed!("u.metadata"),
+            ", k.epoch, k.wrapped"
+        )
     };
 }
 
-/// What they are joined from.
-macro_rules! user_sealed {
-    () => {
-        "LEFT JOIN person_keys k ON k.person_id = u.person_id
-         LEFT JOIN sealed e ON e.sealed_id = u.email
-         LEFT JOIN sealed n ON n.sealed_id = u.name
-         LEFT JOIN sealed i ON i.sealed_id = u.image
-         LEFT JOIN sealed m ON m.sealed_id = u.metadata"
-    };
-}
-
-pub(crate) use {user_columns, user_sealed};
+pub(crate) use user_columns;
 
 /// `?1` = user id.
 pub static BY_ID: Question<UserRow> = Question {
-    sql: concat!("SELECT ", user_columns!(), " FROM users u ", user_sealed!(), " WHERE u.user_id = ?1"),
+    sql: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users u LEFT JOIN person_keys k ON k.person_id = u.person_id WHERE u.user_id = ?1"
+    ),
     read: |row| read(&mut Cursor::new(row)),
 };
 

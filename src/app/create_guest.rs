@@ -167,7 +167,7 @@ fn guest_row(caller: &Caller, user: UserId, session: &chrysalis_domain::user::co
         by_cookie: false,
         replayable_until: session.replayable_until,
         ended_at: None,
-        client: Some(Sealed { id: client.id, content: Some((client.kind.to_owned(), client.ciphertext.clone())) }),
+        client: Some(Sealed { id: client.id, ciphertext: Some(client.ciphertext.clone()) }),
         user: UserRow {
             user,
             person: key.person,

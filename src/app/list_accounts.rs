@@ -6,6 +6,7 @@ use chrysalis_projections::{accounts, table};
 
 use super::identify::Presented;
 use super::{App, AppError};
+use crate::keys::SealKind;
 use crate::log::ask;
 
 /// One way in, readable.
@@ -26,7 +27,7 @@ impl App {
         let rows = ask(self.log.as_ref(), &accounts::OF_USER, &[table::id(user.user)]).await?;
         let view = |row: accounts::AccountRow| {
             let subject = match &row.subject {
-                Some(sealed) => self.sealer(user)?.read(sealed)?.value().unwrap_or_default(),
+                Some(sealed) => self.sealer(user)?.read(SealKind::Subject, sealed)?.value().unwrap_or_default(),
                 None => row.user.to_string(),
             };
             let accounts::AccountRow { account: id, user, provider, created_at, updated_at, .. } = row;

@@ -64,7 +64,7 @@ impl App {
     pub(super) async fn password_of(&self, user: &UserRow) -> Result<Option<(AccountRow, PasswordHash)>, AppError> {
         let accounts = ask(self.log.as_ref(), &accounts::OF_USER, &[table::id(user.user)]).await?;
         let Some(account) = accounts.into_iter().find(|account| account.password.is_some()) else { return Ok(None) };
-        let sealed = account.password.as_ref().map(|sealed| self.sealer(user)?.read(sealed)).transpose()?;
+        let sealed = account.password.as_ref().map(|sealed| self.sealer(user)?.read(SealKind::PasswordHash, sealed)).transpose()?;
         let stored = sealed.and_then(|opened| opened.value()).map(PasswordHash::from_stored);
         Ok(stored.map(|stored| (account, stored)))
     }

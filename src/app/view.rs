@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{App, AppError};
-use crate::keys::PersonSealer;
+use crate::keys::{PersonSealer, SealKind};
 use crate::log::LogFault;
 
 /// A user, readable. `None` for what is empty or was erased.
@@ -64,7 +64,7 @@ impl App {
 }
 
 fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionView, LogFault> {
-    let client = read(row.client.as_ref(), sealer)?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    let client = read(SealKind::Client, row.client.as_ref(), sealer)?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     Ok(SessionView {
         id: row.session,
         user: row.user.user,
@@ -76,14 +76,14 @@ fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionVie
 }
 
 fn user(row: &UserRow, sealer: Option<&PersonSealer>) -> Result<UserView, LogFault> {
-    let metadata = read(row.metadata.as_ref(), sealer)?.and_then(|json| RawValue::from_string(json).ok());
+    let metadata = read(SealKind::Metadata, row.metadata.as_ref(), sealer)?.and_then(|json| RawValue::from_string(json).ok());
     Ok(UserView {
         id: row.user,
         is_anonymous: row.standing.is_guest(),
-        email: read(row.email.as_ref(), sealer)?,
+        email: read(SealKind::Email, row.email.as_ref(), sealer)?,
         email_verified: row.email_verified,
-        name: read(row.name.as_ref(), sealer)?,
-        image: read(row.image.as_ref(), sealer)?,
+        name: read(SealKind::Name, row.name.as_ref(), sealer)?,
+        image: read(SealKind::Image, row.image.as_ref(), sealer)?,
         metadata,
         role: row.role.clone(),
         created_at: row.created_at,
@@ -91,9 +91,9 @@ fn user(row: &UserRow, sealer: Option<&PersonSealer>) -> Result<UserView, LogFau
     })
 }
 
-fn read(sealed: Option<&Sealed>, sealer: Option<&PersonSealer>) -> Result<Option<String>, LogFault> {
+fn read(kind: SealKind, sealed: Option<&Sealed>, sealer: Option<&PersonSealer>) -> Result<Option<String>, LogFault> {
     match sealed.zip(sealer) {
-        Some((sealed, sealer)) => Ok(sealer.read(sealed)?.value()),
+        Some((sealed, sealer)) => Ok(sealer.read(kind, sealed)?.value()),
         None => Ok(None),
     }
 }

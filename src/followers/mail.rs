@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Follower, FollowerError};
 use crate::app::verify_email::VERIFY_EMAIL;
-use crate::keys::{Keyring, PersonSealer, mail_token};
+use crate::keys::{Keyring, PersonSealer, SealKind, mail_token};
 use crate::log::{Log, Recorded, ask_one, read_user_event};
 use crate::wire::origin::Origin;
 use crate::wire::uri::encode_component;
@@ -103,7 +103,7 @@ struct ToOpen {
 
 /// `?1` = sealed record id.
 static SEALED: Question<ToOpen> = Question {
-    sql: "SELECT s.sealed_id, s.kind, s.ciphertext, k.epoch, k.wrapped
+    sql: "SELECT s.sealed_id, s.ciphertext, k.epoch, k.wrapped
           FROM sealed s LEFT JOIN person_keys k USING (person_id) WHERE s.sealed_id = ?1",
     read: |row| {
         let mut c = Cursor::new(row);
@@ -134,9 +134,9 @@ impl Follower for Mailer {
 impl Mailer {
     async fn verification(&self, user: UserId, requested: &EmailVerificationRequested, event_id: &str, at: Timestamp) -> Result<(), FollowerError> {
         // Deleted in between: nobody waits for this mail.
-        let Some(to) = self.open(user, requested.address).await? else { return Ok(()) };
+        let Some(to) = self.open(user, SealKind::Email, requested.address).await? else { return Ok(()) };
         let callback = match requested.callback_url {
-            Some(sealed) => self.open(user, sealed).await?,
+            Some(sealed) => self.open(user, SealKind::CallbackUrl, sealed).await?,
             None => None,
         };
         let token = mail_token(&self.keyring, None, VERIFY_EMAIL, requested.challenge);
@@ -165,11 +165,11 @@ impl Mailer {
         Ok(())
     }
 
-    async fn open(&self, user: UserId, sealed: chrysalis_domain::id::SealedId) -> Result<Option<String>, FollowerError> {
+    async fn open(&self, user: UserId, kind: SealKind, sealed: chrysalis_domain::id::SealedId) -> Result<Option<String>, FollowerError> {
         let log = self.log.as_ref();
         let Some(row) = ask_one(log, &users::BY_ID, &[table::id(user)]).await? else { return Ok(None) };
         let Some(found) = ask_one(log, &SEALED, &[table::id(sealed)]).await? else { return Ok(None) };
         let Some(sealer) = found.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, row.person, key)) else { return Ok(None) };
-        Ok(sealer.read(&found.sealed)?.value())
+        Ok(sealer.read(kind, &found.sealed)?.value())
     }
 }

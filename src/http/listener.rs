@@ -2,20 +2,21 @@
 //!
 //! Somebody who opens many connections or sends a request one byte at a time costs a place for a while and nothing else.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// Connections at a time. One more waits in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 16_384;
@@ -25,7 +26,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` turns true, then finishes what was accepted, for at most `grace`.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>, grace: Duration) {
+pub async fn serve<S>(listener: TcpListener, service: S, mut stop: watch::Receiver<bool>, grace: Duration)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = GracefulShutdown::new();
     loop {
@@ -34,7 +38,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, peer, place)) => connection(stream, peer, place, router.clone(), &connections),
+            Ok((stream, peer, place)) => connection(stream, peer, place, service.clone(), &connections),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(AFTER_FAILURE).await;
@@ -55,10 +59,13 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Res
     Ok((stream, peer, place))
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, router: Router, connections: &GracefulShutdown) {
+fn connection<S>(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, service: S, connections: &GracefulShutdown)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        service.clone().oneshot(request.map(axum::body::Body::new))
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);

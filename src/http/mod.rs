@@ -18,10 +18,13 @@ mod verify;
 mod who;
 
 use std::any::Any;
+use std::convert::Infallible;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use tower::{Layer, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -77,7 +80,13 @@ fn operations() -> OpenApiRouter<Http> {
 }
 
 /// The whole service. With an outbox, its mails are shown at `/dev/mail`.
-pub fn service(http: Http, dev: Option<Outbox>) -> Router {
+///
+/// The gate stands around the router, not inside its routes: what it refuses (HEAD above all) never gets as far as being
+/// matched to a handler.
+pub fn service(
+    http: Http,
+    dev: Option<Outbox>,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
     let (router, document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(BASE_PATH, api()).merge(operations()).split_for_parts();
     let router = router.merge(reference::routes(document));
@@ -85,12 +94,12 @@ pub fn service(http: Http, dev: Option<Outbox>) -> Router {
         Some(outbox) => router.merge(dev_mail::routes(outbox)),
         None => router,
     };
-    router
+    let router: Router = router
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(http.clone(), gate::gate))
-        .with_state(http)
+        .with_state(http.clone());
+    from_fn_with_state(http, gate::gate).layer(router)
 }
 
 /// The document alone, for `openapi.json` and its check.

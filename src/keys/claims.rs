@@ -8,7 +8,7 @@ use chrysalis_projections::table::Sealed;
 use chrysalis_projections::users::WrappedKey;
 use chrysalis_projections::{ClaimKey, ClaimKind};
 
-use super::{Keyring, PersonSealer};
+use super::{Keyring, PersonSealer, SealKind};
 use crate::log::sqlite::refold::{ClaimReader, SealedRow};
 
 /// Reads claims with the keys of a keyring.
@@ -20,11 +20,11 @@ impl ClaimReader for KeyringClaims<'_> {
     fn claim_key(&self, kind: ClaimKind, sealed: &SealedRow) -> Option<ClaimKey> {
         let key = WrappedKey { epoch: sealed.epoch, wrapped: sealed.wrapped.clone() };
         let sealer = PersonSealer::open(self.0, sealed.person.parse().ok()?, &key)?;
-        let content = Some((sealed.kind.clone(), sealed.ciphertext.clone()));
-        let text = sealer.read(&Sealed { id: sealed.id, content }).ok()?.value()?;
+        let record = Sealed { id: sealed.id, ciphertext: Some(sealed.ciphertext.clone()) };
+        let text = |kind| sealer.read(kind, &record).ok()?.value();
         match kind {
-            ClaimKind::Email => Some(self.0.email_claim(&EmailAddress::parse(&text).ok()?)),
-            ClaimKind::Identity => Some(self.0.identity_claim(&text)),
+            ClaimKind::Email => Some(self.0.email_claim(&EmailAddress::parse(&text(SealKind::Email)?).ok()?)),
+            ClaimKind::Identity => Some(self.0.identity_claim(&text(SealKind::Subject)?)),
         }
     }
 }

@@ -205,11 +205,11 @@ mod golden {
         assert_eq!(hex(&key.wrapped), "000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3");
         assert_eq!(hex(&record.ciphertext), "000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0");
         let opener = PersonSealer::open(&keyring(), person, &WrappedKey { epoch: 1, wrapped: unhex("000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3") }).unwrap();
-        let sealed = |kind: &str| Sealed { id: record.id, content: Some((kind.to_owned(), unhex("000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0"))) };
-        assert_eq!(opener.read(&sealed("email")).unwrap(), Opened::Value("jane@example.com".to_owned()));
-        assert!(opener.read(&sealed("name")).is_err(), "a record can't be passed off as another kind");
-        let erased = Sealed { id: SealedId::from_ulid(Ulid::nil()), content: None };
-        assert_eq!(opener.read(&erased).unwrap(), Opened::Erased);
+        let sealed = Sealed { id: record.id, ciphertext: Some(unhex("000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0")) };
+        assert_eq!(opener.read(SealKind::Email, &sealed).unwrap(), Opened::Value("jane@example.com".to_owned()));
+        assert!(opener.read(SealKind::Name, &sealed).is_err(), "a record can't be passed off as another kind");
+        let erased = Sealed { id: SealedId::from_ulid(Ulid::nil()), ciphertext: None };
+        assert_eq!(opener.read(SealKind::Email, &erased).unwrap(), Opened::Erased);
     }
 
     #[test]

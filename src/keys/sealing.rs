@@ -97,11 +97,13 @@ impl PersonSealer {
         SealedRecord { id, person: self.person, kind: kind.name(), salt: entropy::bytes(entropy), ciphertext }
     }
 
+    /// Opens a record of the kind that is expected where it stands.
+    ///
     /// # Errors
-    /// [`LogFault::Damaged`] when a record that is there does not open: it was altered.
-    pub fn read(&self, sealed: &Sealed) -> Result<Opened, LogFault> {
-        let Some((kind, ciphertext)) = &sealed.content else { return Ok(Opened::Erased) };
-        let opened = wrap::decrypt(&self.cipher, ciphertext, self.bound_to(sealed.id, kind).as_bytes());
+    /// [`LogFault::Damaged`] when a record that is there does not open: it was altered, or is of another kind.
+    pub fn read(&self, kind: SealKind, sealed: &Sealed) -> Result<Opened, LogFault> {
+        let Some(ciphertext) = &sealed.ciphertext else { return Ok(Opened::Erased) };
+        let opened = wrap::decrypt(&self.cipher, ciphertext, self.bound_to(sealed.id, kind.name()).as_bytes());
         let text = opened.and_then(|bytes| String::from_utf8(bytes).ok());
         text.map(Opened::Value).ok_or_else(|| LogFault::Damaged(format!("sealed record {} does not open", sealed.id)))
     }

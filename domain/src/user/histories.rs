@@ -6,12 +6,13 @@
 //!
 //! What a command brings into being has a fresh id, as the server makes it; what it refers to may be any.
 
-use std::fmt;
+mod dice;
+mod steps;
 
-use proptest::prelude::*;
-use proptest::strategy::Union;
 use ulid::Ulid;
 
+use self::dice::Dice;
+pub use self::steps::{Kind, Step, lives};
 use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
@@ -23,96 +24,6 @@ use crate::value::{Authentication, Carrier, Change, Entry, Label, Locator, Proof
 pub const SESSION_LIMIT: usize = 4;
 
 const PROVIDERS: &[&str] = &["google", "github", "apple"];
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    CreateAnonymous,
-    SignUp,
-    Upgrade,
-    LinkSocial,
-    StartSession,
-    RecordActivity,
-    /// An activity record that lost its race: appended without a version check, whatever happened in between.
-    StrayActivity,
-    ExtendSession,
-    RotateSession,
-    RevokeSession,
-    RevokeSessions,
-    UpdateProfile,
-    ChangePassword,
-    RehashPassword,
-    RequestVerification,
-    VerifyEmail,
-    SupersedeClaim,
-    ExpireGuest,
-    DeleteUser,
-}
-
-/// Endings are rare, so that lives get long.
-const WEIGHTS: &[(u32, Kind)] = &[
-    (2, Kind::CreateAnonymous),
-    (2, Kind::SignUp),
-    (12, Kind::Upgrade),
-    (8, Kind::LinkSocial),
-    (20, Kind::StartSession),
-    (10, Kind::RecordActivity),
-    (3, Kind::StrayActivity),
-    (5, Kind::ExtendSession),
-    (5, Kind::RotateSession),
-    (5, Kind::RevokeSession),
-    (2, Kind::RevokeSessions),
-    (6, Kind::UpdateProfile),
-    (6, Kind::ChangePassword),
-    (4, Kind::RehashPassword),
-    (6, Kind::RequestVerification),
-    (5, Kind::VerifyEmail),
-    (6, Kind::SupersedeClaim),
-    (2, Kind::ExpireGuest),
-    (1, Kind::DeleteUser),
-];
-
-/// One thing asked of a user, some time after the one before.
-#[derive(Clone)]
-pub struct Step {
-    pub wait: Span,
-    pub kind: Kind,
-    pub dice: [u8; 12],
-}
-
-/// One line for each step: a failing life is read by a person.
-impl fmt::Debug for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "after {} ms {:?} {:?}", self.wait.as_millis(), self.kind, self.dice)
-    }
-}
-
-/// A life of up to a few hundred steps. In one of four the clock is set back now and then.
-pub fn lives() -> impl Strategy<Value = Vec<Step>> {
-    let kinds = |weights: &[(u32, Kind)]| Union::new_weighted(weights.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect());
-    let before = prop::collection::vec(step(kinds(WEIGHTS)), 0..2);
-    let birth = step(kinds(&[(4, Kind::CreateAnonymous), (1, Kind::SignUp)]));
-    let life = prop::collection::vec(step(kinds(WEIGHTS)), 0..300);
-    let set_back = prop::bool::weighted(0.25);
-    (before, birth, life, set_back).prop_map(|(before, birth, life, set_back)| {
-        let forward = |step: Step| Step { wait: step.wait.max(Span::ZERO), ..step };
-        let steps = before.into_iter().chain([birth]).chain(life);
-        steps.map(|step| if set_back { step } else { forward(step) }).collect()
-    })
-}
-
-fn step(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Step> {
-    const MINUTE: i64 = 60_000;
-    let wait = prop_oneof![
-        4 => Just(0),
-        8 => 1..90 * MINUTE,
-        3 => 2 * 60 * MINUTE..30 * 60 * MINUTE,
-        1 => 24 * 60 * MINUTE..10 * 24 * 60 * MINUTE,
-        1 => -10 * MINUTE..0,
-    ];
-    let dice = prop::array::uniform12(any::<u8>());
-    (wait.prop_map(Span::from_millis), kind, dice).prop_map(|(wait, kind, dice)| Step { wait, kind, dice })
-}
 
 /// What became of one step.
 #[derive(Clone, Debug)]
@@ -154,7 +65,7 @@ impl Life {
         self.now = self.now + step.wait;
         self.clock_set_back |= step.wait < Span::ZERO;
         let (at, before) = (self.now, self.user.clone());
-        let mut dice = Dice { dice: step.dice, next: 0 };
+        let mut dice = Dice::new(step.dice);
         let (command, outcome) = if step.kind == Kind::StrayActivity {
             (None, self.stray(&mut dice))
         } else {
@@ -220,7 +131,7 @@ impl Life {
             },
             Kind::SupersedeClaim => C::SupersedeClaim { claim: self.claim(dice) },
             Kind::ExpireGuest => {
-                let max_age = Span::from_days(2);
+                let max_age = dice.of(&[Span::from_hours(2), Span::from_days(2)]);
                 C::ExpireGuest { cutoff: self.now - max_age, settings_version: 3, max_age }
             }
             Kind::DeleteUser => C::DeleteUser {
@@ -374,51 +285,5 @@ impl Life {
 
     fn seen<T>(&self, of: impl Fn(&UserEvent) -> Option<T>) -> Vec<T> {
         self.events.iter().filter_map(|(_, event)| of(event)).collect()
-    }
-}
-
-/// Dice that were thrown beforehand. Low numbers are the ordinary case, so that shrinking leads there.
-struct Dice {
-    dice: [u8; 12],
-    next: usize,
-}
-
-impl Dice {
-    fn throw(&mut self) -> u8 {
-        let thrown = self.dice[self.next % self.dice.len()];
-        self.next += 1;
-        // Past the last die they go round, turned, so that two decisions don't hang together for ever.
-        thrown.rotate_left(u32::try_from(self.next / self.dice.len()).unwrap_or(0) * 3)
-    }
-
-    fn flag(&mut self) -> bool {
-        self.throw() >= 128
-    }
-
-    fn one_in(&mut self, n: u8) -> bool {
-        self.throw() > 255 - 255 / n
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[usize::from(self.throw()) * choices.len() / 256]
-    }
-
-    fn carrier(&mut self) -> Carrier {
-        self.of(&[Carrier::Bearer, Carrier::Cookie, Carrier::Replay])
-    }
-
-    fn grace(&mut self) -> Span {
-        self.of(&[Span::from_secs(60), Span::ZERO])
-    }
-
-    /// Mostly something that is there, sometimes something that was, sometimes none of them.
-    fn refer<T: Copy>(&mut self, current: &[T], past: &[T]) -> Option<T> {
-        let from = match self.throw() {
-            0..=207 => current,
-            208..=239 => past,
-            _ => &[],
-        };
-        let which = usize::from(self.throw());
-        from.get(which.checked_rem(from.len())?).copied()
     }
 }

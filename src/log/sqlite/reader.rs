@@ -118,11 +118,11 @@ impl Row for SqliteRow<'_> {
         }
     }
 
-    fn text(&self, column: usize) -> Option<String> {
-        self.0.get_ref(column).ok()?.as_str().ok().map(str::to_owned)
+    fn text(&self, column: usize) -> Option<&str> {
+        self.0.get_ref(column).ok()?.as_str().ok()
     }
 
-    fn bytes(&self, column: usize) -> Option<Vec<u8>> {
-        self.0.get_ref(column).ok()?.as_blob().ok().map(<[u8]>::to_vec)
+    fn bytes(&self, column: usize) -> Option<&[u8]> {
+        self.0.get_ref(column).ok()?.as_blob().ok()
     }
 }

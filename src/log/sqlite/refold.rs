@@ -23,7 +23,6 @@ pub trait ClaimReader {
 pub struct SealedRow {
     pub id: SealedId,
     pub person: String,
-    pub kind: String,
     pub ciphertext: Vec<u8>,
     pub epoch: u32,
     pub wrapped: Vec<u8>,
@@ -189,10 +188,10 @@ impl Opened<'_> {
 
 impl ClaimKeys for Opened<'_> {
     fn claim_key(&self, kind: ClaimKind, claim: ClaimId, sealed: SealedId) -> Option<ClaimKey> {
-        let sql = "SELECT s.person_id, s.kind, s.ciphertext, k.epoch, k.wrapped
+        let sql = "SELECT s.person_id, s.ciphertext, k.epoch, k.wrapped
                    FROM sealed s JOIN person_keys k USING (person_id) WHERE s.sealed_id = ?1";
         let row = self.connection.prepare_cached(sql).ok()?.query_row([sealed.to_string()], |row| {
-            Ok(SealedRow { id: sealed, person: row.get(0)?, kind: row.get(1)?, ciphertext: row.get(2)?, epoch: row.get(3)?, wrapped: row.get(4)? })
+            Ok(SealedRow { id: sealed, person: row.get(0)?, ciphertext: row.get(1)?, epoch: row.get(2)?, wrapped: row.get(3)? })
         });
         let key = self.claims.claim_key(kind, &row.optional().ok()??)?;
         Some(match self.live_key(claim) {

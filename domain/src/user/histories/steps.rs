@@ -1,0 +1,99 @@
+//! What is asked in a random life, how often, and how long after the thing before.
+
+use std::fmt;
+
+use proptest::prelude::*;
+use proptest::strategy::Union;
+
+use super::dice::Throw;
+use crate::time::Span;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    CreateAnonymous,
+    SignUp,
+    Upgrade,
+    LinkSocial,
+    StartSession,
+    RecordActivity,
+    /// An activity record that lost its race: appended without a version check, whatever happened in between.
+    StrayActivity,
+    ExtendSession,
+    RotateSession,
+    RevokeSession,
+    RevokeSessions,
+    UpdateProfile,
+    ChangePassword,
+    RehashPassword,
+    RequestVerification,
+    VerifyEmail,
+    SupersedeClaim,
+    ExpireGuest,
+    DeleteUser,
+}
+
+/// Endings are rare, so that lives get long.
+const WEIGHTS: &[(u32, Kind)] = &[
+    (2, Kind::CreateAnonymous),
+    (2, Kind::SignUp),
+    (12, Kind::Upgrade),
+    (8, Kind::LinkSocial),
+    (20, Kind::StartSession),
+    (10, Kind::RecordActivity),
+    (3, Kind::StrayActivity),
+    (5, Kind::ExtendSession),
+    (5, Kind::RotateSession),
+    (5, Kind::RevokeSession),
+    (2, Kind::RevokeSessions),
+    (6, Kind::UpdateProfile),
+    (6, Kind::ChangePassword),
+    (4, Kind::RehashPassword),
+    (6, Kind::RequestVerification),
+    (5, Kind::VerifyEmail),
+    (6, Kind::SupersedeClaim),
+    (2, Kind::ExpireGuest),
+    (1, Kind::DeleteUser),
+];
+
+/// One thing asked of a user, some time after the one before.
+#[derive(Clone)]
+pub struct Step {
+    pub wait: Span,
+    pub kind: Kind,
+    pub dice: Throw,
+}
+
+/// One line for each step: a failing life is read by a person.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} ms {:?} {:?}", self.wait.as_millis(), self.kind, self.dice)
+    }
+}
+
+/// A life of up to a few hundred steps. In one of four the clock is set back now and then.
+pub fn lives() -> impl Strategy<Value = Vec<Step>> {
+    let kinds = |weights: &[(u32, Kind)]| Union::new_weighted(weights.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect());
+    let before = prop::collection::vec(step(kinds(WEIGHTS)), 0..2);
+    let birth = step(kinds(&[(4, Kind::CreateAnonymous), (1, Kind::SignUp)]));
+    let life = prop::collection::vec(step(kinds(WEIGHTS)), 0..300);
+    let set_back = prop::bool::weighted(0.25);
+    (before, birth, life, set_back).prop_map(|(before, birth, life, set_back)| {
+        let forward = |step: Step| Step { wait: step.wait.max(Span::ZERO), ..step };
+        let steps = before.into_iter().chain([birth]).chain(life);
+        steps.map(|step| if set_back { step } else { forward(step) }).collect()
+    })
+}
+
+fn step(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Step> {
+    const MINUTE: i64 = 60_000;
+    let wait = prop_oneof![
+        4 => Just(0),
+        8 => 1..90 * MINUTE,
+        3 => 2 * 60 * MINUTE..30 * 60 * MINUTE,
+        1 => 24 * 60 * MINUTE..10 * 24 * 60 * MINUTE,
+        1 => -10 * MINUTE..0,
+    ];
+    let dice = prop::array::uniform12(any::<u8>());
+    (wait.prop_map(Span::from_millis), kind, dice).prop_map(|(wait, kind, dice)| Step { wait, kind, dice })
+}

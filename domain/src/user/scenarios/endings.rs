@@ -1,0 +1,138 @@
+//! The end of a user: a guest's by clean-up, anybody's by request. Nothing is held and nothing accepted after it.
+
+use super::*;
+use crate::user::{Standing, UserRefusal};
+use crate::value::Change;
+
+/// Guests may be idle for two days.
+fn clean_up(at: Timestamp) -> UserCommand {
+    UserCommand::ExpireGuest { cutoff: at - Span::from_days(2), settings_version: 3, max_age: Span::from_days(2) }
+}
+
+fn delete(only_if_guest: bool) -> UserCommand {
+    UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest }
+}
+
+#[test]
+fn an_idle_guest_goes_and_the_log_says_why() {
+    let evidence = ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
+    let gone = UserDeleted {
+        reason: DeletionReason::AnonymousMaxAge,
+        was_guest: true,
+        last_activity: minute(0),
+        evidence: Some(evidence.clone()),
+        at: day(3),
+    };
+    let expected = vec![GuestDisabled { evidence, at: day(3), final_at: day(3) }.into(), ended(1, EndReason::Deleted, day(3)), gone.into()];
+    when(guest(), day(3), clean_up(day(3))).then_expect_events(expected);
+}
+
+/// SECURITY S13: a clean-up that saw an old list decides again.
+#[test]
+fn a_visit_wins_over_a_clean_up() {
+    let given = [guest(), vec![used(1, Carrier::Cookie, day(2))]].concat();
+    when(given, day(3), clean_up(day(3))).then_expect_error(UserRefusal::GuestActive { last_activity: day(2) });
+    let on_the_cutoff = [guest(), vec![used(1, Carrier::Cookie, day(1))]].concat();
+    when(on_the_cutoff, day(3), clean_up(day(3))).then_expect_error(UserRefusal::GuestActive { last_activity: day(1) });
+}
+
+#[test]
+fn an_upgrade_wins_over_a_clean_up() {
+    when(member(), day(300), clean_up(day(300))).then_expect_error(UserRefusal::NotAnonymous);
+}
+
+#[test]
+fn an_upgrade_that_awaits_proof_does_not_keep_a_guest_for_ever() {
+    let events = and_then(provisional(), day(3), clean_up(day(3)));
+    assert!(events.contains(&EmailReleased { claim: claim(1), reason: ReleaseReason::Deleted }.into()));
+    assert_eq!(user_after(&events).standing, Standing::Deleted);
+}
+
+/// CONTRACT 2.6: it keeps the data of the member it was, so clean-up treats it as one.
+#[test]
+fn a_superseded_guest_is_never_cleaned_up() {
+    let given = and_then(member(), minute(20), UserCommand::SupersedeClaim { claim: claim(1) });
+    assert!(user_after(&given).standing.is_guest());
+    when(given, day(300), clean_up(day(300))).then_expect_error(UserRefusal::NotAnonymous);
+}
+
+/// As it will be when a clean-up can be undone for a while.
+#[test]
+fn nobody_signs_in_to_a_guest_that_was_taken_out_of_use() {
+    let evidence = ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
+    let disabled = GuestDisabled { evidence, at: day(3), final_at: day(10) };
+    let given = [guest(), vec![ended(1, EndReason::Disabled, day(3)), disabled.into()]].concat();
+    when(given, day(4), UserCommand::StartSession { session: new_session(2, day(4)) }).then_expect_error(UserRefusal::Deleted);
+}
+
+#[test]
+fn a_guest_can_ask_to_be_forgotten() {
+    let gone = UserDeleted { reason: DeletionReason::Requested, was_guest: true, last_activity: minute(0), evidence: None, at: minute(5) };
+    when(guest(), minute(5), delete(true)).then_expect_events(vec![ended(1, EndReason::Deleted, minute(5)), gone.into()]);
+}
+
+#[test]
+fn what_is_for_guests_alone_leaves_a_member() {
+    when(member(), minute(30), delete(true)).then_expect_error(UserRefusal::NotAnonymous);
+}
+
+#[test]
+fn whoever_goes_leaves_sessions_address_and_identities() {
+    let linked = IdentityLinked {
+        account: account(2),
+        claim: claim(2),
+        provider: "github".to_owned(),
+        subject: sealed(2),
+        proven: false,
+        authentication: Authentication::social("github", minute(12)),
+    };
+    let given = [member(), vec![linked.into(), started(2, minute(15))]].concat();
+    let reason = ReleaseReason::Deleted;
+    let expected = vec![
+        ended(1, EndReason::Deleted, minute(30)),
+        ended(2, EndReason::Deleted, minute(30)),
+        EmailReleased { claim: claim(1), reason }.into(),
+        IdentityUnlinked { account: account(2), claim: claim(2), reason }.into(),
+        UserDeleted { reason: DeletionReason::Requested, was_guest: false, last_activity: minute(15), evidence: None, at: minute(30) }.into(),
+    ];
+    when(given, minute(30), delete(false)).then_expect_events(expected);
+}
+
+#[test]
+fn nothing_is_accepted_after_the_end() {
+    let at = minute(40);
+    let rotation = rotation(RotationPolicy::Always, Carrier::Cookie);
+    let identity = SocialIdentity {
+        account: account(3),
+        claim: claim(3),
+        provider: "github".to_owned(),
+        subject: sealed(3),
+        email: None,
+        name: None,
+        image: None,
+    };
+    let commands = [
+        UserCommand::CreateAnonymous { user: user(), person: person(), entry: Entry::default(), session: new_session(2, at) },
+        UserCommand::SignUpWithPassword { user: user(), person: person(), credentials: credentials(2, at), session: None },
+        upgrade(2, at),
+        strict_upgrade(2, at),
+        UserCommand::LinkSocial { session: session(1), identity, renewal: quietly(at) },
+        UserCommand::StartSession { session: new_session(2, at) },
+        UserCommand::RecordActivity { session: session(1), carrier: Carrier::Cookie, granularity: Span::ZERO },
+        UserCommand::ExtendSession { session: session(1), expires_at: day(9) },
+        UserCommand::RotateSession { session: session(1), token: token(9), grace: Span::ZERO },
+        UserCommand::RevokeSession { session: session(1), reason: EndReason::SignedOut },
+        UserCommand::RevokeSessions { except: None },
+        UserCommand::UpdateProfile { name: Change::Cleared, image: Change::Kept, metadata: Change::Kept },
+        UserCommand::ChangePassword { session: session(1), hash: sealed(30), revoke_others: true, rotation },
+        UserCommand::RehashPassword { replaces: password(1), hash: sealed(30) },
+        UserCommand::RequestVerification { verification: new_verification(2, at) },
+        prove(1, 1),
+        UserCommand::SupersedeClaim { claim: claim(1) },
+        clean_up(day(300)),
+        delete(false),
+    ];
+    for command in commands {
+        when(deleted(), at, command).then_expect_error(UserRefusal::Deleted);
+    }
+}
