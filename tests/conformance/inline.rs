@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrysalis::keys::SealKind;
 use chrysalis::log::{ask, ask_one};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::event::EndReason;
