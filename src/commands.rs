@@ -13,6 +13,7 @@ use chrysalis::telemetry;
 use chrysalis::wire::json_time::JsonTime;
 use secrecy::ExposeSecret;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Command, Keys, Log, Projections};
 
@@ -46,28 +47,27 @@ async fn serve(config: Config) -> Result<ExitCode, StartError> {
         tracing::warn!("{warning}");
     }
     let (public, dev) = (config.public.clone(), config.dev);
+    let stop = told_to_stop()?;
     let server = Server::start(config, ports()).await?;
     tracing::info!(address = %server.address()?, %public, "Chrysalis answers; the API is described at {public}/reference");
     if dev {
         tracing::info!("mails are shown at {public}/dev/mail");
     }
-    server.run(told_to_stop()).await?;
+    server.run(stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Until SIGTERM, as supervisors send it, or SIGINT, as a terminal does.
-async fn told_to_stop() {
-    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(term) => term,
-        Err(error) => {
-            tracing::error!(%error, "SIGTERM can't be heard");
-            return;
+/// Done at SIGTERM, as supervisors send it, or SIGINT, as a terminal does. Both are heard from the call on, not from the
+/// first poll: who is told to stop while it starts stops politely too.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    })
 }
 
 fn progress(events: u64) {

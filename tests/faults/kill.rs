@@ -33,6 +33,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
             server.kill();
             lives.extend(lived);
         }
+        assert!(lives.iter().any(Life::is_member) && lives.iter().any(Life::has_ended), "the load was none");
         // Later crashes take nothing that earlier ones had left.
         let server = Server::start(folder.path());
         for life in &lives {

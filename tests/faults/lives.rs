@@ -152,6 +152,11 @@ impl Life {
         self.member.acknowledged
     }
 
+    /// Whether a session of it is over, as far as the answers tell.
+    pub fn has_ended(&self) -> bool {
+        self.devices.iter().any(|device| device.over.acknowledged)
+    }
+
     pub async fn assert_signs_in(&self, server: &Server) {
         assert_eq!(server.app().sign_in(&self.email).await.ok().user(), self.user);
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::rounds;
 use crate::process::{Answer, Client, Folder, Server, address, case, eventually};
 
 /// Upgrades that wait for their hash: all accepted, none answered yet.
@@ -56,5 +57,21 @@ fn a_stop_is_bounded() {
         assert!(status.success(), "{status}:\n{}", lines.join("\n"));
         assert!(told.elapsed() < Duration::from_secs(8), "it took {:?}", told.elapsed());
         drop(calls);
+    });
+}
+
+#[test]
+fn from_the_moment_it_says_that_it_answers_a_server_stops_politely() {
+    case(async {
+        for _ in 0..rounds(10, 100) {
+            let folder = Folder::new();
+            let mut server = Server::launch(folder.path(), &[]);
+            while !server.lines().iter().any(|line| line.contains("Chrysalis answers")) {
+                // Asked without a pause: the moment after is what is tested.
+                assert!(server.is_running(), "{:?}", server.lines());
+                tokio::task::yield_now().await;
+            }
+            server.stop();
+        }
     });
 }
