@@ -1,0 +1,161 @@
+//! Stores with many guests, made through the use case itself: a row of theirs is a row of a real guest's.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use chrysalis::app::create_guest::Origin;
+use chrysalis::app::identify::Identity;
+use chrysalis::app::{App, Caller};
+use chrysalis::clock::SystemClock;
+use chrysalis::config::{Config, Overrides};
+use chrysalis::entropy::{self, OsEntropy};
+use chrysalis::hasher::{Hasher, Peppers};
+use chrysalis::keys::Purpose;
+use chrysalis::limits::{ClientAddress, Limits, LimitsConfig, Seed};
+use chrysalis::serve::{Opened, Ports, open};
+use chrysalis::wire::cookie::CookieKind;
+use chrysalis::wire::signed::{Signer, SigningKey};
+use chrysalis_domain::id::RequestId;
+use chrysalis_domain::value::Carrier;
+use tokio::task::JoinSet;
+
+use crate::Result;
+
+/// A store, with the cookies of some of its guests.
+#[derive(Clone)]
+pub struct Store {
+    pub data: PathBuf,
+    pub guests: usize,
+    pub cookies: PathBuf,
+}
+
+impl Store {
+    pub fn cookies(&self) -> Result<Vec<String>> {
+        Ok(std::fs::read_to_string(&self.cookies)?.lines().map(str::to_owned).collect())
+    }
+}
+
+/// The stores that the parts share, each made when it is first asked for.
+pub struct Stores {
+    folder: PathBuf,
+    large: usize,
+}
+
+/// Guests in the small store.
+const SMALL: usize = 10_000;
+/// Cookies kept of the large store.
+const COOKIES: usize = 100_000;
+
+impl Stores {
+    pub fn new(folder: &Path, large: usize) -> Self {
+        Self { folder: folder.to_owned(), large }
+    }
+
+    pub fn small(&self) -> Result<Store> {
+        self.filled(SMALL)
+    }
+
+    pub fn large(&self) -> Result<Store> {
+        self.filled(self.large)
+    }
+
+    fn filled(&self, guests: usize) -> Result<Store> {
+        let data = self.folder.join(format!("{guests}-guests"));
+        let store = Store { cookies: data.join("cookies"), data, guests };
+        if !store.cookies.exists() {
+            fill(&store)?;
+        }
+        Ok(store)
+    }
+}
+
+/// Guests that arrive at the same time.
+const AT_ONCE: usize = 256;
+
+fn fill(store: &Store) -> Result<()> {
+    let begun = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let cookies = runtime.block_on(async {
+        let (app, signer) = app(&store.data).await?;
+        let (app, signer, arrived) = (Arc::new(app), Arc::new(signer), Arc::new(AtomicUsize::new(0)));
+        let every = store.guests.div_ceil(COOKIES);
+        let (guests, mut tasks) = (store.guests, JoinSet::new());
+        for _ in 0..AT_ONCE {
+            let (app, signer, arrived) = (app.clone(), signer.clone(), arrived.clone());
+            tasks.spawn(async move {
+                let mut cookies = Vec::new();
+                loop {
+                    let number = arrived.fetch_add(1, Ordering::Relaxed);
+                    if number >= guests {
+                        return Ok::<_, Box<dyn std::error::Error + Send + Sync>>(cookies);
+                    }
+                    let token = arrive(&app, number % every == 0).await?;
+                    cookies.extend(token.map(|token| cookie(&app, &signer, &token)));
+                }
+            });
+        }
+        let mut cookies = Vec::new();
+        while let Some(ended) = tasks.join_next().await {
+            cookies.append(&mut ended??);
+        }
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(cookies)
+    })?;
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&store.cookies)?);
+    cookies.iter().try_for_each(|cookie| writeln!(file, "{cookie}"))?;
+    file.flush()?;
+    let rate = store.guests as f64 / begun.elapsed().as_secs_f64();
+    println!("a store of {} guests, made through the use case at {rate:.0}/s", store.guests);
+    Ok(())
+}
+
+/// One guest; a visited one has looked at the session by cookie once, so that the next look finds nothing to record.
+async fn arrive(app: &App, visited: bool) -> Result<Option<String>> {
+    let at = app.clock.now();
+    let caller = Caller {
+        request: RequestId::from_ulid(entropy::ulid(app.entropy.as_ref(), at)),
+        at,
+        address: ClientAddress::Known([127, 0, 0, 1].into()),
+        user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
+    };
+    let token = app.create_guest(&caller, Origin::default(), None).await?.token;
+    if !visited {
+        return Ok(None);
+    }
+    match app.identify(&token, Carrier::Cookie, at).await? {
+        Identity::Live(mut presented) => app.touch(&mut presented, &caller, true).await,
+        other => return Err(format!("a guest was not found again: {other:?}").into()),
+    }
+    Ok(Some(token))
+}
+
+fn cookie(app: &App, signer: &Signer, token: &str) -> String {
+    let set = app.config.cookies.set(CookieKind::SessionToken, token, None, signer);
+    let set = String::from_utf8_lossy(set.as_bytes());
+    set.split(';').next().unwrap_or_default().to_owned()
+}
+
+/// The configuration of a server on a data folder, limits off.
+pub fn config(data: &Path) -> Result<Config> {
+    let values = [("data_dir", data.display().to_string()), ("rate_limits", "off".to_owned())];
+    let values = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Ok(Config::from(&Overrides { file: None, values }, &Default::default())?)
+}
+
+pub fn ports() -> Ports {
+    Ports { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+}
+
+async fn app(data: &Path) -> Result<(App, Signer)> {
+    let (config, ports) = (config(data)?, ports());
+    let Opened { log, keyring, .. } = open(&config, &ports, Arc::new(())).await?;
+    let key = keyring.current(Purpose::Cookie).ok_or("no cookie key")?;
+    let signer = Signer::new(SigningKey::new(&*key.secret)?, Vec::new());
+    let hashing = &config.hashing;
+    let hasher = Hasher::start(hashing.params, Peppers::default(), hashing.threads, hashing.queue)?;
+    let limits = Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
+    let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
+    Ok((App { log, clock: ports.clock, entropy: ports.entropy, keyring, hasher, limits, config }, signer))
+}

@@ -1,0 +1,142 @@
+//! Measures the server against floors taken in the same run on the same machine, and prints one table.
+//!
+//! Run it by `benches/run`. What each row means, and how it is measured, stands in docs/performance.md; the table there
+//! is what a run without choices writes.
+
+mod append;
+mod fill;
+mod guest;
+mod http;
+mod machine;
+mod pace;
+mod process;
+mod refold;
+mod report;
+mod scale;
+mod session;
+mod start;
+mod upgrade;
+mod wrk;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use fill::Stores;
+use report::Report;
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Connections of every load: kept alive, as many as the bars name.
+pub const CONNECTIONS: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Start,
+    Guest,
+    Session,
+    Upgrade,
+    Append,
+    Refold,
+    Scale,
+}
+
+/// Measures Chrysalis and prints one table.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Parts to measure; all of them by default.
+    parts: Vec<Part>,
+    /// Guests in the large store.
+    #[arg(long, default_value_t = 1_000_000)]
+    guests: usize,
+    /// Rounds of each comparison; its figure is their median.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of one side of a round.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// A tenth of the guests, three rounds of three seconds.
+    #[arg(long)]
+    quick: bool,
+    /// Uses the stores of the run before: for work on the server's speed, as long as the schema stands.
+    #[arg(long)]
+    keep: bool,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Plays the floor: answers a body of so many bytes.
+    #[arg(long, hide = true, num_args = 2, value_names = ["ADDRESS", "BYTES"])]
+    floor: Option<Vec<String>>,
+}
+
+/// What every part works with.
+pub struct Bench {
+    pub rounds: usize,
+    pub time: Duration,
+    pub folder: PathBuf,
+    pub commit: Duration,
+    pub stores: Stores,
+    pub report: Report,
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    if let Some(floor) = &cli.floor {
+        return process::play_floor(&floor[0], floor[1].parse()?);
+    }
+    let (guests, rounds, seconds) = if cli.quick { (cli.guests / 10, 3, 3) } else { (cli.guests, cli.rounds, cli.seconds) };
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("table");
+    if !cli.keep && folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    let machine = machine::describe(&folder)?;
+    println!("{machine}");
+
+    let chosen = |part| cli.parts.is_empty() || cli.parts.contains(&part);
+    let mut bench = Bench {
+        rounds,
+        time: Duration::from_secs(seconds),
+        commit: machine.commit,
+        stores: Stores::new(&folder, guests),
+        report: Report::default(),
+        folder,
+    };
+    if chosen(Part::Start) {
+        start::measure(&mut bench)?;
+    }
+    if chosen(Part::Append) {
+        append::measure(&mut bench)?;
+    }
+    if chosen(Part::Upgrade) {
+        upgrade::measure(&mut bench)?;
+    }
+    if chosen(Part::Guest) {
+        guest::measure(&mut bench)?;
+    }
+    if chosen(Part::Session) {
+        session::measure(&mut bench)?;
+    }
+    if chosen(Part::Scale) {
+        scale::measure(&mut bench)?;
+    }
+    if chosen(Part::Refold) {
+        refold::measure(&mut bench)?;
+    }
+    println!("\n{}", bench.report);
+    let whole = cli.parts.is_empty() && !cli.quick && !cli.keep;
+    if whole { report::write(&machine, &bench.report) } else { Ok(()) }
+}
+
+/// The middle one, of floats.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => values[n / 2],
+        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+    }
+}
