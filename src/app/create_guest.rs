@@ -4,17 +4,15 @@ use chrysalis_domain::id::{PersonId, SessionId, UserId};
 use chrysalis_domain::user::{Standing, UserCommand};
 use chrysalis_domain::value::{Authentication, Carrier, Entry, Label};
 use chrysalis_domain::Span;
-use chrysalis_projections::sessions::SessionRow;
-use chrysalis_projections::table::Sealed;
-use chrysalis_projections::users::{UserRow, WrappedKey};
 use serde::{Deserialize, Serialize};
 
 use super::new_session::{Opening, SignedIn};
+use super::view::{SessionView, UserView};
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::{LookupHash, PersonSealer, Purpose, SealKind, SessionToken};
 use crate::log::cqrs::{Concurrency, ExecuteError};
-use crate::log::{Actor, AppendError, Idempotency, LogFault, PersonKey, Quota, Refused, SealedRecord};
+use crate::log::{Actor, AppendError, Idempotency, LogFault, Quota, Refused, SealedRecord};
 
 /// How long a repeated `Idempotency-Key` gets the same answer …
 const REPLAYABLE: Span = Span::from_secs(600);
@@ -59,10 +57,10 @@ impl App {
             Some((token, ..)) => token.clone(),
             None => SessionToken::create(self.entropy.as_ref(), caller.at),
         };
-        let Opening { mut session, token, client } = self.opening_with(caller, &sealer, authentication, true, token)?;
+        let Opening { mut session, token, client, seen } = self.opening_with(caller, &sealer, authentication, true, token)?;
         session.replayable_until = replay.is_some().then_some(caller.at + REPLAYABLE);
 
-        let row = guest_row(caller, user, &session, &client, &key);
+        let (id, expires_at) = (session.id, session.expires_at);
         let idempotency = replay.map(|(_, key, note)| self.idempotency(key, Note { session: session.id, ..note })).transpose()?;
         let command = UserCommand::CreateAnonymous { user, person, entry, session };
         let mut ask = self.ask(caller, Actor::user(user), user, command);
@@ -73,7 +71,14 @@ impl App {
         ask.idempotency = idempotency;
 
         match self.execute(ask).await {
-            Ok(_) => Ok(SignedIn { row, token: token.as_str().to_owned(), claim: None }),
+            // As the rows have it now, without reading them back: this call is the one that must be fast.
+            Ok(_) => Ok(SignedIn {
+                session: SessionView { id, user, expires_at, created_at: caller.at, updated_at: caller.at, client: seen },
+                user: UserView::guest(user, caller.at),
+                remembered: true,
+                token: token.as_str().to_owned(),
+                claim: None,
+            }),
             Err(ExecuteError::Append(AppendError::Refused(Refused::Repeated { recorded_at, note, .. }))) => {
                 self.replay(caller, idempotency_key.unwrap_or_default(), caller.at.since(recorded_at), &note).await
             }
@@ -143,45 +148,6 @@ impl App {
         let command = UserCommand::RecordActivity { session: row.session, carrier: Carrier::Replay, granularity: self.config.sessions.activity_granularity };
         let actor = Actor::user(row.user.user).by(row.session);
         self.execute(self.ask(caller, actor, row.user.user, command)).await?;
-        Ok(SignedIn { token: token.as_str().to_owned(), claim: None, row })
-    }
-}
-
-/// The row that the fold writes, without reading it back: this call is the one that must be fast.
-fn guest_row(caller: &Caller, user: UserId, session: &chrysalis_domain::user::command::NewSession, client: &SealedRecord, key: &PersonKey) -> SessionRow {
-    let at = caller.at;
-    SessionRow {
-        session: session.id,
-        locator: session.token.locator.as_str().to_owned(),
-        token_hash: session.token.hash.0.to_vec(),
-        previous_locator: None,
-        previous_hash: None,
-        previous_until: None,
-        created_at: at,
-        updated_at: at,
-        expires_at: session.expires_at,
-        remembered: true,
-        authenticated_at: at,
-        last_seen_at: at,
-        presented: false,
-        by_cookie: false,
-        replayable_until: session.replayable_until,
-        ended_at: None,
-        client: Some(Sealed { id: client.id, ciphertext: Some(client.ciphertext.clone()) }),
-        user: UserRow {
-            user,
-            person: key.person,
-            standing: Standing::Guest,
-            email_claim: None,
-            email_verified: false,
-            role: "user".to_owned(),
-            created_at: at,
-            updated_at: at,
-            email: None,
-            name: None,
-            image: None,
-            metadata: None,
-            key: Some(WrappedKey { epoch: key.epoch, wrapped: key.wrapped.clone() }),
-        },
+        self.signed_in_as(&row, token.as_str())
     }
 }

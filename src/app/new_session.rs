@@ -7,7 +7,7 @@ use chrysalis_domain::value::Authentication;
 use chrysalis_projections::sessions::SessionRow;
 
 use super::identify::Presented;
-use super::view::ClientSeen;
+use super::view::{ClientSeen, SessionView, UserView};
 use super::{App, AppError, Caller};
 use crate::config::RotateOnUpgrade;
 use crate::keys::{PersonSealer, SealKind, SessionToken};
@@ -16,18 +16,22 @@ use crate::log::{LogFault, SealedRecord};
 /// What a call that opened or renewed a session has to say.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    pub row: SessionRow,
+    pub session: SessionView,
+    pub user: UserView,
+    /// False: the session ends with the browser.
+    pub remembered: bool,
     /// The session's secret, as the caller has to present it from now on.
     pub token: String,
     /// Set when the user holds an address that is not proven yet: the cookie that shows who claimed it.
     pub claim: Option<chrysalis_domain::id::ClaimId>,
 }
 
-/// A session about to be started, with its secret and the sealed record that goes with it.
+/// A session about to be started, with its secret, from where it comes, and the sealed record of that.
 pub(super) struct Opening {
     pub(super) session: NewSession,
     pub(super) token: SessionToken,
     pub(super) client: SealedRecord,
+    pub(super) seen: ClientSeen,
 }
 
 impl App {
@@ -58,7 +62,7 @@ impl App {
             verified: None,
             limit: self.config.sessions.per_user,
         };
-        Ok(Opening { session, token, client })
+        Ok(Opening { session, token, client, seen })
     }
 
     pub(super) fn session_end(&self, from: Timestamp, remembered: bool) -> Timestamp {
@@ -86,9 +90,14 @@ impl App {
     pub(super) async fn signed_in(&self, presented: &Presented, candidate: &SessionToken) -> Result<SignedIn, AppError> {
         let row = self.session_row(presented.row.session).await?.ok_or(super::Refusal::SessionNotLive)?;
         let rotated = row.token_hash == candidate.hash().0;
-        let token = if rotated { candidate.as_str() } else { &presented.token };
+        self.signed_in_as(&row, if rotated { candidate.as_str() } else { &presented.token })
+    }
+
+    /// What there is to say of a session whose token is known.
+    pub fn signed_in_as(&self, row: &SessionRow, token: &str) -> Result<SignedIn, AppError> {
+        let (session, user) = self.view(row)?;
         let claim = row.user.email_claim.filter(|_| !row.user.email_verified);
-        Ok(SignedIn { token: token.to_owned(), claim, row })
+        Ok(SignedIn { session, user, remembered: row.remembered, token: token.to_owned(), claim })
     }
 }
 

@@ -88,8 +88,7 @@ impl App {
             done => done?,
         };
         let row = self.session_row(id).await?.ok_or(Refusal::InvalidEmailOrPassword)?;
-        let claim = row.user.email_claim.filter(|_| !row.user.email_verified);
-        Ok(SignedIn { row, token: opening.token.as_str().to_owned(), claim })
+        self.signed_in_as(&row, opening.token.as_str())
     }
 
     /// The password was hashed with yesterday's parameters, and now we know it. Best effort: the next sign-in tries again.

@@ -54,7 +54,7 @@ impl App {
         match opening {
             Some(opening) => {
                 let row = self.session_row(opening.session.id).await?.ok_or(Refusal::SessionNotLive)?;
-                let signed_in = SignedIn { row, token: opening.token.as_str().to_owned(), claim: Some(claim_id) };
+                let signed_in = self.signed_in_as(&row, opening.token.as_str())?;
                 Ok(SignedUp::In(Box::new(signed_in)))
             }
             None => {

@@ -28,6 +28,24 @@ pub struct UserView {
     pub updated_at: Timestamp,
 }
 
+impl UserView {
+    /// A guest who has said nothing yet.
+    pub fn guest(id: UserId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            is_anonymous: true,
+            email: None,
+            email_verified: false,
+            name: None,
+            image: None,
+            metadata: None,
+            role: "user".to_owned(),
+            created_at,
+            updated_at: created_at,
+        }
+    }
+}
+
 /// A session, readable, without its secret.
 #[derive(Clone, Debug)]
 pub struct SessionView {

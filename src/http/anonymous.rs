@@ -82,8 +82,8 @@ pub async fn arrive_by_get(State(http): State<Http>, who: Who, headers: HeaderMa
 async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) -> Result<Response, ApiError> {
     match &who.standing {
         Standing::Live(presented) => {
-            let again = SignedIn { row: presented.row.clone(), token: presented.token.clone(), claim: None };
-            return http.signed_in(who, &again);
+            let again = SignedIn { claim: None, ..http.app.signed_in_as(&presented.row, &presented.token)? };
+            return Ok(http.signed_in(who, &again));
         }
         // Asked while the upgrade was on its way: a guest made now would take the new member's place in the browser.
         Standing::Superseded(presented) => return Ok(Json(http.superseded_body(presented)?).into_response()),
@@ -91,7 +91,7 @@ async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) ->
     }
     let key = idempotency_key(headers)?;
     let signed_in = http.app.create_guest(&who.caller, entry.into(), key).await?;
-    http.signed_in(who, &signed_in)
+    Ok(http.signed_in(who, &signed_in))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
@@ -121,7 +121,7 @@ pub async fn upgrade(State(http): State<Http>, who: Who, Body(form): Body<Upgrad
     let presented = who.upgrading()?;
     let form = form.into_form(&http)?;
     let upgraded = http.app.upgrade(&who.caller, presented, form).await.map_err(said_of_a_form)?;
-    http.signed_in(&who, &upgraded)
+    Ok(http.signed_in(&who, &upgraded))
 }
 
 /// On this path what is wrong with a field is 422.

@@ -17,18 +17,10 @@ use crate::wire::error::ApiError;
 
 impl Http {
     /// The answer of a call that opened or renewed a session: body, cookies, and the token as a header.
-    pub(super) fn signed_in(&self, who: &Who, signed_in: &SignedIn) -> Result<Response, ApiError> {
-        let body = self.signed_in_body(signed_in)?;
-        let mut response = axum::Json(body).into_response();
+    pub(super) fn signed_in(&self, who: &Who, signed_in: &SignedIn) -> Response {
+        let mut response = axum::Json(SignedInBody::from(signed_in.clone())).into_response();
         self.give_session(&mut response, who, signed_in);
-        Ok(response)
-    }
-
-    pub(super) fn signed_in_body(&self, signed_in: &SignedIn) -> Result<SignedInBody, ApiError> {
-        let (session, user) = self.app.view(&signed_in.row)?;
-        let token = Some(signed_in.token.clone());
-        let session = Some(Session::new(session, token.as_deref()));
-        Ok(SignedInBody { token, user: User::new(user, false), session })
+        response
     }
 
     /// What the token of a moment ago may still see: no cookie, no name, no address.
@@ -39,9 +31,9 @@ impl Http {
     }
 
     pub(super) fn give_session(&self, response: &mut Response, who: &Who, signed_in: &SignedIn) {
-        let row = &signed_in.row;
-        self.session_cookie(response, &signed_in.token, row.remembered, row.expires_at.since(who.caller.at));
-        if row.remembered && who.not_remembered {
+        let life = signed_in.session.expires_at.since(who.caller.at);
+        self.session_cookie(response, &signed_in.token, signed_in.remembered, life);
+        if signed_in.remembered && who.not_remembered {
             self.delete(response, CookieKind::DontRemember);
         }
         if let Some(claim) = signed_in.claim {

@@ -57,7 +57,7 @@ pub async fn sign_up(State(http): State<Http>, who: Who, BodyOrForm(form): BodyO
         remember: form.remember_me.unwrap_or(true),
     };
     match http.app.sign_up(&who.caller, who.live(), form).await.map_err(said_of_a_sign_up)? {
-        SignedUp::In(signed_in) => http.signed_in(&who, &signed_in),
+        SignedUp::In(signed_in) => Ok(http.signed_in(&who, &signed_in)),
         SignedUp::AwaitingProof { user, claim } => {
             let mut response = Json(SignedInBody { token: None, user: User::new(user, false), session: None }).into_response();
             if let Some(claim) = claim {
@@ -121,7 +121,7 @@ pub struct SignInBody {
 pub async fn sign_in(State(http): State<Http>, who: Who, BodyOrForm(form): BodyOrForm<SignInForm>) -> Result<Response, ApiError> {
     let callback = callback_url(form.callback_url, &http)?;
     let signed_in = http.app.sign_in(&who.caller, &form.email, &form.password, form.remember_me.unwrap_or(true)).await?;
-    let SignedInBody { token, user, session } = http.signed_in_body(&signed_in)?;
+    let SignedInBody { token, user, session } = signed_in.clone().into();
     let url = callback.as_ref().map(|callback| callback.as_str().to_owned());
     let mut response = Json(SignInBody { redirect: url.is_some(), url, token, user, session }).into_response();
     if let Some(callback) = callback {

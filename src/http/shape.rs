@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::app::new_session::SignedIn;
 use crate::app::view::{SessionView, UserView};
 use crate::wire::json_time::JsonTime;
 
@@ -116,6 +117,13 @@ pub struct SignedInBody {
     pub token: Option<String>,
     pub user: User,
     pub session: Option<Session>,
+}
+
+impl From<SignedIn> for SignedInBody {
+    fn from(signed_in: SignedIn) -> Self {
+        let SignedIn { session, user, token, .. } = signed_in;
+        Self { user: User::new(user, false), session: Some(Session::new(session, Some(&token))), token: Some(token) }
+    }
 }
 
 /// `{status: true}`.

@@ -122,7 +122,7 @@ pub async fn change_password(State(http): State<Http>, who: Who, Body(form): Bod
     let presented = who.session()?;
     let revoke_others = form.revoke_other_sessions.unwrap_or(false);
     let changed = http.app.change_password(&who.caller, presented, &form.current_password, &form.new_password, revoke_others).await?;
-    let user = User::new(http.app.view(&changed.row)?.1, false);
+    let user = User::new(changed.user.clone(), false);
     let token = revoke_others.then(|| changed.token.clone());
     let mut response = Json(ChangedPassword { token, user }).into_response();
     if changed.token != presented.token {
