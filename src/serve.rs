@@ -118,6 +118,11 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// What the server keeps, for whoever runs it in its own process.
+    pub fn log(&self) -> Arc<dyn Log> {
+        self.log.clone()
+    }
+
     /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
