@@ -11,11 +11,12 @@ use axum::response::{IntoResponse, Response};
 use chrysalis_domain::id::RequestId;
 use chrysalis_domain::value::Carrier;
 use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tracing::Instrument;
 
 use super::BASE_PATH;
 use super::state::Http;
+use super::verbs::Verbs;
 use super::who::{Standing, Who};
 use crate::app::Caller;
 use crate::entropy;
@@ -28,11 +29,12 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest user agent that is kept, in bytes.
 const USER_AGENT_MAX: usize = 512;
 
-pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Response {
+pub async fn gate(State((http, verbs)): State<(Http, Verbs)>, request: Request, next: Next) -> Response {
     let at = http.app.clock.now();
     let id = RequestId::from_ulid(entropy::ulid(http.app.entropy.as_ref(), at));
     let span = tracing::info_span!("request", %id);
-    let timer = http.metrics.start(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let timer = http.metrics.start(route.as_ref().map(MatchedPath::as_str), request.method());
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
@@ -41,8 +43,7 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let status = response.status();
     let headers = response.headers_mut();
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        // The router would have answered HEAD from GET; we don't.
-        without_head(headers);
+        headers.insert(ALLOW, verbs.allow(route.as_ref()));
     }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(X_REQUEST_ID, value);
@@ -69,9 +70,14 @@ async fn answer(
     next: Next,
     allowed: Option<&HeaderValue>,
 ) -> Response {
+    // The router answers HEAD from GET, and has done so by the time a layer could change its mind: it would use up links
+    // and make guests. So HEAD goes no further, on whatever path.
+    if *request.method() == Method::HEAD {
+        return ApiError::method_not_allowed().into_response();
+    }
     let path = request.uri().path().to_owned();
     let Some(path) = path.strip_prefix(BASE_PATH).filter(|rest| rest.starts_with('/')) else {
-        return head_is_no_get(request, next).await;
+        return next.run(request).await;
     };
     if let Some(preflight) = cors::preflight(Head::from(&request), allowed) {
         return preflight;
@@ -82,7 +88,7 @@ async fn answer(
         Err(refused) => return refused.into_response(),
     }
     let who = request.extensions().get::<Who>().cloned();
-    let mut response = head_is_no_get(request, next).await;
+    let mut response = next.run(request).await;
     // A session that lives longer than its cookie says is given to the browser again.
     if let Some(presented) = who.as_ref().and_then(Who::live) {
         if presented.extended && presented.carrier == Carrier::Cookie && response.status().is_success() {
@@ -159,27 +165,5 @@ fn caller(http: &Http, request_id: RequestId, at: chrysalis_domain::Timestamp, r
         at,
         address: ClientAddress::of(peer, forwarded, &http.trusted_proxies),
         user_agent: user_agent.unwrap_or_default(),
-    }
-}
-
-/// HEAD is refused everywhere and never runs a GET handler: it would use up links and make guests.
-async fn head_is_no_get(mut request: Request, next: Next) -> Response {
-    if *request.method() != Method::HEAD {
-        return next.run(request).await;
-    }
-    // The router knows which verbs the path has: asked with one that none has, it says so.
-    *request.method_mut() = Method::TRACE;
-    let mut response = next.run(request).await;
-    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
-        response = ApiError::method_not_allowed().into_response();
-    }
-    response
-}
-
-fn without_head(headers: &mut HeaderMap) {
-    let Some(allow) = headers.get(ALLOW).and_then(|value| value.to_str().ok()) else { return };
-    let verbs: Vec<_> = allow.split(',').map(str::trim).filter(|verb| *verb != "HEAD").collect();
-    if let Ok(value) = HeaderValue::from_str(&verbs.join(", ")) {
-        headers.insert(ALLOW, value);
     }
 }

@@ -13,6 +13,7 @@ mod session;
 mod shape;
 mod state;
 mod user;
+mod verbs;
 mod verify;
 mod who;
 
@@ -79,6 +80,7 @@ fn operations() -> OpenApiRouter<Http> {
 pub fn service(http: Http, dev: Option<Outbox>) -> Router {
     let (router, document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(BASE_PATH, api()).merge(operations()).split_for_parts();
+    let verbs = verbs::Verbs::of(&document);
     let router = router.merge(reference::routes(document));
     let router = match dev {
         Some(outbox) => router.merge(dev_mail::routes(outbox)),
@@ -88,7 +90,7 @@ pub fn service(http: Http, dev: Option<Outbox>) -> Router {
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(http.clone(), gate::gate))
+        .layer(from_fn_with_state((http.clone(), verbs), gate::gate))
         .with_state(http)
 }
 
