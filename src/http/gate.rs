@@ -1,13 +1,15 @@
 //! What every request passes before its handler and after: an id, the limits, the origin rules, who is calling; and the
 //! headers that every answer carries.
 //!
-//! One middleware rather than a stack of them: the order is part of the contract, and reads here from top to bottom.
+//! Two middlewares rather than a stack of them: the order is part of the contract, and reads here from top to bottom. What
+//! panics, a handler or [`admission`], is caught between the two, so that [`gate`] dresses that answer like any other.
 
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::RequestId;
 use chrysalis_domain::value::Carrier;
 use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
@@ -25,11 +27,18 @@ use crate::wire::cors::{self, Readers};
 use crate::wire::csrf::{self, Head};
 use crate::wire::error::ApiError;
 
+/// A request as the gate let it in.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    id: RequestId,
+    at: Timestamp,
+}
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest user agent that is kept, in bytes.
 const USER_AGENT_MAX: usize = 512;
 
-pub async fn gate(State((http, verbs)): State<(Http, Verbs)>, request: Request, next: Next) -> Response {
+pub async fn gate(State((http, verbs)): State<(Http, Verbs)>, mut request: Request, next: Next) -> Response {
     let at = http.app.clock.now();
     let id = RequestId::from_ulid(entropy::ulid(http.app.entropy.as_ref(), at));
     let span = tracing::info_span!("request", %id);
@@ -38,7 +47,16 @@ pub async fn gate(State((http, verbs)): State<(Http, Verbs)>, request: Request, 
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
-    let mut response = answer(&http, id, at, request, next, allowed.as_ref()).instrument(span).await;
+    // The router answers HEAD from GET, and has done so by the time a layer could change its mind: it would use up links
+    // and make guests. So HEAD goes no further, on whatever path.
+    let mut response = if *request.method() == Method::HEAD {
+        ApiError::method_not_allowed().into_response()
+    } else if let Some(preflight) = api.then(|| cors::preflight(Head::from(&request), allowed.as_ref())).flatten() {
+        preflight
+    } else {
+        request.extensions_mut().insert(Arrival { id, at });
+        next.run(request).instrument(span).await
+    };
 
     let status = response.status();
     let headers = response.headers_mut();
@@ -62,28 +80,15 @@ pub async fn gate(State((http, verbs)): State<(Http, Verbs)>, request: Request, 
     response
 }
 
-async fn answer(
-    http: &Http,
-    id: RequestId,
-    at: chrysalis_domain::Timestamp,
-    mut request: Request,
-    next: Next,
-    allowed: Option<&HeaderValue>,
-) -> Response {
-    // The router answers HEAD from GET, and has done so by the time a layer could change its mind: it would use up links
-    // and make guests. So HEAD goes no further, on whatever path.
-    if *request.method() == Method::HEAD {
-        return ApiError::method_not_allowed().into_response();
-    }
+/// The limits, the origin rules and who is calling, for the clients' calls.
+pub async fn admission(State(http): State<Http>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let Some(path) = path.strip_prefix(BASE_PATH).filter(|rest| rest.starts_with('/')) else {
+    let arrival = request.extensions().get::<Arrival>().copied();
+    let (Some(path), Some(Arrival { id, at })) = (path.strip_prefix(BASE_PATH).filter(|rest| rest.starts_with('/')), arrival) else {
         return next.run(request).await;
     };
-    if let Some(preflight) = cors::preflight(Head::from(&request), allowed) {
-        return preflight;
-    }
-    let caller = caller(http, id, at, &request);
-    match admit(http, path, caller, &mut request).await {
+    let caller = caller(&http, id, at, &request);
+    match admit(&http, path, caller, &mut request).await {
         Ok(()) => {}
         Err(refused) => return refused.into_response(),
     }
@@ -155,7 +160,7 @@ fn refresh_disabled(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| pair == "disableRefresh=true"))
 }
 
-fn caller(http: &Http, request_id: RequestId, at: chrysalis_domain::Timestamp, request: &Request) -> Caller {
+fn caller(http: &Http, request_id: RequestId, at: Timestamp, request: &Request) -> Caller {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let forwarded = request.headers().get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
     let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));

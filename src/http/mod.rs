@@ -89,6 +89,7 @@ pub fn service(http: Http, dev: Option<Outbox>) -> Router {
     router
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(from_fn_with_state(http.clone(), gate::admission))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state((http.clone(), verbs), gate::gate))
         .with_state(http)
@@ -99,7 +100,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     OpenApiRouter::<Http>::with_openapi(Document::openapi()).nest(BASE_PATH, api()).merge(operations()).into_openapi()
 }
 
-/// A panic is our fault, not the caller's: it is answered like any other.
+/// A panic is our fault, not the caller's: it is answered like any other error.
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked");
     ApiError::internal().into_response()
