@@ -94,9 +94,9 @@ pub async fn admission(State(http): State<Http>, mut request: Request, next: Nex
     }
     let who = request.extensions().get::<Who>().cloned();
     let mut response = next.run(request).await;
-    // A session that lives longer than its cookie says is given to the browser again.
+    // A session that lives longer than its cookie says is given to the browser again, whatever came of the call.
     if let Some(presented) = who.as_ref().and_then(Who::live) {
-        if presented.extended && presented.carrier == Carrier::Cookie && response.status().is_success() {
+        if presented.extended && presented.carrier == Carrier::Cookie {
             http.extend_cookie(&mut response, &presented.token, presented.row.expires_at, at);
         }
     }
