@@ -130,7 +130,8 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
     }
     csrf::check(&http.origins, Head::from(&*request), path, who.authorized)?;
     superseded_reads_only(path, request.method(), &mut who);
-    if uses_session(path) {
+    // A path that is none uses nothing.
+    if request.extensions().get::<MatchedPath>().is_some() && uses_session(path) {
         let caller = who.caller.clone();
         let extend = !refresh_disabled(request.uri().query());
         if let Some(presented) = who.live_mut() {
