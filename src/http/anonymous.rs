@@ -75,8 +75,14 @@ pub async fn arrive(State(http): State<Http>, who: Who, headers: HeaderMap, Body
         (status = 403, description = "`ANONYMOUS_GET_BLOCKED`", body = ErrorBody),
     )
 )]
-pub async fn arrive_by_get(State(http): State<Http>, who: Who, headers: HeaderMap, Query(entry): Query<EntryForm>) -> Result<Response, ApiError> {
-    guest(&http, &who, &headers, entry).await
+pub async fn arrive_by_get(
+    State(http): State<Http>,
+    who: Who,
+    headers: HeaderMap,
+    entry: Result<Query<EntryForm>, ApiError>,
+) -> Result<Response, ApiError> {
+    // A query that does not read says nothing of where the guest came from, and is no error.
+    guest(&http, &who, &headers, entry.map_or_else(|_| EntryForm::default(), |Query(entry)| entry)).await
 }
 
 async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) -> Result<Response, ApiError> {
