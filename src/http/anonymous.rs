@@ -120,6 +120,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 )]
 pub async fn upgrade(State(http): State<Http>, who: Who, Body(form): Body<UpgradeForm>) -> Result<Response, ApiError> {
     let presented = who.upgrading()?;
+    if !presented.is_guest() {
+        return Err(super::refusal::not_anonymous());
+    }
     let form = form.into_form(&http)?;
     let upgraded = http.app.upgrade(&who.caller, presented, form).await.map_err(said_of_a_form)?;
     http.signed_in(&who, &upgraded)
