@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::forms::UpgradeForm;
 use super::shape::{SUCCESS, SignedInBody, Success};
 use super::state::Http;
-use super::who::Who;
+use super::who::{Standing, Who};
 use crate::app::create_guest::Origin;
 use crate::app::new_session::SignedIn;
 use crate::app::{AppError, Refusal};
@@ -89,6 +89,11 @@ async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) ->
     if let Some(presented) = who.live() {
         let again = SignedIn { row: presented.row.clone(), token: presented.token.clone(), claim: None };
         return http.signed_in(who, &again);
+    }
+    // The session was upgraded a moment ago, and this call was on its way. A guest's cookie in its answer would take the
+    // place of the member's.
+    if matches!(who.standing, Standing::Superseded(_)) {
+        return Err(ApiError::unauthorized());
     }
     let key = idempotency_key(headers)?;
     let signed_in = http.app.create_guest(&who.caller, entry.into(), key).await?;

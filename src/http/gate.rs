@@ -143,10 +143,10 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
 }
 
 /// A token that was rotated a moment ago is good for reading, for signing out, and for being told that the upgrade has
-/// happened; for everything else it is none (CONTRACT 2.3).
+/// happened or that this is no time for a new guest; for everything else it is none (CONTRACT 2.3).
 fn superseded_reads_only(path: &str, method: &Method, who: &mut Who) {
     let reads = *method == Method::GET && (path == "/get-session" || path.starts_with("/organization/"));
-    let told = path.starts_with("/anonymous/upgrade") || path == "/delete-anonymous-user" || path == "/sign-out";
+    let told = path.starts_with("/anonymous/upgrade") || matches!(path, "/sign-in/anonymous" | "/delete-anonymous-user" | "/sign-out");
     if matches!(who.standing, Standing::Superseded(_)) && !reads && !told {
         who.standing = Standing::Nobody;
     }
