@@ -12,6 +12,7 @@ use super::state::Http;
 use super::who::{Standing, Who};
 use crate::app::identify::Presented;
 use crate::wire::body::Body;
+use crate::wire::cookie::CookieKind;
 use crate::wire::error::{ApiError, ErrorBody};
 
 /// The current session and its user, or `null`. No session is no error.
@@ -52,6 +53,9 @@ pub async fn sign_out(State(http): State<Http>, who: Who, Body(_): Body<Nothing>
     }
     let mut response = Json(SUCCESS).into_response();
     http.delete_session(&mut response);
+    for flow in &who.flows {
+        http.delete(&mut response, CookieKind::State(*flow));
+    }
     Ok(response)
 }
 

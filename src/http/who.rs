@@ -15,7 +15,7 @@ use crate::app::Caller;
 use crate::app::identify::{Identity, Presented};
 use crate::log::LogFault;
 use crate::wire::bearer;
-use crate::wire::cookie::CookieKind;
+use crate::wire::cookie::{CookieKind, StateSuffix};
 use crate::wire::error::ApiError;
 use crate::wire::jar::Jar;
 
@@ -32,6 +32,8 @@ pub struct Who {
     pub authorized: bool,
     /// Claims that this browser can show it made.
     pub claims: Vec<ClaimId>,
+    /// Social sign-ins that this browser began.
+    pub flows: Vec<StateSuffix>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,9 +91,10 @@ impl Http {
     pub(super) async fn who(&self, headers: &HeaderMap, caller: Caller) -> Result<Who, LogFault> {
         let jar = Jar::parse(headers, &self.cookies);
         let claims = jar.verified(CookieKind::Claim, &self.signer).iter().filter_map(|claim| claim.parse().ok()).collect();
+        let flows = jar.states().collect();
         let not_remembered = jar.has(CookieKind::DontRemember);
         let now = caller.at;
-        let mut who = Who { caller, standing: Standing::Nobody, dead_cookies: false, not_remembered, authorized: false, claims };
+        let mut who = Who { caller, standing: Standing::Nobody, dead_cookies: false, not_remembered, authorized: false, claims, flows };
 
         match bearer::presented(headers, &self.signer) {
             bearer::Presented::Token(token) => {
