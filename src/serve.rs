@@ -1,5 +1,6 @@
 //! From a configuration to a running server, and back: what is accepted is finished.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -84,7 +85,8 @@ pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn crate::log::W
 impl Server {
     /// Opens everything and starts to listen. Requests are answered once [`Server::run`] runs.
     pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
-        let metrics = Arc::new(Metrics::new(http::document().paths.paths.into_keys()));
+        let paths: HashSet<String> = http::document().paths.paths.into_keys().collect();
+        let metrics = Arc::new(Metrics::new(paths.iter().cloned()));
         let Opened { log, keyring, .. } = open(&config, &ports, metrics.clone()).await?;
         let outbox = Outbox::open(&config.data_dir)?;
         let mailer = Arc::new(Mailer { log: log.clone(), keyring: keyring.clone(), outbox: outbox.clone(), public: config.public.clone() });
@@ -101,6 +103,7 @@ impl Server {
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.iter().copied()),
             app_origin: config.app_origin.clone(),
             metrics,
+            paths,
             app: App {
                 log: log.clone(),
                 clock: ports.clock,
@@ -117,6 +120,11 @@ impl Server {
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// What the server keeps, for whoever runs it in its own process.
+    pub fn log(&self) -> Arc<dyn Log> {
+        self.log.clone()
     }
 
     /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.

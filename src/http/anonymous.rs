@@ -75,8 +75,14 @@ pub async fn arrive(State(http): State<Http>, who: Who, headers: HeaderMap, Body
         (status = 403, description = "`ANONYMOUS_GET_BLOCKED`", body = ErrorBody),
     )
 )]
-pub async fn arrive_by_get(State(http): State<Http>, who: Who, headers: HeaderMap, Query(entry): Query<EntryForm>) -> Result<Response, ApiError> {
-    guest(&http, &who, &headers, entry).await
+pub async fn arrive_by_get(
+    State(http): State<Http>,
+    who: Who,
+    headers: HeaderMap,
+    entry: Result<Query<EntryForm>, ApiError>,
+) -> Result<Response, ApiError> {
+    // A query that does not read says nothing of where the guest came from, and is no error.
+    guest(&http, &who, &headers, entry.map_or_else(|_| EntryForm::default(), |Query(entry)| entry)).await
 }
 
 async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) -> Result<Response, ApiError> {
@@ -85,8 +91,9 @@ async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) ->
             let again = SignedIn { claim: None, ..http.app.signed_in_as(&presented.row, &presented.token)? };
             return Ok(http.signed_in(who, &again));
         }
-        // Asked while the upgrade was on its way: a guest made now would take the new member's place in the browser.
-        Standing::Superseded(presented) => return Ok(Json(http.superseded_body(presented)?).into_response()),
+        // The session was upgraded a moment ago, and this call was on its way: a guest's cookie in its answer would take
+        // the place of the member's.
+        Standing::Superseded(_) => return Err(ApiError::unauthorized()),
         Standing::Expired(_) | Standing::Nobody => {}
     }
     let key = idempotency_key(headers)?;
@@ -119,6 +126,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 )]
 pub async fn upgrade(State(http): State<Http>, who: Who, Body(form): Body<UpgradeForm>) -> Result<Response, ApiError> {
     let presented = who.upgrading()?;
+    if !presented.is_guest() {
+        return Err(super::refusal::not_anonymous());
+    }
     let form = form.into_form(&http)?;
     let upgraded = http.app.upgrade(&who.caller, presented, form).await.map_err(said_of_a_form)?;
     Ok(http.signed_in(&who, &upgraded))

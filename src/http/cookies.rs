@@ -6,14 +6,12 @@ use chrysalis_domain::{Span, Timestamp};
 use http::HeaderValue;
 use http::header::SET_COOKIE;
 
-use super::shape::{Session, SignedInBody, User};
+use super::shape::SignedInBody;
 use super::state::Http;
 use super::who::Who;
-use crate::app::identify::Presented;
 use crate::app::new_session::SignedIn;
 use crate::wire::cookie::CookieKind;
 use crate::wire::cors::SET_AUTH_TOKEN;
-use crate::wire::error::ApiError;
 
 impl Http {
     /// The answer of a call that opened or renewed a session: body, cookies, and the token as a header.
@@ -21,13 +19,6 @@ impl Http {
         let mut response = axum::Json(SignedInBody::from(signed_in.clone())).into_response();
         self.give_session(&mut response, who, signed_in);
         response
-    }
-
-    /// What the token of a moment ago may still see: no cookie, no name, no address.
-    pub(super) fn superseded_body(&self, presented: &Presented) -> Result<SignedInBody, ApiError> {
-        let (session, user) = self.app.view(&presented.row)?;
-        let session = Session::new(session, Some(&presented.token));
-        Ok(SignedInBody { token: Some(presented.token.clone()), user: User::new(user, true), session: Some(session) })
     }
 
     pub(super) fn give_session(&self, response: &mut Response, who: &Who, signed_in: &SignedIn) {

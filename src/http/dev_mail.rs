@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Extension, Json};
 use http::HeaderMap;
 use http::header::HOST;
+use http::uri::Authority;
 use serde::Deserialize;
 
 use super::state::Http;
@@ -33,13 +34,11 @@ async fn only_here(request: Request, next: Next) -> Response {
 
 fn is_here(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = match host.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
+    // As a whole: `[::1]evil.example` must not do for `[::1]`.
+    let named = host.parse::<Authority>().is_ok_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"));
     let forwarded = headers.keys().any(|name| matches!(name.as_str(), "forwarded" | "via") || name.as_str().starts_with("x-forwarded-"));
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
-    matches!(name, "localhost" | "127.0.0.1" | "::1") && !forwarded && matches!(site, None | Some(b"none" | b"same-origin"))
+    named && !forwarded && matches!(site, None | Some(b"none" | b"same-origin"))
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,9 +1,11 @@
 //! What every request passes before its handler and after: an id, the limits, the origin rules, who is calling; and the
 //! headers that every answer carries.
 //!
-//! One middleware rather than a stack of them: the order is part of the contract, and reads here from top to bottom.
+//! One middleware rather than a stack of them: the order is part of the contract, and reads here from top to bottom. It
+//! stands around the router and catches what panics inside, so that every answer is dressed alike.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrysalis_domain::id::RequestId;
 use chrysalis_domain::value::Carrier;
+use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tracing::Instrument;
@@ -41,10 +44,13 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
-    let answered = tokio::time::timeout(TIMEOUT, answer(&http, id, at, request, next, allowed.as_ref()).instrument(span)).await;
-    let mut response = answered.unwrap_or_else(|_| {
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request timed out").into_response()
-    });
+    let answered = AssertUnwindSafe(answer(&http, id, at, request, next, allowed.as_ref())).catch_unwind().instrument(span);
+    let mut response = match tokio::time::timeout(TIMEOUT, answered).await {
+        Ok(Ok(response)) => response,
+        // A panic is our fault, not the caller's: the hook has told where, the answer is like any other.
+        Ok(Err(_)) => ApiError::internal().into_response(),
+        Err(_) => ApiError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request timed out").into_response(),
+    };
 
     let status = response.status();
     let headers = response.headers_mut();
@@ -93,11 +99,10 @@ async fn answer(
     if who.planted_cookies && !response.headers().contains_key(SET_COOKIE) {
         http.delete_session(&mut response);
     }
-    // A session that lives longer than its cookie says is given to the browser again.
+    // A session that lives longer than its cookie says is given to the browser again, whatever came of the call.
     if let Some(presented) = who.live()
         && presented.extended
         && presented.carrier == Carrier::Cookie
-        && response.status().is_success()
     {
         http.extend_cookie(&mut response, &presented.token, presented.row.expires_at, at);
     }
@@ -131,7 +136,8 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
     }
     csrf::check(&http.origins, Head::from(&*request), path, who.authorized)?;
     superseded_reads_only(path, request.method(), &mut who);
-    if uses_session(path) {
+    // A path that is none uses nothing.
+    if uses_session(path) && http.has_route(request.uri().path()) {
         let caller = who.caller.clone();
         let extend = !refresh_disabled(request.uri().query());
         if let Some(presented) = who.live_mut() {
@@ -144,7 +150,7 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
 }
 
 /// A token that was rotated a moment ago is good for reading, for signing out, and for being told that the upgrade has
-/// happened; for everything else it is none (CONTRACT 2.3).
+/// happened or that this is no time for a new guest; for everything else it is none (CONTRACT 2.3).
 fn superseded_reads_only(path: &str, method: &Method, who: &mut Known) {
     let reads = *method == Method::GET && (path == "/get-session" || path.starts_with("/organization/"));
     let told = path.starts_with("/anonymous/upgrade") || matches!(path, "/delete-anonymous-user" | "/sign-out" | "/sign-in/anonymous");

@@ -17,15 +17,13 @@ mod user;
 mod verify;
 mod who;
 
-use std::any::Any;
 use std::convert::Infallible;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tower::{Layer, Service};
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -97,7 +95,6 @@ pub fn service(
     let router: Router = router
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-        .layer(CatchPanicLayer::custom(panicked))
         .with_state(http.clone());
     from_fn_with_state(http, gate::gate).layer(router)
 }
@@ -105,10 +102,4 @@ pub fn service(
 /// The document alone, for `openapi.json` and its check.
 pub fn document() -> utoipa::openapi::OpenApi {
     OpenApiRouter::<Http>::with_openapi(Document::openapi()).nest(BASE_PATH, api()).merge(operations()).into_openapi()
-}
-
-/// A panic is our fault, not the caller's: it is answered like any other.
-fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!("a handler panicked");
-    ApiError::internal().into_response()
 }

@@ -1,5 +1,6 @@
 //! What every handler works with.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::app::App;
@@ -22,11 +23,17 @@ pub struct Parts {
     /// Where relative links of mails and redirects lead.
     pub app_origin: Option<Origin>,
     pub metrics: Arc<Metrics>,
+    /// Every path there is, base path included.
+    pub paths: HashSet<String>,
 }
 
 impl Http {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    pub fn has_route(&self, path: &str) -> bool {
+        self.paths.contains(path)
     }
 }
 
