@@ -1,9 +1,9 @@
 //! A guest arrives: a user and a session from one call, in one append.
 
 use chrysalis_domain::id::{PersonId, SessionId, UserId};
-use chrysalis_domain::user::{Standing, UserCommand};
+use chrysalis_domain::user::{Standing, UserCommand, UserEvent};
 use chrysalis_domain::value::{Authentication, Carrier, Entry, Label};
-use chrysalis_domain::Span;
+use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::sessions::SessionRow;
 use chrysalis_projections::table::Sealed;
 use chrysalis_projections::users::{UserRow, WrappedKey};
@@ -14,7 +14,7 @@ use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::{LookupHash, PersonSealer, Purpose, SealKind, SessionToken};
 use crate::log::cqrs::{Concurrency, ExecuteError};
-use crate::log::{Actor, AppendError, Idempotency, LogFault, PersonKey, Quota, Refused, SealedRecord};
+use crate::log::{Actor, AppendError, Idempotency, LogFault, PersonKey, Quota, Refused, SealedRecord, StreamId, read_user_event};
 
 /// How long a repeated `Idempotency-Key` gets the same answer …
 const REPLAYABLE: Span = Span::from_secs(600);
@@ -22,6 +22,8 @@ const REPLAYABLE: Span = Span::from_secs(600);
 const AFTER_FIRST_USE: Span = Span::from_secs(5);
 /// How long a key is remembered, so that a late repetition is refused instead of making a second guest.
 const REMEMBERED: Span = Span::from_days(1);
+/// Events of a guest among which its session's first use is: it is noted before anything is done with the session.
+const FIRST_EVENTS: usize = 16;
 /// Longest part of an `entry`.
 const ENTRY_MAX: usize = 200;
 
@@ -130,7 +132,7 @@ impl App {
         let reused = || AppError::from(Refusal::IdempotencyKeyReused);
         let note: Note = serde_json::from_slice(note).map_err(|_| LogFault::Damaged("an idempotency row does not read".to_owned()))?;
         let row = self.session_row(note.session).await?.ok_or_else(reused)?;
-        let used = row.presented && caller.at.since(row.last_seen_at) > AFTER_FIRST_USE;
+        let used = row.presented && self.first_presented(&row).await?.is_none_or(|first| caller.at.since(first) > AFTER_FIRST_USE);
         let gone = row.ended_at.is_some() || row.expires_at <= caller.at || row.user.standing != Standing::Guest;
         if age > REPLAYABLE || used || gone {
             return Err(reused());
@@ -144,6 +146,22 @@ impl App {
         let actor = Actor::user(row.user.user).by(row.session);
         self.execute(self.ask(caller, actor, row.user.user, command)).await?;
         Ok(SignedIn { token: token.as_str().to_owned(), claim: None, row })
+    }
+}
+
+impl App {
+    /// When a session was first presented. The row knows only of the last time, and a repeated call is one too: whoever
+    /// kept on repeating it could keep the token open for the taking.
+    async fn first_presented(&self, row: &SessionRow) -> Result<Option<Timestamp>, LogFault> {
+        let events = self.log.read_stream(&StreamId::user(row.user.user), 0, FIRST_EVENTS).await?;
+        for event in &events {
+            if let UserEvent::ActivityRecorded(activity) = read_user_event(event)? {
+                if activity.session == row.session && activity.carrier != Carrier::Replay {
+                    return Ok(Some(activity.at));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 
