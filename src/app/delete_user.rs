@@ -18,7 +18,7 @@ impl App {
             return Err(Refusal::DeletionDisabled.into());
         }
         match password {
-            Some(password) => self.verify_own(&presented.row.user, password).await?,
+            Some(password) => self.verify_own(caller, &presented.row.user, password).await?,
             None if self.is_fresh(presented, caller) => {}
             None => return Err(Refusal::SessionNotFresh.into()),
         }
