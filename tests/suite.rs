@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
 
 mod conformance;
+mod http;
+mod support;
 
 /// Whether the long versions were asked for.
 #[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]

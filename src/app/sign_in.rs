@@ -37,8 +37,15 @@ impl App {
         let found = self.by_email(&email).await?;
         let place = self.guess_budget(caller, &email, found.as_ref().map(|found| &found.user)).await?;
         let verdict = match &found {
-            Some(found) => self.hasher.verify(password.clone(), found.stored.clone()).await?,
-            None => self.hasher.verify_nobody(password.clone()).await?,
+            Some(found) => self.hasher.verify(password.clone(), found.stored.clone()).await,
+            None => self.hasher.verify_nobody(password.clone()).await,
+        };
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                place.refund();
+                return Err(error.into());
+            }
         };
         let Some(found) = found.filter(|_| verdict != Verdict::Mismatch) else {
             return Err(Refusal::InvalidEmailOrPassword.into());

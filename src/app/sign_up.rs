@@ -29,7 +29,13 @@ impl App {
         self.passwords_open()?;
         let form = self.check(form)?;
         let place = self.conflict_budget(caller, None, &form.email)?;
-        let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
+        let hash = match self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await {
+            Ok(hash) => hash,
+            Err(error) => {
+                place.refund();
+                return Err(error.into());
+            }
+        };
 
         let user = UserId::from_ulid(self.fresh(caller.at));
         let person = PersonId::from_ulid(self.fresh(caller.at));

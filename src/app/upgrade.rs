@@ -56,8 +56,10 @@ impl App {
         self.passwords_open()?;
         let form = self.check(form)?;
         let place = self.conflict_budget(caller, Some(presented), &form.email)?;
-        let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
-        let upgraded = self.upgrade_hashed(caller, presented, &form, hash).await;
+        let upgraded = match self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await {
+            Ok(hash) => self.upgrade_hashed(caller, presented, &form, hash).await,
+            Err(error) => Err(error.into()),
+        };
         // Only an answer that tells of a conflict counts.
         if !matches!(upgraded, Err(AppError::Refused(Refusal::EmailInUse))) {
             place.refund();
