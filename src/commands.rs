@@ -147,8 +147,17 @@ async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {
         }
         Keys::Rotate { purpose } => {
             let names = || Purpose::ALL.map(Purpose::name).join(", ");
-            let purpose = Purpose::from_name(&purpose).ok_or_else(|| StartError::Other(format!("there is no purpose {purpose:?}; there are {}", names())))?;
-            let id = keyring.rotate(log.as_ref(), secret.expose_secret().as_bytes(), purpose, ports.entropy.as_ref(), SystemClock.now()).await?;
+            let purpose = Purpose::from_name(&purpose)
+                .ok_or_else(|| StartError::Other(format!("there is no purpose {purpose:?}; there are {}", names())))?;
+            let id = keyring
+                .rotate(
+                    log.as_ref(),
+                    secret.expose_secret().as_bytes(),
+                    purpose,
+                    ports.entropy.as_ref(),
+                    SystemClock.now(),
+                )
+                .await?;
             println!("{} has key {id}; restart the server to use it", purpose.name());
         }
     }

@@ -103,13 +103,20 @@ enum Configuration {
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
-    text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "write key=value".to_owned())
+    text.split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write key=value".to_owned())
 }
 
 impl Cli {
     fn overrides(&self) -> Overrides {
         let global = &self.global;
-        let flags = [("listen", &global.listen), ("store", &global.store), ("data_dir", &global.data_dir), ("base_url", &global.base_url)];
+        let flags = [
+            ("listen", &global.listen),
+            ("store", &global.store),
+            ("data_dir", &global.data_dir),
+            ("base_url", &global.base_url),
+        ];
         let mut values: std::collections::BTreeMap<_, _> = global.set.iter().cloned().collect();
         values.extend(flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))));
         if let Command::Serve { dev: true } = self.command {

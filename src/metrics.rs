@@ -64,22 +64,39 @@ impl Metrics {
     pub fn new(routes: impl IntoIterator<Item = String>) -> Self {
         let mut registry = Registry::with_prefix("chrysalis");
         let requests = Family::<RequestLabels, Counter>::default();
-        let seconds = Family::<RouteLabel, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_1, 2.5, 12)));
+        let seconds = Family::<RouteLabel, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.000_1, 2.5, 12))
+        });
         registry.register("http_requests", "Requests answered, by route and class of status", requests.clone());
-        registry.register_with_unit("http_request_duration", "Time from a request's head to its answer", Unit::Seconds, seconds.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time from a request's head to its answer",
+            Unit::Seconds,
+            seconds.clone(),
+        );
         let route = |name: &str| Route {
-            by_class: CLASSES.map(|status| requests.get_or_create_owned(&RequestLabels { route: name.to_owned(), status })),
+            by_class: CLASSES
+                .map(|status| requests.get_or_create_owned(&RequestLabels { route: name.to_owned(), status })),
             seconds: seconds.get_or_create_owned(&RouteLabel { route: name.to_owned() }),
         };
         let routes = routes.into_iter().map(|name| (name.clone(), route(&name))).collect();
         let other = route("other");
 
         let queue_depth = Gauge::default();
-        registry.register("writer_queue_groups", "Groups that waited when the writer took its last batch", queue_depth.clone());
+        registry.register(
+            "writer_queue_groups",
+            "Groups that waited when the writer took its last batch",
+            queue_depth.clone(),
+        );
         let batch_groups = Histogram::new(exponential_buckets(1.0, 2.0, 12));
         registry.register("writer_batch_groups", "Groups in a committed batch", batch_groups.clone());
         let commit_seconds = Histogram::new(exponential_buckets(0.000_25, 2.0, 14));
-        registry.register_with_unit("writer_commit_duration", "Time a batch took, checks and fsync included", Unit::Seconds, commit_seconds.clone());
+        registry.register_with_unit(
+            "writer_commit_duration",
+            "Time a batch took, checks and fsync included",
+            Unit::Seconds,
+            commit_seconds.clone(),
+        );
         let events = Counter::default();
         registry.register("log_events", "Events appended", events.clone());
         let failed_groups = Counter::default();

@@ -1,6 +1,5 @@
 //! From a configuration to a running server, and back: what is accepted is finished.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,8 +14,8 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Store, secret};
 use crate::entropy::{self, Entropy};
-use crate::followers::mail::{Mailer, Outbox};
 use crate::followers::follow;
+use crate::followers::mail::{Mailer, Outbox};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
@@ -71,30 +70,48 @@ pub struct Opened {
 }
 
 /// Opens the store of a configuration, made on a first start.
-pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn crate::log::WriterMetrics>) -> Result<Opened, StartError> {
+pub async fn open(
+    config: &Config,
+    ports: &Ports,
+    metrics: Arc<dyn crate::log::WriterMetrics>,
+) -> Result<Opened, StartError> {
     secret::make_folder(&config.data_dir)?;
     let secret = config.secret.resolve(&config.data_dir, ports.entropy.as_ref())?;
     let Store::Sqlite(path) = &config.store;
     let options = Options { queue: config.writer.queue, max_batch: config.writer.max_batch, ..Options::at(path) };
     let log: Arc<dyn Log> = Arc::new(SqliteLog::open(&options, ports.clock.clone(), metrics)?);
     let previous = config.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
-    let keyring = Keyring::open(log.as_ref(), secret.expose_secret().as_bytes(), previous, ports.entropy.as_ref(), ports.clock.now()).await?;
+    let keyring = Keyring::open(
+        log.as_ref(),
+        secret.expose_secret().as_bytes(),
+        previous,
+        ports.entropy.as_ref(),
+        ports.clock.now(),
+    )
+    .await?;
     Ok(Opened { log, keyring: Arc::new(keyring), secret })
 }
 
 impl Server {
     /// Opens everything and starts to listen. Requests are answered once [`Server::run`] runs.
     pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
-        let paths: HashSet<String> = http::document().paths.paths.into_keys().collect();
-        let metrics = Arc::new(Metrics::new(paths.iter().cloned()));
+        let verbs = http::verbs();
+        let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
         let Opened { log, keyring, .. } = open(&config, &ports, metrics.clone()).await?;
         let outbox = Outbox::open(&config.data_dir)?;
-        let mailer = Arc::new(Mailer { log: log.clone(), keyring: keyring.clone(), outbox: outbox.clone(), public: config.public.clone() });
+        let mailer = Arc::new(Mailer {
+            log: log.clone(),
+            keyring: keyring.clone(),
+            outbox: outbox.clone(),
+            public: config.public.clone(),
+        });
         let hashing = &config.hashing;
         let hasher = Hasher::start(hashing.params, peppers(&keyring)?, hashing.threads, hashing.queue)?;
         let limits = LimitsConfig { enabled: config.rate_limits, ..LimitsConfig::default() };
         let limits = Limits::new(&limits, Seed::new(entropy::bytes(ports.entropy.as_ref())));
-        let listener = TcpListener::bind(config.listen).await.map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let grace = Duration::from_millis(u64::try_from(config.shutdown_grace.as_millis()).unwrap_or(0));
         let parts = Parts {
             origins: Origins::new(config.public.clone(), config.trusted_origins.clone()),
@@ -103,7 +120,7 @@ impl Server {
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.iter().copied()),
             app_origin: config.app_origin.clone(),
             metrics,
-            paths,
+            verbs,
             app: App {
                 log: log.clone(),
                 clock: ports.clock,
@@ -146,7 +163,8 @@ impl Server {
 }
 
 fn signer(keyring: &Keyring) -> Result<Signer, StartError> {
-    let mut keys: Vec<_> = keyring.all(Purpose::Cookie).iter().filter_map(|key| SigningKey::new(&*key.secret).ok()).collect();
+    let mut keys: Vec<_> =
+        keyring.all(Purpose::Cookie).iter().filter_map(|key| SigningKey::new(&*key.secret).ok()).collect();
     let current = keys.pop().ok_or_else(|| StartError::Other("there is no key to sign cookies with".to_owned()))?;
     keys.reverse();
     Ok(Signer::new(current, keys))
@@ -154,7 +172,12 @@ fn signer(keyring: &Keyring) -> Result<Signer, StartError> {
 
 fn peppers(keyring: &Keyring) -> Result<Peppers, StartError> {
     let pepper = |key: &crate::keys::Key| Pepper::new(&key.id.to_string(), Zeroizing::new(key.secret.to_vec()));
-    let mut all = keyring.all(Purpose::Pepper).iter().map(pepper).collect::<Result<Vec<_>, _>>().map_err(|error| StartError::Other(error.to_string()))?;
+    let mut all = keyring
+        .all(Purpose::Pepper)
+        .iter()
+        .map(pepper)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| StartError::Other(error.to_string()))?;
     let current = all.pop();
     Ok(Peppers::new(current, all))
 }

@@ -18,7 +18,11 @@ pub fn start(config: &Logging) {
         LogFormat::Json => false,
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let _ = if human { subscriber.try_init() } else { subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init() };
+    let _ = if human {
+        subscriber.try_init()
+    } else {
+        subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    };
     std::panic::set_hook(Box::new(|panic| {
         // The place and nothing of the payload: it may hold what somebody typed.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -7,7 +7,9 @@
 mod clients;
 mod conformance;
 mod faults;
+mod http;
 mod process;
+mod support;
 
 /// Whether the long versions were asked for.
 #[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]

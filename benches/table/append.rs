@@ -69,7 +69,12 @@ fn group(number: usize, at: Timestamp) -> Group {
         body: vec![b' '; 200],
         changes: Vec::new(),
     };
-    group.appends.push(Append { stream: StreamId::user(user), expected: Expected::NoStream, events: (0..EVENTS).map(event).collect(), snapshot: None });
+    group.appends.push(Append {
+        stream: StreamId::user(user),
+        expected: Expected::NoStream,
+        events: (0..EVENTS).map(event).collect(),
+        snapshot: None,
+    });
     group
 }
 

@@ -155,7 +155,8 @@ async fn app(data: &Path) -> Result<(App, Signer)> {
     let signer = Signer::new(SigningKey::new(&*key.secret)?, Vec::new());
     let hashing = &config.hashing;
     let hasher = Hasher::start(hashing.params, Peppers::default(), hashing.threads, hashing.queue)?;
-    let limits = Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
+    let limits =
+        Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
     Ok((App { log, clock: ports.clock, entropy: ports.entropy, keyring, hasher, limits, config }, signer))
 }

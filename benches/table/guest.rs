@@ -16,11 +16,18 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     let floor = Server::floor(answer_size(&server)?)?;
     let compared = wrk::compare(bench, &server, &floor, Load::Arrive)?;
     let by_disk = 0.7 * SHARED / bench.commit.as_secs_f64() / compared.floor.rate;
-    bench.report.at_least("`POST /sign-in/anonymous`, of the floor", compared.rates(), compared.ratio, by_disk.min(0.20), "");
+    bench.report.at_least(
+        "`POST /sign-in/anonymous`, of the floor",
+        compared.rates(),
+        compared.ratio,
+        by_disk.min(0.20),
+        "",
+    );
     bench.report.note("processor time of one", compared.each());
 
     let rate = compared.ours.rate;
-    let p99s = (0..bench.rounds).map(|_| Ok(pace::run(server.address, rate / 2.0, bench.time, |_| ARRIVE)?.percentile(99.0)));
+    let p99s =
+        (0..bench.rounds).map(|_| Ok(pace::run(server.address, rate / 2.0, bench.time, |_| ARRIVE)?.percentile(99.0)));
     let p99 = median(p99s.collect::<Result<Vec<_>>>()?);
     let what = format!("the same at {}/s, p99", short(rate / 2.0));
     bench.report.at_most(&what, format!("{} ms", short(p99)), p99, 25.0, " ms");

@@ -48,7 +48,10 @@ impl Connection {
         let mut chunk = [0; 4096];
         match self.stream.read(&mut chunk)? {
             0 => Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()),
-            read => Ok(self.buffer.extend_from_slice(&chunk[..read])),
+            read => {
+                self.buffer.extend_from_slice(&chunk[..read]);
+                Ok(())
+            }
         }
     }
 }

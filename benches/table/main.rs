@@ -86,7 +86,8 @@ fn main() -> Result<()> {
     if let Some(floor) = &cli.floor {
         return process::play_floor(&floor[0], floor[1].parse()?);
     }
-    let (guests, rounds, seconds) = if cli.quick { (cli.guests / 10, 3, 3) } else { (cli.guests, cli.rounds, cli.seconds) };
+    let (guests, rounds, seconds) =
+        if cli.quick { (cli.guests / 10, 3, 3) } else { (cli.guests, cli.rounds, cli.seconds) };
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("table");
     if !cli.keep && folder.exists() {
         std::fs::remove_dir_all(&folder)?;

@@ -26,7 +26,12 @@ impl Latencies {
 }
 
 /// Sends `request(0)`, `request(1)` … at `rate` a second for `time`; each must be answered with 200.
-pub fn run<'r>(address: SocketAddr, rate: f64, time: Duration, request: impl Fn(usize) -> &'r [u8] + Sync) -> Result<Latencies> {
+pub fn run<'r>(
+    address: SocketAddr,
+    rate: f64,
+    time: Duration,
+    request: impl Fn(usize) -> &'r [u8] + Sync,
+) -> Result<Latencies> {
     let begun = Instant::now() + Duration::from_millis(50);
     let one = |connection: usize| -> Result<Vec<Duration>> {
         let mut server = Connection::open(address)?;

@@ -63,7 +63,8 @@ impl Server {
     }
 
     fn answers(&self) -> bool {
-        let asked = Connection::open(self.address).and_then(|mut connection| Ok(connection.ask(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")?.status));
+        let asked = Connection::open(self.address)
+            .and_then(|mut connection| Ok(connection.ask(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")?.status));
         asked.is_ok_and(|status| status == 200)
     }
 
@@ -108,7 +109,8 @@ fn free() -> Result<SocketAddr> {
 
 /// Plays the floor in this process, until it is killed.
 pub fn play_floor(address: &str, bytes: usize) -> Result<()> {
-    let body: &'static str = Box::leak(format!("{{\"x\":\"{}\"}}", "x".repeat(bytes.saturating_sub(8))).into_boxed_str());
+    let body: &'static str =
+        Box::leak(format!("{{\"x\":\"{}\"}}", "x".repeat(bytes.saturating_sub(8))).into_boxed_str());
     let answer = async move || ([(CONTENT_TYPE, "application/json")], body);
     let router = Router::new()
         .route("/api/auth/get-session", get(answer))

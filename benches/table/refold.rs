@@ -10,7 +10,10 @@ use crate::{Bench, Result};
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let store = bench.stores.large()?;
     let idle = run(&store.data, &["log", "head"])?.1;
-    for (what, arguments, bar) in [("refold: `chrysalis projections rebuild`", ["projections", "rebuild"].as_slice(), Some(150_000.0)), ("refold and compare: `chrysalis verify`", &["verify"], None)] {
+    for (what, arguments, bar) in [
+        ("refold: `chrysalis projections rebuild`", ["projections", "rebuild"].as_slice(), Some(150_000.0)),
+        ("refold and compare: `chrysalis verify`", &["verify"], None),
+    ] {
         let (said, took) = run(&store.data, arguments)?;
         // Both begin with the number of events.
         let events: f64 = said.split(' ').next().unwrap_or_default().parse()?;
@@ -27,9 +30,18 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
 /// What a command prints, and how long it takes.
 fn run(data: &Path, arguments: &[&str]) -> Result<(String, Duration)> {
     let begun = Instant::now();
-    let output = Command::new(env!("CARGO_BIN_EXE_chrysalis")).args(arguments).env_clear().env("CHRYSALIS_DATA_DIR", data).output()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+        .args(arguments)
+        .env_clear()
+        .env("CHRYSALIS_DATA_DIR", data)
+        .output()?;
     if !output.status.success() {
-        return Err(format!("{arguments:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)).into());
+        return Err(format!(
+            "{arguments:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into());
     }
     Ok((String::from_utf8(output.stdout)?, begun.elapsed()))
 }

@@ -21,7 +21,14 @@ impl Side {
     fn new(store: &Store) -> Result<Self> {
         let server = Server::chrysalis(&store.data)?;
         let looks: Vec<_> = store.cookies()?.iter().map(|cookie| look(cookie)).collect();
-        Ok(Self { guests: store.guests, fresh: server.resident()?, server, looks, arrive: Vec::new(), look: Vec::new() })
+        Ok(Self {
+            guests: store.guests,
+            fresh: server.resident()?,
+            server,
+            looks,
+            arrive: Vec::new(),
+            look: Vec::new(),
+        })
     }
 }
 
@@ -38,7 +45,10 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         }
         for side in &mut sides {
             let looks = &side.looks;
-            side.look.push(pace::run(side.server.address, look, bench.time, |number| &looks[number % looks.len()])?.percentile(99.0));
+            side.look.push(
+                pace::run(side.server.address, look, bench.time, |number| &looks[number % looks.len()])?
+                    .percentile(99.0),
+            );
         }
     }
     let names = sides.each_ref().map(|side| short(side.guests as f64));

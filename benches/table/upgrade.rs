@@ -25,7 +25,8 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     let _ = std::fs::remove_dir_all(&data);
     let server = Server::chrysalis(&data)?;
     let cores = thread::available_parallelism()?.get();
-    let (mut hashes, mut shares, mut idle, mut busy, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut hashes, mut shares, mut idle, mut busy, mut rates) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..bench.rounds {
         let looks: Vec<_> = arrive(server.address, 100)?.iter().map(|cookie| look(cookie)).collect();
         let request = |number: usize| looks[number % looks.len()].as_slice();
@@ -33,8 +34,12 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         pace::run(server.address, LOOKS, Duration::from_millis(500), request)?;
         let one = one_hash(bench.time)?;
         idle.push(pace::run(server.address, LOOKS, bench.time, request)?.percentile(99.0));
-        let guests = arrive(server.address, (cores as f64 / one.as_secs_f64() * bench.time.as_secs_f64() * 2.0) as usize + AT_ONCE)?;
-        let (rate, looked) = upgrade(server.address, guests, round, || pace::run(server.address, LOOKS, bench.time, request))?;
+        let guests = arrive(
+            server.address,
+            (cores as f64 / one.as_secs_f64() * bench.time.as_secs_f64() * 2.0) as usize + AT_ONCE,
+        )?;
+        let (rate, looked) =
+            upgrade(server.address, guests, round, || pace::run(server.address, LOOKS, bench.time, request))?;
         busy.push(looked.percentile(99.0));
         hashes.push(one.as_secs_f64() * 1e3);
         shares.push(rate * one.as_secs_f64() / cores as f64);
@@ -45,7 +50,13 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     bench.report.at_least("`POST /anonymous/upgrade`, of what the cores can hash", said, share, 0.80, "");
     let (idle, busy) = (median(idle), median(busy));
     let what = "500 `GET /get-session`/s beside them, p99 to p99 without them";
-    bench.report.at_most(what, format!("{} ms to {} ms = {:.2}", short(busy), short(idle), busy / idle), busy / idle, 3.0, "");
+    bench.report.at_most(
+        what,
+        format!("{} ms to {} ms = {:.2}", short(busy), short(idle), busy / idle),
+        busy / idle,
+        3.0,
+        "",
+    );
     Ok(())
 }
 
@@ -77,14 +88,20 @@ fn arrive(address: SocketAddr, guests: usize) -> Result<Vec<String>> {
 
 /// Lets guests become members, some at a time, while something else goes on. How many did in a second, and what came of
 /// the other.
-fn upgrade<T>(address: SocketAddr, guests: Vec<String>, round: usize, meanwhile: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+fn upgrade<T>(
+    address: SocketAddr,
+    guests: Vec<String>,
+    round: usize,
+    meanwhile: impl FnOnce() -> Result<T>,
+) -> Result<(f64, T)> {
     let (next, upgraded, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let one = || -> Result<()> {
         let mut server = Connection::open(address)?;
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let cookie = guests.get(number).ok_or("too few guests")?;
-            let body = format!(r#"{{"email":"u{round}-{number}@example.com","password":"correct horse battery {number}"}}"#);
+            let body =
+                format!(r#"{{"email":"u{round}-{number}@example.com","password":"correct horse battery {number}"}}"#);
             let head = format!(
                 "POST /api/auth/anonymous/upgrade HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost:{}\r\ncookie: {cookie}\r\n\
                  content-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -93,7 +110,12 @@ fn upgrade<T>(address: SocketAddr, guests: Vec<String>, round: usize, meanwhile:
             );
             let answer = server.ask((head + &body).as_bytes())?;
             if answer.status != 200 {
-                return Err(format!("an upgrade was answered {}: {}", answer.status, String::from_utf8_lossy(answer.body)).into());
+                return Err(format!(
+                    "an upgrade was answered {}: {}",
+                    answer.status,
+                    String::from_utf8_lossy(answer.body)
+                )
+                .into());
             }
             upgraded.fetch_add(1, Ordering::Relaxed);
         }

@@ -73,7 +73,8 @@ pub fn run(server: &Server, load: Load<'_>, time: Duration) -> Result<Done> {
     if !output.status.success() || text.contains("Non-2xx") || text.contains("Socket errors") {
         return Err(format!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
     }
-    let rate: f64 = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).ok_or("wrk said no rate")?.trim().parse()?;
+    let rate: f64 =
+        text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).ok_or("wrk said no rate")?.trim().parse()?;
     let took = server.processor_time()?.saturating_sub(before);
     Ok(Done { rate, each: took.as_secs_f64() * 1e6 / (rate * time.as_secs_f64()) })
 }

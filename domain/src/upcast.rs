@@ -21,9 +21,13 @@ pub const STEPS: &[Step] = &[];
 /// A stored event that this program can't read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    #[error("event type {event_type:?} is unknown; it was written by a newer Chrysalis: run that version or a later one")]
+    #[error(
+        "event type {event_type:?} is unknown; it was written by a newer Chrysalis: run that version or a later one"
+    )]
     UnknownType { event_type: String },
-    #[error("{event_type} version {version} is newer than this program's; run the Chrysalis that wrote it or a later one")]
+    #[error(
+        "{event_type} version {version} is newer than this program's; run the Chrysalis that wrote it or a later one"
+    )]
     TooNew { event_type: String, version: u16 },
     #[error("there is no upcaster for {event_type} version {version}")]
     NoUpcaster { event_type: String, version: u16 },
@@ -36,7 +40,13 @@ pub fn read(event_type: &str, version: u16, body: &[u8]) -> Result<UserEvent, Un
     read_with(STEPS, UserEvent::TYPES, event_type, version, body)
 }
 
-fn read_with(steps: &[Step], types: &[(&str, u16)], event_type: &str, version: u16, body: &[u8]) -> Result<UserEvent, Unreadable> {
+fn read_with(
+    steps: &[Step],
+    types: &[(&str, u16)],
+    event_type: &str,
+    version: u16,
+    body: &[u8],
+) -> Result<UserEvent, Unreadable> {
     let named = || event_type.to_owned();
     let current = types.iter().find(|(name, _)| *name == event_type).map(|(_, version)| *version);
     let current = current.ok_or_else(|| Unreadable::UnknownType { event_type: named() })?;
@@ -113,7 +123,10 @@ mod tests {
     fn a_missing_step_is_named() {
         let body = json!({ "session": SESSION, "why": "signed_out", "at": 5 });
         let error = read(&STEPS[1..], "SessionEnded", 1, &body).unwrap_err();
-        assert!(matches!(&error, Unreadable::NoUpcaster { event_type, version: 2 } if event_type == "SessionEnded"), "{error}");
+        assert!(
+            matches!(&error, Unreadable::NoUpcaster { event_type, version: 2 } if event_type == "SessionEnded"),
+            "{error}"
+        );
         let error = read(&STEPS[..2], "SessionEnded", 1, &body).unwrap_err();
         assert!(matches!(error, Unreadable::NoUpcaster { version: 1, .. }), "{error}");
     }
@@ -122,7 +135,10 @@ mod tests {
     fn a_version_from_the_future_is_refused_even_if_it_would_read() {
         let body = json!({ "session": SESSION, "reason": "signed_out", "at": 5_000 });
         let error = read(STEPS, "SessionEnded", 4, &body).unwrap_err();
-        assert!(matches!(&error, Unreadable::TooNew { event_type, version: 4 } if event_type == "SessionEnded"), "{error}");
+        assert!(
+            matches!(&error, Unreadable::TooNew { event_type, version: 4 } if event_type == "SessionEnded"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -153,7 +169,12 @@ mod tests {
     fn every_step_leads_to_a_version_there_is() {
         for step in super::STEPS {
             let current = UserEvent::TYPES.iter().find(|(name, _)| *name == step.event_type);
-            assert!(current.is_some_and(|(_, current)| (1..*current).contains(&step.from)), "{} from {}", step.event_type, step.from);
+            assert!(
+                current.is_some_and(|(_, current)| (1..*current).contains(&step.from)),
+                "{} from {}",
+                step.event_type,
+                step.from
+            );
         }
     }
 }

@@ -44,7 +44,9 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         UserEvent::PasswordChanged(e) => out.push(hashed(e.account, e.hash)),
         UserEvent::PasswordRehashed(e) => out.push(hashed(e.account, e.hash)),
         UserEvent::PasswordRemoved(e) => out.push(removed(e.account)),
-        UserEvent::IdentityLinked(e) => out.push(added(e.account, e.provider.clone().into(), id(e.subject), Value::Null)),
+        UserEvent::IdentityLinked(e) => {
+            out.push(added(e.account, e.provider.clone().into(), id(e.subject), Value::Null))
+        }
         UserEvent::IdentityUnlinked(e) => out.push(removed(e.account)),
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &ACCOUNTS, by: "user_id", value: id(user) }),
         _ => {}

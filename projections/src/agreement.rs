@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{ClaimId, SealedId, SessionId, UserId};
 use chrysalis_domain::user::event::{EndReason, PreviousToken};
 use chrysalis_domain::user::histories::{Life, Step, lives};
 use chrysalis_domain::user::{Standing, UserEvent};
-use chrysalis_domain::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -115,8 +115,10 @@ fn agree(folded: &Folded, memory: &Memory) -> Result<(), TestCaseError> {
     ];
     for (table, told) in told {
         let expected = if folded.exists() { told } else { Rows::new() };
-        let standing = |row: &&Row| row["user_id"] == id(user) && row.get("ended_at").is_none_or(|ended| *ended == Value::Null);
-        let mut rows: Rows = memory.rows(table).iter().filter(standing).map(|row| (key(table, row), row.clone())).collect();
+        let standing =
+            |row: &&Row| row["user_id"] == id(user) && row.get("ended_at").is_none_or(|ended| *ended == Value::Null);
+        let mut rows: Rows =
+            memory.rows(table).iter().filter(standing).map(|row| (key(table, row), row.clone())).collect();
         // Columns that state knows nothing of are not compared.
         for (key, row) in &mut rows {
             row.retain(|column, _| expected.get(key).is_none_or(|expected| expected.contains_key(column)));
@@ -218,7 +220,11 @@ fn claims(folded: &Folded) -> Rows {
 fn challenges(folded: &Folded) -> Rows {
     let state = &folded.life.user;
     let standing = state.verification.iter();
-    standing.map(|held| (held.challenge.to_string(), row([("claim_id", id(held.claim)), ("expires_at", held.expires_at.into())]))).collect()
+    standing
+        .map(|held| {
+            (held.challenge.to_string(), row([("claim_id", id(held.claim)), ("expires_at", held.expires_at.into())]))
+        })
+        .collect()
 }
 
 /// The token that each session had before its last rotation, where it may still read.
@@ -231,7 +237,9 @@ fn previous_tokens(life: &Life) -> BTreeMap<SessionId, Option<&PreviousToken>> {
 }
 
 fn endings(life: &Life) -> Vec<(String, [Value; 2])> {
-    let ended = |session: SessionId, reason: EndReason, at: Timestamp| (session.to_string(), [at.into(), plain(reason.name().into())]);
+    let ended = |session: SessionId, reason: EndReason, at: Timestamp| {
+        (session.to_string(), [at.into(), plain(reason.name().into())])
+    };
     let events = life.events.iter().filter_map(|(_, event)| match event {
         UserEvent::SessionEnded(e) => Some(ended(e.session, e.reason, e.at)),
         _ => None,

@@ -24,7 +24,8 @@ pub use claims::{ClaimKey, ClaimKeys, ClaimKind};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 5] = [&users::USERS, &sessions::SESSIONS, &accounts::ACCOUNTS, &claims::CLAIMS, &challenges::CHALLENGES];
+pub static INLINE: [&Table; 5] =
+    [&users::USERS, &sessions::SESSIONS, &accounts::ACCOUNTS, &claims::CLAIMS, &challenges::CHALLENGES];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {

@@ -28,14 +28,25 @@ impl Memory {
         match change {
             Change::Insert { table, values } => {
                 assert_eq!(values.len(), table.columns.len(), "{}: a value for each column", table.name);
-                let row = table.columns.iter().zip(values).map(|(column, value)| (column.name, checked(table, column.name, value))).collect();
+                let row = table
+                    .columns
+                    .iter()
+                    .zip(values)
+                    .map(|(column, value)| (column.name, checked(table, column.name, value)))
+                    .collect();
                 self.unique(table, &row);
                 self.of(table).push(row);
             }
             Change::Update { table, set, by, mut values } => {
-                assert_eq!(values.len(), set.len() + 1, "{}: a value for each column set, and one to find the rows", table.name);
+                assert_eq!(
+                    values.len(),
+                    set.len() + 1,
+                    "{}: a value for each column set, and one to find the rows",
+                    table.name
+                );
                 let which = checked(table, by, values.pop().unwrap());
-                let values: Vec<_> = set.iter().zip(values).map(|(column, value)| (*column, checked(table, column, value))).collect();
+                let values: Vec<_> =
+                    set.iter().zip(values).map(|(column, value)| (*column, checked(table, column, value))).collect();
                 for row in self.of(table).iter_mut().filter(|row| row[by] == which) {
                     row.extend(values.iter().cloned());
                 }

@@ -5,7 +5,9 @@ use chrysalis_domain::id::{SessionId, UserId};
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::value::Carrier;
 
-use crate::table::{Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, sealed, text};
+use crate::table::{
+    Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, sealed, text,
+};
 use crate::users::{self, UserRow, user_columns};
 
 pub static SESSIONS: Table = Table {
@@ -80,17 +82,30 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         }
         UserEvent::UpgradeBegun(e) => {
             let (began, method) = (e.authentication.at, e.authentication.method.name());
-            set(e.session, RENEWED, vec![e.expires_at.into(), e.remembered.into(), began.into(), method.into(), at.into(), began.into()]);
+            set(
+                e.session,
+                RENEWED,
+                vec![e.expires_at.into(), e.remembered.into(), began.into(), method.into(), at.into(), began.into()],
+            );
         }
         UserEvent::GuestUpgraded(e) => {
             if let Some(renewed) = &e.session {
                 let (began, method) = (e.authentication.at, e.authentication.method.name());
-                let values = vec![renewed.expires_at.into(), renewed.remembered.into(), began.into(), method.into(), at.into(), began.into()];
+                let values = vec![
+                    renewed.expires_at.into(),
+                    renewed.remembered.into(),
+                    began.into(),
+                    method.into(),
+                    at.into(),
+                    began.into(),
+                ];
                 set(renewed.session, RENEWED, values);
             }
         }
         UserEvent::ActivityRecorded(e) => match e.carrier {
-            Carrier::Cookie => set(e.session, &["last_seen_at", "presented", "by_cookie"], vec![e.at.into(), true.into(), true.into()]),
+            Carrier::Cookie => {
+                set(e.session, &["last_seen_at", "presented", "by_cookie"], vec![e.at.into(), true.into(), true.into()])
+            }
             Carrier::Bearer => set(e.session, &["last_seen_at", "presented"], vec![e.at.into(), true.into()]),
             Carrier::Replay => set(e.session, &["last_seen_at"], vec![e.at.into()]),
         },
@@ -114,7 +129,9 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
                 ],
             );
         }
-        UserEvent::SessionEnded(e) => set(e.session, &["ended_at", "end_reason"], vec![e.at.into(), e.reason.name().into()]),
+        UserEvent::SessionEnded(e) => {
+            set(e.session, &["ended_at", "end_reason"], vec![e.at.into(), e.reason.name().into()])
+        }
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &SESSIONS, by: "user_id", value: id(user) }),
         UserEvent::GuestCreated(_)
         | UserEvent::MemberSignedUp(_)
@@ -177,7 +194,8 @@ macro_rules! session_question {
 pub static BY_LOCATOR: Question<SessionRow> = Question { sql: session_question!("s.locator = ?1"), read: session };
 
 /// `?1` = locator of a token that was rotated away.
-pub static BY_PREVIOUS_LOCATOR: Question<SessionRow> = Question { sql: session_question!("s.previous_locator = ?1"), read: session };
+pub static BY_PREVIOUS_LOCATOR: Question<SessionRow> =
+    Question { sql: session_question!("s.previous_locator = ?1"), read: session };
 
 /// `?1` = session id.
 pub static BY_ID: Question<SessionRow> = Question { sql: session_question!("s.session_id = ?1"), read: session };

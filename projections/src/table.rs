@@ -216,7 +216,14 @@ pub struct Sealed {
 /// absent value, as most of a guest's are, touches no table.
 macro_rules! sealed {
     ($column:literal) => {
-        concat!($column, ", CASE WHEN ", $column, " IS NULL THEN NULL ELSE (SELECT ciphertext FROM sealed WHERE sealed_id = ", $column, ") END")
+        concat!(
+            $column,
+            ", CASE WHEN ",
+            $column,
+            " IS NULL THEN NULL ELSE (SELECT ciphertext FROM sealed WHERE sealed_id = ",
+            $column,
+            ") END"
+        )
     };
 }
 

@@ -7,12 +7,7 @@ use chrysalis_domain::value::Change as Field;
 
 use crate::table::{Change, Column, Cursor, Question, Sealed, Table, Value, id, integer, sealed, text};
 
-pub static USERS: Table = Table {
-    name: "users",
-    key: &["user_id"],
-    columns: COLUMNS,
-    indexes: &[],
-};
+pub static USERS: Table = Table { name: "users", key: &["user_id"], columns: COLUMNS, indexes: &[] };
 
 const COLUMNS: &[Column] = &[
     text("user_id"),
@@ -77,7 +72,9 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         UserEvent::SessionStarted(e) => set(&["last_active_at"], vec![e.authentication.at.into()]),
         UserEvent::ActivityRecorded(e) => set(&["last_active_at"], vec![e.at.into()]),
         UserEvent::SessionExtended(e) => set(&["last_active_at"], vec![e.at.into()]),
-        UserEvent::GuestDisabled(_) => set(&["standing", "updated_at"], vec![Standing::Disabled.name().into(), at.into()]),
+        UserEvent::GuestDisabled(_) => {
+            set(&["standing", "updated_at"], vec![Standing::Disabled.name().into(), at.into()])
+        }
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &USERS, by: "user_id", value: id(user) }),
         UserEvent::UpgradeSuperseded(_)
         | UserEvent::EmailVerificationRequested(_)
@@ -183,6 +180,9 @@ pub fn read(c: &mut Cursor<'_>) -> Option<UserRow> {
         name: c.sealed(),
         image: c.sealed(),
         metadata: c.sealed(),
-        key: c.integer().zip(c.bytes()).and_then(|(epoch, wrapped)| Some(WrappedKey { epoch: epoch.try_into().ok()?, wrapped })),
+        key: c
+            .integer()
+            .zip(c.bytes())
+            .and_then(|(epoch, wrapped)| Some(WrappedKey { epoch: epoch.try_into().ok()?, wrapped })),
     })
 }

@@ -4,8 +4,8 @@
 //! exceed the budget together.
 
 use chrysalis_domain::{EmailAddress, Span};
-use chrysalis_projections::{sessions, table};
 use chrysalis_projections::users::UserRow;
+use chrysalis_projections::{sessions, table};
 
 use super::identify::Presented;
 use super::{App, AppError, Caller, Refusal};
@@ -17,7 +17,12 @@ const FAMILIAR: Span = Span::from_days(30);
 
 impl App {
     /// A place for an answer that may tell that the address is taken.
-    pub(super) fn conflict_budget(&self, caller: &Caller, guest: Option<&Presented>, email: &EmailAddress) -> Result<Reservation, AppError> {
+    pub(super) fn conflict_budget(
+        &self,
+        caller: &Caller,
+        guest: Option<&Presented>,
+        email: &EmailAddress,
+    ) -> Result<Reservation, AppError> {
         let session = guest.map(|guest| guest.row.session.to_string());
         let authority = session.as_deref().map_or(Authority::Nobody, Authority::Guest);
         let asking = limits::Caller::at(caller.address).with_authority(authority).with_email(email.as_str());
@@ -26,7 +31,12 @@ impl App {
 
     /// A place for a guess at a password. When strangers have used the address's places up, the networks from which its
     /// owner signed in lately still have their own.
-    pub(super) async fn guess_budget(&self, caller: &Caller, email: &EmailAddress, user: Option<&UserRow>) -> Result<Reservation, AppError> {
+    pub(super) async fn guess_budget(
+        &self,
+        caller: &Caller,
+        email: &EmailAddress,
+        user: Option<&UserRow>,
+    ) -> Result<Reservation, AppError> {
         let asking = limits::Caller::at(caller.address).with_email(email.as_str());
         let refused = match self.limits.reserve(Budget::WrongPassword, &asking, caller.at) {
             Ok(place) => return Ok(place),

@@ -1,9 +1,10 @@
 //! A guest arrives: a user and a session from one call, in one append.
 
 use chrysalis_domain::id::{PersonId, SessionId, UserId};
-use chrysalis_domain::user::{Standing, UserCommand};
+use chrysalis_domain::user::{Standing, UserCommand, UserEvent};
 use chrysalis_domain::value::{Authentication, Carrier, Entry, Label};
-use chrysalis_domain::Span;
+use chrysalis_domain::{Span, Timestamp};
+use chrysalis_projections::sessions::SessionRow;
 use serde::{Deserialize, Serialize};
 
 use super::new_session::{Opening, SignedIn};
@@ -12,7 +13,7 @@ use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::{LookupHash, PersonSealer, Purpose, SealKind, SessionToken};
 use crate::log::cqrs::{Concurrency, ExecuteError};
-use crate::log::{Actor, AppendError, Idempotency, LogFault, Quota, Refused, SealedRecord};
+use crate::log::{Actor, AppendError, Idempotency, LogFault, Quota, Refused, SealedRecord, StreamId, read_user_event};
 
 /// How long a repeated `Idempotency-Key` gets the same answer …
 const REPLAYABLE: Span = Span::from_secs(600);
@@ -20,6 +21,8 @@ const REPLAYABLE: Span = Span::from_secs(600);
 const AFTER_FIRST_USE: Span = Span::from_secs(5);
 /// How long a key is remembered, so that a late repetition is refused instead of making a second guest.
 const REMEMBERED: Span = Span::from_days(1);
+/// Events of a guest among which its session's first use is: it is noted before anything is done with the session.
+const FIRST_EVENTS: usize = 16;
 /// Longest part of an `entry`.
 const ENTRY_MAX: usize = 200;
 
@@ -42,7 +45,12 @@ struct Note {
 
 impl App {
     /// Creates a guest, or, for an idempotency key that was used a moment ago, gives the same guest again.
-    pub async fn create_guest(&self, caller: &Caller, origin: Origin, idempotency_key: Option<&str>) -> Result<SignedIn, AppError> {
+    pub async fn create_guest(
+        &self,
+        caller: &Caller,
+        origin: Origin,
+        idempotency_key: Option<&str>,
+    ) -> Result<SignedIn, AppError> {
         if !self.config.anonymous.enabled {
             return Err(Refusal::AnonymousDisabled.into());
         }
@@ -57,11 +65,13 @@ impl App {
             Some((token, ..)) => token.clone(),
             None => SessionToken::create(self.entropy.as_ref(), caller.at),
         };
-        let Opening { mut session, token, client, seen } = self.opening_with(caller, &sealer, authentication, true, token)?;
+        let Opening { mut session, token, client, seen } =
+            self.opening_with(caller, &sealer, authentication, true, token)?;
         session.replayable_until = replay.is_some().then_some(caller.at + REPLAYABLE);
 
         let (id, expires_at) = (session.id, session.expires_at);
-        let idempotency = replay.map(|(_, key, note)| self.idempotency(key, Note { session: session.id, ..note })).transpose()?;
+        let idempotency =
+            replay.map(|(_, key, note)| self.idempotency(key, Note { session: session.id, ..note })).transpose()?;
         let command = UserCommand::CreateAnonymous { user, person, entry, session };
         let mut ask = self.ask(caller, Actor::user(user), user, command);
         ask.concurrency = Concurrency::New;
@@ -73,7 +83,14 @@ impl App {
         match self.execute(ask).await {
             // As the rows have it now, without reading them back: this call is the one that must be fast.
             Ok(_) => Ok(SignedIn {
-                session: SessionView { id, user, expires_at, created_at: caller.at, updated_at: caller.at, client: seen },
+                session: SessionView {
+                    id,
+                    user,
+                    expires_at,
+                    created_at: caller.at,
+                    updated_at: caller.at,
+                    client: seen,
+                },
                 user: UserView::guest(user, caller.at),
                 remembered: true,
                 token: token.as_str().to_owned(),
@@ -92,7 +109,8 @@ impl App {
         if limit == 0 || !self.config.rate_limits {
             return Vec::new();
         }
-        let LookupHash { hash, .. } = self.keyring.lookup("quota/guests", &[caller.address.bucket().to_string().as_bytes()]);
+        let LookupHash { hash, .. } =
+            self.keyring.lookup("quota/guests", &[caller.address.bucket().to_string().as_bytes()]);
         vec![Quota { key: hash.to_vec(), limit, span: Span::from_secs(60) }]
     }
 
@@ -100,7 +118,10 @@ impl App {
     fn entry(&self, caller: &Caller, origin: Origin, sealer: &PersonSealer) -> (Entry, Option<SealedRecord>) {
         let label = |text: Option<String>| text.and_then(|text| Label::parse(&text));
         let referrer = origin.referrer.filter(|text| (1..=ENTRY_MAX).contains(&text.chars().count()));
-        let host = referrer.as_deref().and_then(|text| url::Url::parse(text).ok()).and_then(|url| url.host_str().map(str::to_owned));
+        let host = referrer
+            .as_deref()
+            .and_then(|text| url::Url::parse(text).ok())
+            .and_then(|url| url.host_str().map(str::to_owned));
         let sealed = referrer.map(|text| sealer.seal(SealKind::Referrer, &text, self.entropy.as_ref(), caller.at));
         let entry = Entry {
             channel: label(origin.channel),
@@ -112,7 +133,8 @@ impl App {
     }
 
     fn replayable(&self, caller: &Caller, key: &str) -> Result<(SessionToken, Vec<u8>, Note), AppError> {
-        let server_key = self.keyring.current(Purpose::ReplayToken).ok_or_else(|| LogFault::Bug("no replay key".to_owned()))?;
+        let server_key =
+            self.keyring.current(Purpose::ReplayToken).ok_or_else(|| LogFault::Bug("no replay key".to_owned()))?;
         let note = Note {
             session: SessionId::from_ulid(ulid::Ulid::nil()),
             key_id: server_key.id,
@@ -122,7 +144,10 @@ impl App {
         let token = SessionToken::derive(&self.keyring, note.key_id, &note.locator, &note.salt, key);
         let token = token.ok_or_else(|| LogFault::Bug("no replay key".to_owned()))?;
         let bucket = caller.address.bucket().to_string();
-        let hash = self.keyring.lookup("idempotency/guest", &[bucket.as_bytes(), caller.user_agent.as_bytes(), key.as_bytes()]).hash;
+        let hash = self
+            .keyring
+            .lookup("idempotency/guest", &[bucket.as_bytes(), caller.user_agent.as_bytes(), key.as_bytes()])
+            .hash;
         Ok((token, hash.to_vec(), note))
     }
 
@@ -133,21 +158,43 @@ impl App {
 
     async fn replay(&self, caller: &Caller, key: &str, age: Span, note: &[u8]) -> Result<SignedIn, AppError> {
         let reused = || AppError::from(Refusal::IdempotencyKeyReused);
-        let note: Note = serde_json::from_slice(note).map_err(|_| LogFault::Damaged("an idempotency row does not read".to_owned()))?;
+        let note: Note = serde_json::from_slice(note)
+            .map_err(|_| LogFault::Damaged("an idempotency row does not read".to_owned()))?;
         let row = self.session_row(note.session).await?.ok_or_else(reused)?;
-        let used = row.presented && caller.at.since(row.last_seen_at) > AFTER_FIRST_USE;
+        let used = row.presented
+            && self.first_presented(&row).await?.is_none_or(|first| caller.at.since(first) > AFTER_FIRST_USE);
         let gone = row.ended_at.is_some() || row.expires_at <= caller.at || row.user.standing != Standing::Guest;
         if age > REPLAYABLE || used || gone {
             return Err(reused());
         }
-        let token = SessionToken::derive(&self.keyring, note.key_id, &note.locator, &note.salt, key).ok_or_else(reused)?;
+        let token =
+            SessionToken::derive(&self.keyring, note.key_id, &note.locator, &note.salt, key).ok_or_else(reused)?;
         if token.hash().0 != *row.token_hash {
             return Err(reused());
         }
         // From now on a bearer upgrade rotates the token too: more than one party may hold it.
-        let command = UserCommand::RecordActivity { session: row.session, carrier: Carrier::Replay, granularity: self.config.sessions.activity_granularity };
+        let command = UserCommand::RecordActivity {
+            session: row.session,
+            carrier: Carrier::Replay,
+            granularity: self.config.sessions.activity_granularity,
+        };
         let actor = Actor::user(row.user.user).by(row.session);
         self.execute(self.ask(caller, actor, row.user.user, command)).await?;
         self.signed_in_as(&row, token.as_str())
+    }
+
+    /// When a session was first presented. The row knows only of the last time, and a repeated call is one too: whoever
+    /// kept on repeating it could keep the token open for the taking.
+    async fn first_presented(&self, row: &SessionRow) -> Result<Option<Timestamp>, LogFault> {
+        let events = self.log.read_stream(&StreamId::user(row.user.user), 0, FIRST_EVENTS).await?;
+        for event in &events {
+            if let UserEvent::ActivityRecorded(activity) = read_user_event(event)?
+                && activity.session == row.session
+                && activity.carrier != Carrier::Replay
+            {
+                return Ok(Some(activity.at));
+            }
+        }
+        Ok(None)
     }
 }

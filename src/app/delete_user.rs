@@ -13,12 +13,17 @@ impl App {
     }
 
     /// A user deletes itself: by password, or in a session that authenticated a short while ago.
-    pub async fn delete_user(&self, caller: &Caller, presented: &Presented, password: Option<&str>) -> Result<(), AppError> {
+    pub async fn delete_user(
+        &self,
+        caller: &Caller,
+        presented: &Presented,
+        password: Option<&str>,
+    ) -> Result<(), AppError> {
         if !self.config.delete_user_enabled {
             return Err(Refusal::DeletionDisabled.into());
         }
         match password {
-            Some(password) => drop(self.verify_own(&presented.row.user, password).await?),
+            Some(password) => drop(self.verify_own(caller, &presented.row.user, password).await?),
             None if self.is_fresh(presented, caller) => {}
             None => return Err(Refusal::SessionNotFresh.into()),
         }

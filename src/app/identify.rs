@@ -3,8 +3,8 @@
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::value::Carrier;
-use chrysalis_projections::sessions::{self, SessionRow};
 use chrysalis_projections::Value;
+use chrysalis_projections::sessions::{self, SessionRow};
 use subtle::ConstantTimeEq;
 
 use super::{App, AppError, Caller};
@@ -64,7 +64,8 @@ impl App {
         }
         let found = ask(self.log.as_ref(), &sessions::BY_PREVIOUS_LOCATOR, &locator).await?;
         let row = found.into_iter().find(|row| row.previous_hash.as_deref().is_some_and(same));
-        let readable = row.filter(|row| row.previous_until > Some(now) && row.ended_at.is_none() && row.expires_at > now);
+        let readable =
+            row.filter(|row| row.previous_until > Some(now) && row.ended_at.is_none() && row.expires_at > now);
         Ok(readable.map_or(Identity::Unknown, |row| Identity::Superseded(presented(row))))
     }
 
@@ -122,6 +123,7 @@ impl App {
 
     /// A session as it stands now, after a command changed it.
     pub async fn session_row(&self, session: chrysalis_domain::id::SessionId) -> Result<Option<SessionRow>, AppError> {
-        Ok(crate::log::ask_one(self.log.as_ref(), &sessions::BY_ID, &[chrysalis_projections::table::id(session)]).await?)
+        Ok(crate::log::ask_one(self.log.as_ref(), &sessions::BY_ID, &[chrysalis_projections::table::id(session)])
+            .await?)
     }
 }

@@ -35,7 +35,13 @@ pub(super) struct Opening {
 }
 
 impl App {
-    pub(super) fn opening(&self, caller: &Caller, sealer: &PersonSealer, authentication: Authentication, remembered: bool) -> Result<Opening, AppError> {
+    pub(super) fn opening(
+        &self,
+        caller: &Caller,
+        sealer: &PersonSealer,
+        authentication: Authentication,
+        remembered: bool,
+    ) -> Result<Opening, AppError> {
         let token = SessionToken::create(self.entropy.as_ref(), caller.at);
         self.opening_with(caller, sealer, authentication, remembered, token)
     }
@@ -72,12 +78,23 @@ impl App {
     }
 
     /// A new life for the session in which somebody becomes a member.
-    pub(super) fn renewal(&self, presented: &Presented, caller: &Caller, remembered: bool, token: &SessionToken) -> Result<Renewal, AppError> {
+    pub(super) fn renewal(
+        &self,
+        presented: &Presented,
+        caller: &Caller,
+        remembered: bool,
+        token: &SessionToken,
+    ) -> Result<Renewal, AppError> {
         let expires_at = self.session_end(caller.at, remembered);
         Ok(Renewal { expires_at, remembered, rotation: self.rotation(presented, token, GRACE)? })
     }
 
-    pub(super) fn rotation(&self, presented: &Presented, token: &SessionToken, grace: chrysalis_domain::Span) -> Result<Rotation, AppError> {
+    pub(super) fn rotation(
+        &self,
+        presented: &Presented,
+        token: &SessionToken,
+        grace: chrysalis_domain::Span,
+    ) -> Result<Rotation, AppError> {
         let policy = match self.config.sessions.rotate_on_upgrade {
             RotateOnUpgrade::Cookie => RotationPolicy::Cookie,
             RotateOnUpgrade::Always => RotationPolicy::Always,
@@ -87,7 +104,11 @@ impl App {
     }
 
     /// The session after a command, with the token that leads to it now.
-    pub(super) async fn signed_in(&self, presented: &Presented, candidate: &SessionToken) -> Result<SignedIn, AppError> {
+    pub(super) async fn signed_in(
+        &self,
+        presented: &Presented,
+        candidate: &SessionToken,
+    ) -> Result<SignedIn, AppError> {
         let row = self.session_row(presented.row.session).await?.ok_or(super::Refusal::SessionNotLive)?;
         let rotated = row.token_hash == candidate.hash().0;
         self.signed_in_as(&row, if rotated { candidate.as_str() } else { &presented.token })

@@ -87,11 +87,15 @@ impl From<UserRefusal> for AppError {
     fn from(refusal: UserRefusal) -> Self {
         match refusal {
             // The user or the session went away while the request was on its way.
-            UserRefusal::NotFound | UserRefusal::Deleted | UserRefusal::SessionNotLive => Refusal::SessionNotLive.into(),
+            UserRefusal::NotFound | UserRefusal::Deleted | UserRefusal::SessionNotLive => {
+                Refusal::SessionNotLive.into()
+            }
             UserRefusal::NotAnonymous => Refusal::NotAnonymous.into(),
             UserRefusal::NoPassword => Refusal::NoPassword.into(),
             UserRefusal::PasswordChangedMeanwhile => Refusal::InvalidPassword.into(),
-            UserRefusal::ClaimNotHeld | UserRefusal::ClaimVerified | UserRefusal::ChallengeUnknown => Refusal::InvalidToken.into(),
+            UserRefusal::ClaimNotHeld | UserRefusal::ClaimVerified | UserRefusal::ChallengeUnknown => {
+                Refusal::InvalidToken.into()
+            }
             UserRefusal::ChallengeExpired => Refusal::TokenExpired.into(),
             refusal @ (UserRefusal::Exists | UserRefusal::IdentityLinked | UserRefusal::GuestActive { .. }) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))

@@ -34,7 +34,12 @@ impl App {
     }
 
     /// Ends every session of the caller, or every other one.
-    pub async fn revoke_sessions(&self, caller: &Caller, presented: &Presented, others_only: bool) -> Result<(), AppError> {
+    pub async fn revoke_sessions(
+        &self,
+        caller: &Caller,
+        presented: &Presented,
+        others_only: bool,
+    ) -> Result<(), AppError> {
         let command = UserCommand::RevokeSessions { except: others_only.then_some(presented.row.session) };
         self.execute(self.ask(caller, presented.actor(), presented.row.user.user, command)).await?;
         Ok(())

@@ -9,8 +9,8 @@ use chrysalis_domain::password::Password;
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::value::Authentication;
 use chrysalis_projections::accounts;
-use chrysalis_projections::users::{self, UserRow};
 use chrysalis_projections::table;
+use chrysalis_projections::users::{self, UserRow};
 
 use super::new_session::SignedIn;
 use super::upgrade::password_refusal;
@@ -33,17 +33,31 @@ struct Found {
 }
 
 impl App {
-    pub async fn sign_in(&self, caller: &Caller, email: &str, password: &str, remember: bool) -> Result<SignedIn, AppError> {
+    pub async fn sign_in(
+        &self,
+        caller: &Caller,
+        email: &str,
+        password: &str,
+        remember: bool,
+    ) -> Result<SignedIn, AppError> {
         if !self.config.email_password.enabled {
             return Err(Refusal::PasswordDisabled.into());
         }
         let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
-        let password = Password::for_verification(password, &self.config.password_policy()).map_err(password_refusal)?;
+        let password =
+            Password::for_verification(password, &self.config.password_policy()).map_err(password_refusal)?;
         let found = self.by_email(&email).await?;
         let place = self.guess_budget(caller, &email, found.as_ref().map(|found| &found.user)).await?;
         let verdict = match &found {
-            Some(found) => self.hasher.verify(password.clone(), found.password.stored.clone()).await?,
-            None => self.hasher.verify_nobody(password.clone()).await?,
+            Some(found) => self.hasher.verify(password.clone(), found.password.stored.clone()).await,
+            None => self.hasher.verify_nobody(password.clone()).await,
+        };
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                place.refund();
+                return Err(error.into());
+            }
         };
         let Some(found) = found.filter(|_| verdict != Verdict::Mismatch) else {
             return Err(Refusal::InvalidEmailOrPassword.into());
@@ -74,7 +88,13 @@ impl App {
     }
 
     /// A new session on an existing account.
-    async fn start_session(&self, caller: &Caller, found: &Found, authentication: Authentication, remember: bool) -> Result<SignedIn, AppError> {
+    async fn start_session(
+        &self,
+        caller: &Caller,
+        found: &Found,
+        authentication: Authentication,
+        remember: bool,
+    ) -> Result<SignedIn, AppError> {
         let user = &found.user;
         let mut opening = self.opening(caller, &self.sealer(user)?, authentication, remember)?;
         opening.session.verified = Some(found.password.record);
@@ -84,7 +104,9 @@ impl App {
         ask.sealed = vec![opening.client];
         match self.execute(ask).await.map_err(AppError::from) {
             // The account went away or its password was changed in between: as if this one had never been right.
-            Err(AppError::Refused(Refusal::SessionNotLive | Refusal::InvalidPassword | Refusal::NoPassword)) => return Err(Refusal::InvalidEmailOrPassword.into()),
+            Err(AppError::Refused(Refusal::SessionNotLive | Refusal::InvalidPassword | Refusal::NoPassword)) => {
+                return Err(Refusal::InvalidEmailOrPassword.into());
+            }
             done => done?,
         };
         let row = self.session_row(id).await?.ok_or(Refusal::InvalidEmailOrPassword)?;
@@ -95,7 +117,8 @@ impl App {
     async fn rehash(&self, caller: &Caller, found: &Found, password: Password) {
         let done = async {
             let hash = self.hasher.hash(password, entropy::bytes(self.entropy.as_ref())).await?;
-            let record = self.sealer(&found.user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
+            let record =
+                self.sealer(&found.user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
             let command = UserCommand::RehashPassword { replaces: found.password.record, hash: record.id };
             let mut ask = self.ask(caller, Actor::system(), found.user.user, command);
             ask.sealed = vec![record];

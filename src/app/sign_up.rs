@@ -18,30 +18,51 @@ use crate::log::cqrs::Concurrency;
 pub enum SignedUp {
     In(Box<SignedIn>),
     /// The address has to be proven before the first session (`emailPassword.requireEmailVerification`).
-    AwaitingProof { user: super::view::UserView, claim: Option<chrysalis_domain::id::ClaimId> },
+    AwaitingProof {
+        user: super::view::UserView,
+        claim: Option<chrysalis_domain::id::ClaimId>,
+    },
 }
 
 impl App {
-    pub async fn sign_up(&self, caller: &Caller, presented: Option<&Presented>, form: PasswordForm) -> Result<SignedUp, AppError> {
+    pub async fn sign_up(
+        &self,
+        caller: &Caller,
+        presented: Option<&Presented>,
+        form: PasswordForm,
+    ) -> Result<SignedUp, AppError> {
         if let Some(guest) = presented.filter(|presented| presented.is_guest()) {
             return self.upgrade(caller, guest, form).await.map(Box::new).map(SignedUp::In);
         }
         self.passwords_open()?;
         let form = self.check(form)?;
         let place = self.conflict_budget(caller, None, &form.email)?;
-        let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
+        let hash = match self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await {
+            Ok(hash) => hash,
+            Err(error) => {
+                place.refund();
+                return Err(error.into());
+            }
+        };
 
         let user = UserId::from_ulid(self.fresh(caller.at));
         let person = PersonId::from_ulid(self.fresh(caller.at));
         let (sealer, key) = PersonSealer::create(&self.keyring, person, self.entropy.as_ref())?;
         let Prepared { credentials, mut sealed, claim } = self.credentials(caller, &sealer, &form, &hash)?;
         let opens = self.config.email_password.auto_sign_in && !self.config.email_password.require_email_verification;
-        let opening = opens.then(|| self.opening(caller, &sealer, Authentication::password(caller.at), form.remember)).transpose()?;
+        let opening = opens
+            .then(|| self.opening(caller, &sealer, Authentication::password(caller.at), form.remember))
+            .transpose()?;
         let claim_id = claim.claim;
         sealed.extend(opening.as_ref().map(|opening| opening.client.clone()));
         let session = opening.as_ref().map(|opening| opening.session.clone());
 
-        let mut ask = self.ask(caller, Actor::user(user), user, UserCommand::SignUpWithPassword { user, person, credentials, session });
+        let mut ask = self.ask(
+            caller,
+            Actor::user(user),
+            user,
+            UserCommand::SignUpWithPassword { user, person, credentials, session },
+        );
         ask.concurrency = Concurrency::New;
         ask.sealed = sealed;
         ask.person_keys = vec![key];

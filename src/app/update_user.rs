@@ -29,7 +29,12 @@ pub enum UpdateError {
 }
 
 impl App {
-    pub async fn update_user(&self, caller: &Caller, presented: &Presented, form: ProfileForm) -> Result<(), UpdateError> {
+    pub async fn update_user(
+        &self,
+        caller: &Caller,
+        presented: &Presented,
+        form: ProfileForm,
+    ) -> Result<(), UpdateError> {
         let user = self.user_row(presented.row.user.user).await?.ok_or(AppError::from(Refusal::SessionNotLive))?;
         let sealer = self.sealer(&user).map_err(AppError::from)?;
         let mut sealed = Vec::new();

@@ -49,15 +49,22 @@ pub(super) struct Prepared {
 impl App {
     /// `POST /anonymous/upgrade`. The checks run in the order of the contract's table; the address's holder is asked
     /// about only after the password was hashed, so that a taken address costs what a free one does (SECURITY S14).
-    pub async fn upgrade(&self, caller: &Caller, presented: &Presented, form: PasswordForm) -> Result<SignedIn, AppError> {
+    pub async fn upgrade(
+        &self,
+        caller: &Caller,
+        presented: &Presented,
+        form: PasswordForm,
+    ) -> Result<SignedIn, AppError> {
         if !presented.is_guest() {
             return Err(Refusal::NotAnonymous.into());
         }
         self.passwords_open()?;
         let form = self.check(form)?;
         let place = self.conflict_budget(caller, Some(presented), &form.email)?;
-        let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
-        let upgraded = self.upgrade_hashed(caller, presented, &form, hash).await;
+        let upgraded = match self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await {
+            Ok(hash) => self.upgrade_hashed(caller, presented, &form, hash).await,
+            Err(error) => Err(error.into()),
+        };
         // Only an answer that tells of a conflict counts.
         if !matches!(upgraded, Err(AppError::Refused(Refusal::EmailInUse))) {
             place.refund();
@@ -65,7 +72,13 @@ impl App {
         upgraded
     }
 
-    async fn upgrade_hashed(&self, caller: &Caller, presented: &Presented, form: &Checked, hash: PasswordHash) -> Result<SignedIn, AppError> {
+    async fn upgrade_hashed(
+        &self,
+        caller: &Caller,
+        presented: &Presented,
+        form: &Checked,
+        hash: PasswordHash,
+    ) -> Result<SignedIn, AppError> {
         let sealer = self.sealer(&presented.row.user)?;
         let Prepared { credentials, sealed, claim } = self.credentials(caller, &sealer, form, &hash)?;
         let token = SessionToken::create(self.entropy.as_ref(), caller.at);
@@ -92,21 +105,30 @@ impl App {
     }
 
     pub(super) fn check(&self, form: PasswordForm) -> Result<Checked, Refusal> {
-        let email = EmailAddress::parse(form.email.as_deref().unwrap_or_default()).map_err(|_| Refusal::InvalidEmail)?;
+        let email =
+            EmailAddress::parse(form.email.as_deref().unwrap_or_default()).map_err(|_| Refusal::InvalidEmail)?;
         let password = form.password.as_deref().unwrap_or_default();
-        let password = Password::parse(password, &self.config.password_policy(), Some(email.as_str())).map_err(password_refusal)?;
+        let password = Password::parse(password, &self.config.password_policy(), Some(email.as_str()))
+            .map_err(password_refusal)?;
         let PasswordForm { name, image, callback_url, remember, .. } = form;
         Ok(Checked { email, password, name, image, callback_url, remember })
     }
 
-    pub(super) fn credentials(&self, caller: &Caller, sealer: &PersonSealer, form: &Checked, hash: &PasswordHash) -> Result<Prepared, LogFault> {
+    pub(super) fn credentials(
+        &self,
+        caller: &Caller,
+        sealer: &PersonSealer,
+        form: &Checked,
+        hash: &PasswordHash,
+    ) -> Result<Prepared, LogFault> {
         let seal = |kind, value: &str| sealer.seal(kind, value, self.entropy.as_ref(), caller.at);
         let address = seal(SealKind::Email, form.email.as_str());
         let hash = seal(SealKind::PasswordHash, hash.as_phc());
         let name = form.name.as_deref().map(|name| seal(SealKind::Name, name));
         let image = form.image.as_deref().map(|image| seal(SealKind::Image, image));
         let callback = form.callback_url.as_deref().map(|url| seal(SealKind::CallbackUrl, url));
-        let claim = Claim { claim: ClaimId::from_ulid(self.fresh(caller.at)), key: self.keyring.email_claim(&form.email) };
+        let claim =
+            Claim { claim: ClaimId::from_ulid(self.fresh(caller.at)), key: self.keyring.email_claim(&form.email) };
         let id = |record: &Option<SealedRecord>| record.as_ref().map(|record| record.id);
         let credentials = PasswordCredentials {
             claim: claim.claim,

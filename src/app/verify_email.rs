@@ -16,18 +16,31 @@ pub const VERIFY_EMAIL: &str = "verify-email";
 
 impl App {
     /// `claims` are those that the browser can show it made.
-    pub async fn verify_email(&self, caller: &Caller, token: &str, claims: &[ClaimId], presented: Option<&Presented>) -> Result<(), AppError> {
+    pub async fn verify_email(
+        &self,
+        caller: &Caller,
+        token: &str,
+        claims: &[ClaimId],
+        presented: Option<&Presented>,
+    ) -> Result<(), AppError> {
         let challenge = self.challenge_of(token).ok_or(Refusal::InvalidToken)?;
-        let row = ask_one(self.log.as_ref(), &challenges::BY_ID, &[table::id(challenge)]).await?.ok_or(Refusal::InvalidToken)?;
+        let row = ask_one(self.log.as_ref(), &challenges::BY_ID, &[table::id(challenge)])
+            .await?
+            .ok_or(Refusal::InvalidToken)?;
         if row.expires_at <= caller.at {
             return Err(Refusal::TokenExpired.into());
         }
         // A session cookie alone does not count: it may have been planted.
-        let by_bearer = presented.is_some_and(|presented| presented.carrier == Carrier::Bearer && presented.row.user.user == row.user);
+        let by_bearer = presented
+            .is_some_and(|presented| presented.carrier == Carrier::Bearer && presented.row.user.user == row.user);
         if !by_bearer && !claims.contains(&row.claim) {
             return Err(Refusal::ConfirmationRequired.into());
         }
-        let command = UserCommand::VerifyEmail { claim: row.claim, challenge: Some(challenge), proof: ProofKind::VerificationLink };
+        let command = UserCommand::VerifyEmail {
+            claim: row.claim,
+            challenge: Some(challenge),
+            proof: ProofKind::VerificationLink,
+        };
         match self.execute(self.ask(caller, Actor::user(row.user), row.user, command)).await.map_err(AppError::from) {
             // The user went in between: so did the link.
             Err(AppError::Refused(Refusal::SessionNotLive)) => Err(Refusal::InvalidToken.into()),
@@ -39,7 +52,11 @@ impl App {
     fn challenge_of(&self, token: &str) -> Option<ChallengeId> {
         let id = token.get(..ulid::ULID_LEN)?;
         let challenge: ChallengeId = format!("{}{id}", ChallengeId::PREFIX).parse().ok()?;
-        let made = self.keyring.all(Purpose::MailToken).iter().filter_map(|key| mail_token(&self.keyring, Some(key.id), VERIFY_EMAIL, challenge));
+        let made = self
+            .keyring
+            .all(Purpose::MailToken)
+            .iter()
+            .filter_map(|key| mail_token(&self.keyring, Some(key.id), VERIFY_EMAIL, challenge));
         let mut genuine = false;
         for expected in made {
             genuine |= bool::from(expected.as_bytes().ct_eq(token.as_bytes()));

@@ -82,7 +82,9 @@ impl App {
 }
 
 fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionView, LogFault> {
-    let client = read(SealKind::Client, row.client.as_ref(), sealer)?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    let client = read(SealKind::Client, row.client.as_ref(), sealer)?
+        .and_then(|json| serde_json::from_str(&json).ok())
+        .unwrap_or_default();
     Ok(SessionView {
         id: row.session,
         user: row.user.user,
@@ -94,7 +96,8 @@ fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionVie
 }
 
 fn user(row: &UserRow, sealer: Option<&PersonSealer>) -> Result<UserView, LogFault> {
-    let metadata = read(SealKind::Metadata, row.metadata.as_ref(), sealer)?.and_then(|json| RawValue::from_string(json).ok());
+    let metadata =
+        read(SealKind::Metadata, row.metadata.as_ref(), sealer)?.and_then(|json| RawValue::from_string(json).ok());
     Ok(UserView {
         id: row.user,
         is_anonymous: row.standing.is_guest(),

@@ -21,14 +21,29 @@ const fn secret(name: &'static str, about: &'static str) -> Key {
 
 pub const KEYS: &[Key] = &[
     key("listen", "127.0.0.1:3000", "Address and port to listen on."),
-    key("base_url", "", "Public URL as browsers see it, an origin without path. Default: http://localhost and the port listened on."),
+    key(
+        "base_url",
+        "",
+        "Public URL as browsers see it, an origin without path. Default: http://localhost and the port listened on.",
+    ),
     key("app_url", "", "Where relative callback URLs lead, when the app stands on another origin than this server."),
-    key("data_dir", "./chrysalis-data", "Folder of the embedded store, the secret and the outbox; made with mode 0700."),
+    key(
+        "data_dir",
+        "./chrysalis-data",
+        "Folder of the embedded store, the secret and the outbox; made with mode 0700.",
+    ),
     key("store", "", "`sqlite:PATH`. Default: chrysalis.db in the data folder."),
-    secret("secret", "Root of the keyring: at least 32 characters. Default: made on the first start, kept in the data folder with mode 0600."),
+    secret(
+        "secret",
+        "Root of the keyring: at least 32 characters. Default: made on the first start, kept in the data folder with mode 0600.",
+    ),
     key("secret_file", "", "A file that holds the secret, instead of `secret`."),
     secret("secret_previous", "The secret before this one: what it wrapped is wrapped anew at the start."),
-    key("trusted_origins", "", "Origins of apps that may call with cookies, separated by commas: `https://app.example.com`, `https://*.example.com`, `myapp://`."),
+    key(
+        "trusted_origins",
+        "",
+        "Origins of apps that may call with cookies, separated by commas: `https://app.example.com`, `https://*.example.com`, `myapp://`.",
+    ),
     key("trusted_proxies", "", "Networks of proxies whose X-Forwarded-For is believed, as CIDR, separated by commas."),
     key("rate_limits", "on", "`off` admits everything: for tests."),
     key("guests_per_minute", "30", "Guests one address may make in any 60 seconds; 0 is unlimited."),
@@ -47,9 +62,21 @@ pub const KEYS: &[Key] = &[
     key("sessions.lifetime", "7d", "Life of a session, from its last extension: 1 hour to 400 days."),
     key("sessions.refresh_after", "24h", "A session is extended when its last extension is this old."),
     key("sessions.not_remembered", "1d", "Life of a session with rememberMe off; never extended."),
-    key("sessions.absolute_max", "", "No session lives longer than this, however often it is used. Default: no bound; 30d is recommended."),
-    key("sessions.fresh_age", "1d", "How long after authenticating a session may do what needs a fresh one; 0 asks for none."),
-    key("sessions.rotate_on_upgrade", "cookie", "When an upgrade gives the session a new token: `cookie` (if it was ever presented by cookie), `always`, `never`."),
+    key(
+        "sessions.absolute_max",
+        "",
+        "No session lives longer than this, however often it is used. Default: no bound; 30d is recommended.",
+    ),
+    key(
+        "sessions.fresh_age",
+        "1d",
+        "How long after authenticating a session may do what needs a fresh one; 0 asks for none.",
+    ),
+    key(
+        "sessions.rotate_on_upgrade",
+        "cookie",
+        "When an upgrade gives the session a new token: `cookie` (if it was ever presented by cookie), `always`, `never`.",
+    ),
     key("sessions.per_user", "100", "Sessions one user may have; the oldest ends for one more. 1 to 1000."),
     key("sessions.activity_granularity", "1h", "How often a session's use is recorded: 1 minute to 1 hour."),
     key("cookies.same_site", "lax", "`lax`, `strict` or `none` for the session cookie; `none` needs https."),

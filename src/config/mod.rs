@@ -202,10 +202,14 @@ impl Config {
             warnings.push(format!("base_url is {}: sessions travel in clear; use https", self.public));
         }
         if self.public.is_loopback() && !self.listen.ip().is_loopback() {
-            warnings.push(format!("base_url is {} while {} is listened on: set base_url to what browsers see", self.public, self.listen));
+            warnings.push(format!(
+                "base_url is {} while {} is listened on: set base_url to what browsers see",
+                self.public, self.listen
+            ));
         }
         if self.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
-            warnings.push("trusted_proxies holds everybody: anyone may choose the address they are counted by".to_owned());
+            warnings
+                .push("trusted_proxies holds everybody: anyone may choose the address they are counted by".to_owned());
         }
         if self.anonymous.enabled && !(self.email_password.enabled && self.email_password.sign_up) {
             warnings.push("guests are on and no way to become a member is".to_owned());
@@ -220,13 +224,19 @@ impl Config {
 
 #[allow(clippy::disallowed_methods, reason = "this is the door to the environment")]
 fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 const HOUR: Span = Span::from_hours(1);
 
 fn build(r: &mut Reader) -> Option<Config> {
-    let listen: SocketAddr = r.parsed("listen", "write an address and a port, such as 127.0.0.1:3000", SocketAddr::from(([127, 0, 0, 1], 3000)));
+    let listen: SocketAddr = r.parsed(
+        "listen",
+        "write an address and a port, such as 127.0.0.1:3000",
+        SocketAddr::from(([127, 0, 0, 1], 3000)),
+    );
     let public = public_origin(r, listen);
     let data_dir = PathBuf::from(r.text("data_dir").unwrap_or("./chrysalis-data"));
     let trusted_proxies = proxies(r);
@@ -264,10 +274,16 @@ fn build(r: &mut Reader) -> Option<Config> {
             verification_ttl: r.span("email.verification_ttl", Span::from_secs(300)..=Span::from_days(7)),
         },
         sessions: sessions(r),
-        writer: Writer { queue: r.number("writer.queue", 1..=1_000_000), max_batch: r.number("writer.max_batch", 1..=100_000) },
+        writer: Writer {
+            queue: r.number("writer.queue", 1..=1_000_000),
+            max_batch: r.number("writer.max_batch", 1..=100_000),
+        },
         shutdown_grace: r.span("shutdown_grace", Span::ZERO..=Span::from_secs(600)),
         log: Logging {
-            format: r.choice("log.format", &[("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)]),
+            format: r.choice(
+                "log.format",
+                &[("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)],
+            ),
             filter: r.text("log.filter").unwrap_or("info").to_owned(),
         },
         effective: r.effective(),
@@ -284,7 +300,11 @@ fn public_origin(r: &mut Reader, listen: SocketAddr) -> Option<Origin> {
     let text = r.text("base_url").map_or_else(|| format!("http://localhost:{}", listen.port()), str::to_owned);
     let origin = Origin::parse(text.trim_end_matches('/'));
     if origin.is_none() {
-        r.mistake("base_url", format!("{text:?} is no origin"), "write a scheme and a host, such as https://auth.example.com");
+        r.mistake(
+            "base_url",
+            format!("{text:?} is no origin"),
+            "write a scheme and a host, such as https://auth.example.com",
+        );
     }
     origin
 }
@@ -293,13 +313,20 @@ fn app_origin(r: &mut Reader) -> Option<Origin> {
     let text = r.text("app_url")?.to_owned();
     let origin = Origin::parse(text.trim_end_matches('/'));
     if origin.is_none() {
-        r.mistake("app_url", format!("{text:?} is no origin"), "write a scheme and a host, such as https://app.example.com");
+        r.mistake(
+            "app_url",
+            format!("{text:?} is no origin"),
+            "write a scheme and a host, such as https://app.example.com",
+        );
     }
     origin
 }
 
 fn store(r: &mut Reader, data_dir: &std::path::Path) -> Store {
-    match r.text("store").map(|text| (text.to_owned(), text.split_once(':').map(|(scheme, rest)| (scheme.to_owned(), rest.to_owned())))) {
+    match r
+        .text("store")
+        .map(|text| (text.to_owned(), text.split_once(':').map(|(scheme, rest)| (scheme.to_owned(), rest.to_owned()))))
+    {
         None => Store::Sqlite(data_dir.join("chrysalis.db")),
         Some((_, Some((scheme, path)))) if scheme == "sqlite" && !path.is_empty() => Store::Sqlite(path.into()),
         Some((text, _)) => {
@@ -332,7 +359,11 @@ fn trusted_origins(r: &mut Reader) -> Vec<OriginPattern> {
         Ok(patterns) => patterns,
         Err(mistakes) => {
             for mistake in mistakes {
-                r.mistake("trusted_origins", format!("{:?}: {}", mistake.entry, mistake.reason), "write origins such as https://app.example.com");
+                r.mistake(
+                    "trusted_origins",
+                    format!("{:?}: {}", mistake.entry, mistake.reason),
+                    "write origins such as https://app.example.com",
+                );
             }
             Vec::new()
         }
@@ -344,7 +375,11 @@ fn proxies(r: &mut Reader) -> Vec<IpNet> {
     for entry in r.list("trusted_proxies") {
         match entry.parse::<IpNet>().or_else(|_| entry.parse::<std::net::IpAddr>().map(IpNet::from)) {
             Ok(network) => networks.push(network),
-            Err(_) => r.mistake("trusted_proxies", format!("{entry:?} is no network"), "write an address or a CIDR, such as 10.0.0.0/8"),
+            Err(_) => r.mistake(
+                "trusted_proxies",
+                format!("{entry:?} is no network"),
+                "write an address or a CIDR, such as 10.0.0.0/8",
+            ),
         }
     }
     networks
@@ -352,10 +387,18 @@ fn proxies(r: &mut Reader) -> Vec<IpNet> {
 
 fn check_dev(r: &mut Reader, listen: SocketAddr, public: Option<&Origin>, proxies: &[IpNet]) {
     if !listen.ip().is_loopback() {
-        r.mistake("dev", format!("the listener {listen} is not on loopback"), "listen on 127.0.0.1, or leave dev off: it shows mails to whoever asks");
+        r.mistake(
+            "dev",
+            format!("the listener {listen} is not on loopback"),
+            "listen on 127.0.0.1, or leave dev off: it shows mails to whoever asks",
+        );
     }
     if public.is_some_and(|public| !public.is_loopback()) {
-        r.mistake("dev", "the public URL's host is none of localhost, 127.0.0.1, [::1]", "take one of them, or leave dev off");
+        r.mistake(
+            "dev",
+            "the public URL's host is none of localhost, 127.0.0.1, [::1]",
+            "take one of them, or leave dev off",
+        );
     }
     if !proxies.is_empty() {
         r.mistake("dev", "trusted proxies are set", "leave one of the two off");
@@ -367,9 +410,14 @@ fn sessions(r: &mut Reader) -> Sessions {
     let lifetime = r.span("sessions.lifetime", HOUR..=Span::from_days(400));
     let refresh_after = r.span("sessions.refresh_after", Span::from_secs(60)..=Span::from_days(400));
     if refresh_after > lifetime {
-        r.mistake("sessions.refresh_after", "is longer than sessions.lifetime", "take a shorter time, or no session is ever extended");
+        r.mistake(
+            "sessions.refresh_after",
+            "is longer than sessions.lifetime",
+            "take a shorter time, or no session is ever extended",
+        );
     }
-    let rotations = [("cookie", RotateOnUpgrade::Cookie), ("always", RotateOnUpgrade::Always), ("never", RotateOnUpgrade::Never)];
+    let rotations =
+        [("cookie", RotateOnUpgrade::Cookie), ("always", RotateOnUpgrade::Always), ("never", RotateOnUpgrade::Never)];
     Sessions {
         lifetime,
         refresh_after,
@@ -383,7 +431,8 @@ fn sessions(r: &mut Reader) -> Sessions {
 }
 
 fn cookies(r: &mut Reader, public: &Origin) -> Option<CookieNames> {
-    let same_site = r.choice("cookies.same_site", &[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
+    let same_site = r
+        .choice("cookies.same_site", &[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
     match CookieNames::shared(public, same_site, r.text("cookies.domain")) {
         Ok(names) => Some(names),
         Err(mistake) => {
@@ -415,7 +464,11 @@ fn hashing(r: &mut Reader) -> Option<Hashing> {
 
 impl SecretSource {
     /// The root secret itself. May make it, on a first start.
-    pub fn resolve(&self, data_dir: &std::path::Path, entropy: &dyn crate::entropy::Entropy) -> Result<SecretString, secret::SecretError> {
+    pub fn resolve(
+        &self,
+        data_dir: &std::path::Path,
+        entropy: &dyn crate::entropy::Entropy,
+    ) -> Result<SecretString, secret::SecretError> {
         match self {
             SecretSource::Given(secret) => Ok(secret.expose_secret().to_owned().into()),
             SecretSource::File(path) => secret::read(path),

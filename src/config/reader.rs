@@ -55,7 +55,11 @@ impl Reader {
         }
     }
 
-    pub(super) fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(&mut self, key: &str, within: RangeInclusive<T>) -> T {
+    pub(super) fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(
+        &mut self,
+        key: &str,
+        within: RangeInclusive<T>,
+    ) -> T {
         let text = self.or_default(key);
         match text.parse::<T>() {
             Ok(number) if within.contains(&number) => number,
@@ -73,7 +77,11 @@ impl Reader {
             Some(span) if within.contains(&span) => span,
             _ => {
                 let secs = |span: &Span| span.as_secs_ceil();
-                let remedy = format!("write a time such as 90s, 15m, 24h or 7d, from {} to {} seconds", secs(within.start()), secs(within.end()));
+                let remedy = format!(
+                    "write a time such as 90s, 15m, 24h or 7d, from {} to {} seconds",
+                    secs(within.start()),
+                    secs(within.end())
+                );
                 self.mistake(key, format!("{text:?} does not fit"), remedy);
                 *within.start()
             }
@@ -86,7 +94,11 @@ impl Reader {
             Some((_, choice)) => *choice,
             None => {
                 let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-                self.mistake(key, format!("{text:?} is none of the choices"), format!("write one of {}", names.join(", ")));
+                self.mistake(
+                    key,
+                    format!("{text:?} is none of the choices"),
+                    format!("write one of {}", names.join(", ")),
+                );
                 choices[0].1
             }
         }
@@ -120,5 +132,9 @@ fn parse_span(text: &str) -> Option<Span> {
         "d" => 86_400,
         _ => return None,
     };
-    (number >= 0).then(|| number.checked_mul(seconds)).flatten().filter(|secs| *secs < 1_000_000_000_000).map(Span::from_secs)
+    (number >= 0)
+        .then(|| number.checked_mul(seconds))
+        .flatten()
+        .filter(|secs| *secs < 1_000_000_000_000)
+        .map(Span::from_secs)
 }

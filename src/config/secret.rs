@@ -17,7 +17,9 @@ const FILE: &str = "secret";
 pub enum SecretError {
     #[error("{path} can be read by others; run `chmod 600 {path}`")]
     Exposed { path: String },
-    #[error("{path} holds fewer than {MIN_LENGTH} characters; make a longer secret, for example with `openssl rand -base64 32`")]
+    #[error(
+        "{path} holds fewer than {MIN_LENGTH} characters; make a longer secret, for example with `openssl rand -base64 32`"
+    )]
     Short { path: String },
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },

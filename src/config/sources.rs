@@ -33,8 +33,11 @@ pub fn gather(
             Some(key) => {
                 given.insert((*key).to_owned(), Given { text: text.clone(), source: format!("environment {name}") });
             }
-            None if name == "CHRYSALIS_CONFIG" || name.starts_with("CHRYSALIS_TEST_") || name.starts_with("CHRYSALIS_BENCH_") => {}
-            None => warnings.push(format!("{name} is no variable of ours; {}", near(name, variables.keys().map(String::as_str)))),
+            None if name == "CHRYSALIS_CONFIG"
+                || name.starts_with("CHRYSALIS_TEST_")
+                || name.starts_with("CHRYSALIS_BENCH_") => {}
+            None => warnings
+                .push(format!("{name} is no variable of ours; {}", near(name, variables.keys().map(String::as_str)))),
         }
     }
     for (key, text) in &overrides.values {
@@ -47,7 +50,12 @@ pub fn gather(
     given
 }
 
-fn from_file(overrides: &Overrides, environment: &BTreeMap<String, String>, given: &mut BTreeMap<String, Given>, mistakes: &mut Vec<ConfigError>) {
+fn from_file(
+    overrides: &Overrides,
+    environment: &BTreeMap<String, String>,
+    given: &mut BTreeMap<String, Given>,
+    mistakes: &mut Vec<ConfigError>,
+) {
     let named = overrides.file.clone().or_else(|| environment.get("CHRYSALIS_CONFIG").map(Into::into));
     let path = match &named {
         Some(path) => path.as_path(),
@@ -55,14 +63,25 @@ fn from_file(overrides: &Overrides, environment: &BTreeMap<String, String>, give
         None => return,
     };
     let source = config::File::from(path).format(config::FileFormat::Toml);
-    let read = config::Config::builder().add_source(source).build().and_then(|file| file.try_deserialize::<config::Map<String, config::Value>>());
+    let read = config::Config::builder()
+        .add_source(source)
+        .build()
+        .and_then(|file| file.try_deserialize::<config::Map<String, config::Value>>());
     match read {
         Ok(tables) => tables.into_iter().for_each(|(name, value)| flatten(name, value, path, given, mistakes)),
-        Err(error) => mistakes.push(ConfigError::new("config", error.to_string(), "mend the file, or name another with --config")),
+        Err(error) => {
+            mistakes.push(ConfigError::new("config", error.to_string(), "mend the file, or name another with --config"))
+        }
     }
 }
 
-fn flatten(name: String, value: config::Value, path: &Path, given: &mut BTreeMap<String, Given>, mistakes: &mut Vec<ConfigError>) {
+fn flatten(
+    name: String,
+    value: config::Value,
+    path: &Path,
+    given: &mut BTreeMap<String, Given>,
+    mistakes: &mut Vec<ConfigError>,
+) {
     if let Ok(table) = value.clone().into_table() {
         for (key, value) in table {
             flatten(format!("{name}.{key}"), value, path, given, mistakes);
@@ -77,7 +96,11 @@ fn flatten(name: String, value: config::Value, path: &Path, given: &mut BTreeMap
     if KEYS.iter().any(|key| key.name == name) {
         given.insert(name, Given { text, source: path.display().to_string() });
     } else {
-        mistakes.push(ConfigError::new(&name, format!("there is no such key (in {})", path.display()), near(&name, KEYS.iter().map(|key| key.name))));
+        mistakes.push(ConfigError::new(
+            &name,
+            format!("there is no such key (in {})", path.display()),
+            near(&name, KEYS.iter().map(|key| key.name)),
+        ));
     }
 }
 

@@ -46,7 +46,8 @@ fn a_misspelt_variable_is_noticed() {
 #[test]
 fn flags_come_before_the_environment_before_the_file() {
     let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-    std::fs::write(file.path(), "guests_per_minute = 1\nlisten = \"127.0.0.1:1111\"\n[sessions]\nper_user = 7\n").unwrap();
+    std::fs::write(file.path(), "guests_per_minute = 1\nlisten = \"127.0.0.1:1111\"\n[sessions]\nper_user = 7\n")
+        .unwrap();
     let mut overrides = Overrides { file: Some(file.path().into()), ..Overrides::default() };
     let environment = environment(&[("CHRYSALIS_GUESTS_PER_MINUTE", "2"), ("CHRYSALIS_LISTEN", "127.0.0.1:2222")]);
     overrides.values.insert("listen".into(), "127.0.0.1:3333".into());

@@ -108,7 +108,10 @@ static SEALED: Question<ToOpen> = Question {
     read: |row| {
         let mut c = Cursor::new(row);
         let sealed = c.sealed()?;
-        let key = c.integer().zip(c.bytes()).and_then(|(epoch, wrapped)| Some(WrappedKey { epoch: epoch.try_into().ok()?, wrapped }));
+        let key = c
+            .integer()
+            .zip(c.bytes())
+            .and_then(|(epoch, wrapped)| Some(WrappedKey { epoch: epoch.try_into().ok()?, wrapped }));
         Some(ToOpen { sealed, key })
     },
 };
@@ -125,14 +128,22 @@ impl Follower for Mailer {
 
     async fn handle(&self, event: &Recorded) -> Result<(), FollowerError> {
         match (event.stream.as_user(), read_user_event(event)?) {
-            (Some(user), UserEvent::EmailVerificationRequested(requested)) => self.verification(user, &requested, &event.event_id, event.occurred_at).await,
+            (Some(user), UserEvent::EmailVerificationRequested(requested)) => {
+                self.verification(user, &requested, &event.event_id, event.occurred_at).await
+            }
             _ => Ok(()),
         }
     }
 }
 
 impl Mailer {
-    async fn verification(&self, user: UserId, requested: &EmailVerificationRequested, event_id: &str, at: Timestamp) -> Result<(), FollowerError> {
+    async fn verification(
+        &self,
+        user: UserId,
+        requested: &EmailVerificationRequested,
+        event_id: &str,
+        at: Timestamp,
+    ) -> Result<(), FollowerError> {
         // Deleted in between: nobody waits for this mail.
         let Some(to) = self.open(user, SealKind::Email, requested.address).await? else { return Ok(()) };
         let callback = match requested.callback_url {
@@ -160,16 +171,25 @@ impl Mailer {
             at: at.as_millis(),
         };
         let host = self.public.domain().unwrap_or("localhost");
-        self.outbox.put(event_id, &mail, &format!("no-reply@{host}"), &text).map_err(|error| FollowerError::Other(error.to_string()))?;
+        self.outbox
+            .put(event_id, &mail, &format!("no-reply@{host}"), &text)
+            .map_err(|error| FollowerError::Other(error.to_string()))?;
         tracing::info!(event = event_id, folder = %self.outbox.folder().display(), "no mail server is configured: the mail is kept in the outbox");
         Ok(())
     }
 
-    async fn open(&self, user: UserId, kind: SealKind, sealed: chrysalis_domain::id::SealedId) -> Result<Option<String>, FollowerError> {
+    async fn open(
+        &self,
+        user: UserId,
+        kind: SealKind,
+        sealed: chrysalis_domain::id::SealedId,
+    ) -> Result<Option<String>, FollowerError> {
         let log = self.log.as_ref();
         let Some(row) = ask_one(log, &users::BY_ID, &[table::id(user)]).await? else { return Ok(None) };
         let Some(found) = ask_one(log, &SEALED, &[table::id(sealed)]).await? else { return Ok(None) };
-        let Some(sealer) = found.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, row.person, key)) else { return Ok(None) };
+        let Some(sealer) = found.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, row.person, key)) else {
+            return Ok(None);
+        };
         Ok(sealer.read(kind, &found.sealed)?.value())
     }
 }

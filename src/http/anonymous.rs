@@ -57,7 +57,12 @@ impl From<EntryForm> for Origin {
         (status = 429, description = "More than 30 guests in a minute from one address", body = ErrorBody),
     )
 )]
-pub async fn arrive(State(http): State<Http>, who: Who, headers: HeaderMap, Body(form): Body<ArriveForm>) -> Result<Response, ApiError> {
+pub async fn arrive(
+    State(http): State<Http>,
+    who: Who,
+    headers: HeaderMap,
+    Body(form): Body<ArriveForm>,
+) -> Result<Response, ApiError> {
     guest(&http, &who, &headers, form.entry.0.unwrap_or_default()).await
 }
 
@@ -104,10 +109,17 @@ async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) ->
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut sent = headers.get_all("idempotency-key").iter();
     let Some(key) = sent.next() else { return Ok(None) };
-    let shaped = |key: &&str| (22..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    let shaped = |key: &&str| {
+        (22..=128).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    };
     let key = key.to_str().ok().filter(shaped).filter(|_| sent.next().is_none());
     key.map(Some).ok_or_else(|| {
-        ApiError::new(StatusCode::BAD_REQUEST, "INVALID_IDEMPOTENCY_KEY", "Idempotency-Key takes 22 to 128 of A-Z a-z 0-9 _ -")
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_IDEMPOTENCY_KEY",
+            "Idempotency-Key takes 22 to 128 of A-Z a-z 0-9 _ -",
+        )
     })
 }
 
@@ -136,7 +148,8 @@ pub async fn upgrade(State(http): State<Http>, who: Who, Body(form): Body<Upgrad
 
 /// On this path what is wrong with a field is 422.
 fn said_of_a_form(error: AppError) -> ApiError {
-    let unfit = [Refusal::InvalidEmail, Refusal::PasswordTooShort, Refusal::PasswordTooLong, Refusal::PasswordTooCommon];
+    let unfit =
+        [Refusal::InvalidEmail, Refusal::PasswordTooShort, Refusal::PasswordTooLong, Refusal::PasswordTooCommon];
     let of_a_field = matches!(&error, AppError::Refused(refusal) if unfit.contains(refusal));
     let said = ApiError::from(error);
     if of_a_field { said.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { said }
@@ -151,8 +164,14 @@ fn said_of_a_form(error: AppError) -> ApiError {
         (status = 403, description = "`USER_IS_NOT_ANONYMOUS`", body = ErrorBody),
     )
 )]
-pub async fn delete(State(http): State<Http>, who: Who, Body(_): Body<super::forms::Nothing>) -> Result<Response, ApiError> {
-    let forbidden = |error: ApiError| if error.code() == "USER_IS_NOT_ANONYMOUS" { error.with_status(StatusCode::FORBIDDEN) } else { error };
+pub async fn delete(
+    State(http): State<Http>,
+    who: Who,
+    Body(_): Body<super::forms::Nothing>,
+) -> Result<Response, ApiError> {
+    let forbidden = |error: ApiError| {
+        if error.code() == "USER_IS_NOT_ANONYMOUS" { error.with_status(StatusCode::FORBIDDEN) } else { error }
+    };
     let presented = match who.upgrading() {
         // The old token of a session that was upgraded a moment ago does nothing here.
         Err(error) if error.code() == "USER_IS_NOT_ANONYMOUS" => return Err(ApiError::unauthorized()),

@@ -34,7 +34,10 @@ impl Http {
 
     pub(super) fn session_cookie(&self, response: &mut Response, token: &str, remembered: bool, life: Span) {
         let headers = response.headers_mut();
-        headers.append(SET_COOKIE, self.cookies.set(CookieKind::SessionToken, token, remembered.then_some(life), &self.signer));
+        headers.append(
+            SET_COOKIE,
+            self.cookies.set(CookieKind::SessionToken, token, remembered.then_some(life), &self.signer),
+        );
         if !remembered {
             headers.append(SET_COOKIE, self.cookies.set(CookieKind::DontRemember, "true", None, &self.signer));
         }
@@ -46,7 +49,9 @@ impl Http {
     /// Shows later who made a claim on an address (CONTRACT 2.6).
     pub(super) fn claim_cookie(&self, response: &mut Response, claim: ClaimId) {
         let life = Some(self.app.config.email.claim_ttl);
-        response.headers_mut().append(SET_COOKIE, self.cookies.set(CookieKind::Claim, &claim.to_string(), life, &self.signer));
+        response
+            .headers_mut()
+            .append(SET_COOKIE, self.cookies.set(CookieKind::Claim, &claim.to_string(), life, &self.signer));
     }
 
     /// A session that was made to live longer is given to the browser again.
@@ -62,7 +67,8 @@ impl Http {
 
     /// The cookies of a session that is no more. The claim's stays: it speaks of the address, not of the session.
     pub(super) fn delete_session(&self, response: &mut Response) {
-        for kind in [CookieKind::SessionToken, CookieKind::SessionData, CookieKind::DontRemember, CookieKind::Transfer] {
+        for kind in [CookieKind::SessionToken, CookieKind::SessionData, CookieKind::DontRemember, CookieKind::Transfer]
+        {
             self.delete(response, kind);
         }
     }

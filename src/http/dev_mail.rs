@@ -9,8 +9,8 @@ use axum::routing::get;
 use axum::{Extension, Json};
 use http::HeaderMap;
 use http::header::HOST;
-use http::uri::Authority;
 use serde::Deserialize;
+use url::{Host, Url};
 
 use super::state::Http;
 use crate::followers::mail::Outbox;
@@ -34,9 +34,16 @@ async fn only_here(request: Request, next: Next) -> Response {
 
 fn is_here(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    // As a whole: `[::1]evil.example` must not do for `[::1]`.
-    let named = host.parse::<Authority>().is_ok_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"));
-    let forwarded = headers.keys().any(|name| matches!(name.as_str(), "forwarded" | "via") || name.as_str().starts_with("x-forwarded-"));
+    // As browsers read it, and as a whole: `[::1]evil.example` must not do for `[::1]`.
+    let named = Url::parse(&format!("http://{host}/")).is_ok_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    });
+    let forwarded = headers
+        .keys()
+        .any(|name| matches!(name.as_str(), "forwarded" | "via") || name.as_str().starts_with("x-forwarded-"));
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
     named && !forwarded && matches!(site, None | Some(b"none" | b"same-origin"))
 }
@@ -59,7 +66,11 @@ struct MailShape {
     at: Option<JsonTime>,
 }
 
-async fn list(State(_): State<Http>, Extension(outbox): Extension<Outbox>, Query(query): Query<ListQuery>) -> Result<Json<Vec<MailShape>>, ApiError> {
+async fn list(
+    State(_): State<Http>,
+    Extension(outbox): Extension<Outbox>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Vec<MailShape>>, ApiError> {
     let mails = outbox.list(query.to.as_deref()).map_err(unreadable)?;
     let shape = |mail: crate::followers::mail::Mail| MailShape {
         kind: mail.kind,
@@ -74,7 +85,8 @@ async fn list(State(_): State<Http>, Extension(outbox): Extension<Outbox>, Query
 }
 
 async fn page(Extension(outbox): Extension<Outbox>) -> Result<Page, ApiError> {
-    let mut body = Markup::new().raw("<h1>Outbox</h1><p>No mail server is configured: these mails were kept, not sent.</p><ul>");
+    let mut body =
+        Markup::new().raw("<h1>Outbox</h1><p>No mail server is configured: these mails were kept, not sent.</p><ul>");
     for mail in outbox.list(None).map_err(unreadable)?.into_iter().rev() {
         body = body.raw("<li>").text(&mail.subject).raw(" to <strong>").text(&mail.to).raw("</strong>");
         if let Some(url) = &mail.url {

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::LOCATION;
 use http::StatusCode;
+use http::header::LOCATION;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -47,7 +47,11 @@ pub struct SignUpForm {
         (status = 429, description = "Too often", body = ErrorBody),
     )
 )]
-pub async fn sign_up(State(http): State<Http>, who: Who, BodyOrForm(form): BodyOrForm<SignUpForm>) -> Result<Response, ApiError> {
+pub async fn sign_up(
+    State(http): State<Http>,
+    who: Who,
+    BodyOrForm(form): BodyOrForm<SignUpForm>,
+) -> Result<Response, ApiError> {
     let form = PasswordForm {
         email: Some(form.email),
         password: Some(form.password),
@@ -59,7 +63,8 @@ pub async fn sign_up(State(http): State<Http>, who: Who, BodyOrForm(form): BodyO
     match http.app.sign_up(&who.caller, who.live(), form).await.map_err(said_of_a_sign_up)? {
         SignedUp::In(signed_in) => Ok(http.signed_in(&who, &signed_in)),
         SignedUp::AwaitingProof { user, claim } => {
-            let mut response = Json(SignedInBody { token: None, user: User::new(user, false), session: None }).into_response();
+            let mut response =
+                Json(SignedInBody { token: None, user: User::new(user, false), session: None }).into_response();
             if let Some(claim) = claim {
                 http.claim_cookie(&mut response, claim);
             }
@@ -118,9 +123,14 @@ pub struct SignInBody {
         (status = 429, description = "Too often", body = ErrorBody),
     )
 )]
-pub async fn sign_in(State(http): State<Http>, who: Who, BodyOrForm(form): BodyOrForm<SignInForm>) -> Result<Response, ApiError> {
+pub async fn sign_in(
+    State(http): State<Http>,
+    who: Who,
+    BodyOrForm(form): BodyOrForm<SignInForm>,
+) -> Result<Response, ApiError> {
     let callback = callback_url(form.callback_url, &http)?;
-    let signed_in = http.app.sign_in(&who.caller, &form.email, &form.password, form.remember_me.unwrap_or(true)).await?;
+    let signed_in =
+        http.app.sign_in(&who.caller, &form.email, &form.password, form.remember_me.unwrap_or(true)).await?;
     let SignedInBody { token, user, session } = signed_in.clone().into();
     let url = callback.as_ref().map(|callback| callback.as_str().to_owned());
     let mut response = Json(SignInBody { redirect: url.is_some(), url, token, user, session }).into_response();

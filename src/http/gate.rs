@@ -44,7 +44,8 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
-    let answered = AssertUnwindSafe(answer(&http, id, at, request, next, allowed.as_ref())).catch_unwind().instrument(span);
+    let answered =
+        AssertUnwindSafe(answer(&http, id, at, request, next, allowed.as_ref())).catch_unwind().instrument(span);
     let mut response = match tokio::time::timeout(TIMEOUT, answered).await {
         Ok(Ok(response)) => response,
         // A panic is our fault, not the caller's: the hook has told where, the answer is like any other.
@@ -90,12 +91,16 @@ async fn answer(
     if let Some(preflight) = cors::preflight(Head::from(&request), allowed) {
         return preflight;
     }
+    // The router says so, and nothing is counted, looked up or used.
+    if *request.method() == Method::HEAD || http.is_wrong_verb(request.uri().path(), request.method()) {
+        return head_is_no_get(request, next).await;
+    }
     let caller = caller(http, id, at, &request);
     let who = match admit(http, path, caller, &mut request).await {
         Ok(who) => who,
         Err(refused) => return refused.into_response(),
     };
-    let mut response = head_is_no_get(request, next).await;
+    let mut response = next.run(request).await;
     if who.planted_cookies && !response.headers().contains_key(SET_COOKIE) {
         http.delete_session(&mut response);
     }
@@ -115,7 +120,8 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
     let rule = rule_for(path, Particulars { post, otp: false, by_key: false });
     // What is counted by address alone is counted before anything costs a look-up.
     let by_address = limits::Caller::at(caller.address);
-    let limited = |refused: limits::RetryAfter| ApiError::rate_limited(u32::try_from(refused.seconds()).unwrap_or(u32::MAX));
+    let limited =
+        |refused: limits::RetryAfter| ApiError::rate_limited(u32::try_from(refused.seconds()).unwrap_or(u32::MAX));
     let early = !matches!(rule, Rule::Default | Rule::Password);
     if early {
         http.app.limits.admit(rule, &by_address, caller.at).map_err(limited)?;
@@ -153,7 +159,8 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
 /// happened or that this is no time for a new guest; for everything else it is none (CONTRACT 2.3).
 fn superseded_reads_only(path: &str, method: &Method, who: &mut Known) {
     let reads = *method == Method::GET && (path == "/get-session" || path.starts_with("/organization/"));
-    let told = path.starts_with("/anonymous/upgrade") || matches!(path, "/delete-anonymous-user" | "/sign-out" | "/sign-in/anonymous");
+    let told = path.starts_with("/anonymous/upgrade")
+        || matches!(path, "/delete-anonymous-user" | "/sign-out" | "/sign-in/anonymous");
     if matches!(who.standing, Standing::Superseded(_)) && !reads && !told {
         who.standing = Standing::Nobody;
     }

@@ -51,7 +51,10 @@ where
     }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // Answers are small and whole: waiting to fill a packet only delays them.
@@ -59,8 +62,13 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Res
     Ok((stream, peer, place))
 }
 
-fn connection<S>(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, service: S, connections: &GracefulShutdown)
-where
+fn connection<S>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+    service: S,
+    connections: &GracefulShutdown,
+) where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {

@@ -17,12 +17,14 @@ mod user;
 mod verify;
 mod who;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
+use http::Method;
 use tower::{Layer, Service};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -97,6 +99,23 @@ pub fn service(
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .with_state(http.clone());
     from_fn_with_state(http, gate::gate).layer(router)
+}
+
+/// Every path that the document names, with its verbs.
+pub fn verbs() -> HashMap<String, Vec<Method>> {
+    let paths = document().paths.paths.into_iter();
+    paths
+        .map(|(path, item)| {
+            let verbs = [
+                (item.get.is_some(), Method::GET),
+                (item.post.is_some(), Method::POST),
+                (item.put.is_some(), Method::PUT),
+                (item.patch.is_some(), Method::PATCH),
+                (item.delete.is_some(), Method::DELETE),
+            ];
+            (path, verbs.into_iter().filter_map(|(there, verb)| there.then_some(verb)).collect())
+        })
+        .collect()
 }
 
 /// The document alone, for `openapi.json` and its check.

@@ -16,7 +16,10 @@ pub fn routes(document: OpenApi) -> Router<Http> {
     let value: Value = serde_json::from_str(&json).unwrap_or_default();
     let page = Page::new("Chrysalis: API reference", reference(&value));
     Router::new()
-        .route("/openapi.json", get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], json.clone()).into_response())))
+        .route(
+            "/openapi.json",
+            get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], json.clone()).into_response())),
+        )
         .route("/reference", get(move || std::future::ready(page.clone())))
 }
 
@@ -42,10 +45,16 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &'static str, &Va
 }
 
 fn operation_markup(document: &Value, path: &str, verb: &str, operation: &Value) -> Markup {
-    let mut out = Markup::new().raw("<details><summary><code>").text(&verb.to_uppercase()).raw(" ").text(path).raw("</code> ");
+    let mut out =
+        Markup::new().raw("<details><summary><code>").text(&verb.to_uppercase()).raw(" ").text(path).raw("</code> ");
     out = out.text(text(operation, "/summary")).raw("</summary><p>").text(text(operation, "/description")).raw("</p>");
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        out = out.raw("<p><code>").text(text(parameter, "/name")).raw("</code> (").text(text(parameter, "/in")).raw("): ");
+        out = out
+            .raw("<p><code>")
+            .text(text(parameter, "/name"))
+            .raw("</code> (")
+            .text(text(parameter, "/in"))
+            .raw("): ");
         out = out.text(text(parameter, "/description")).raw("</p>");
     }
     let body = &operation["requestBody"]["content"]["application/json"]["schema"];

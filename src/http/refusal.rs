@@ -33,9 +33,13 @@ impl From<Refusal> for ApiError {
         let said = |status, code: &'static str, message: &'static str| ApiError::new(status, code, message);
         use StatusCode as S;
         match refusal {
-            Refusal::AnonymousDisabled => said(S::BAD_REQUEST, "ANONYMOUS_AUTH_DISABLED", "Anonymous authentication is disabled"),
+            Refusal::AnonymousDisabled => {
+                said(S::BAD_REQUEST, "ANONYMOUS_AUTH_DISABLED", "Anonymous authentication is disabled")
+            }
             Refusal::PasswordDisabled => ApiError::email_password_disabled(),
-            Refusal::SignUpClosed => said(S::BAD_REQUEST, "EMAIL_PASSWORD_SIGN_UP_DISABLED", "Email and password sign up is not enabled"),
+            Refusal::SignUpClosed => {
+                said(S::BAD_REQUEST, "EMAIL_PASSWORD_SIGN_UP_DISABLED", "Email and password sign up is not enabled")
+            }
             Refusal::SessionNotLive => ApiError::unauthorized(),
             Refusal::NotAnonymous => not_anonymous(),
             Refusal::InvalidEmail => said(S::BAD_REQUEST, "INVALID_EMAIL", "Invalid email"),
@@ -43,18 +47,26 @@ impl From<Refusal> for ApiError {
             Refusal::PasswordTooLong => ApiError::password_too_long(),
             Refusal::PasswordTooCommon => ApiError::password_too_common(),
             Refusal::EmailInUse => said(S::CONFLICT, "EMAIL_ALREADY_IN_USE", "Email already in use"),
-            Refusal::InvalidEmailOrPassword => said(S::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password"),
+            Refusal::InvalidEmailOrPassword => {
+                said(S::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password")
+            }
             Refusal::InvalidPassword => said(S::BAD_REQUEST, "INVALID_PASSWORD", "Invalid password"),
             Refusal::EmailNotVerified => ApiError::email_not_verified(),
             Refusal::NoPassword => said(S::BAD_REQUEST, "CREDENTIAL_ACCOUNT_NOT_FOUND", "Credential account not found"),
-            Refusal::SessionNotFresh => said(S::BAD_REQUEST, "SESSION_EXPIRED", "Session expired. Re-authenticate to perform this action."),
+            Refusal::SessionNotFresh => {
+                said(S::BAD_REQUEST, "SESSION_EXPIRED", "Session expired. Re-authenticate to perform this action.")
+            }
             Refusal::DeletionDisabled => ApiError::not_found(),
-            Refusal::IdempotencyKeyReused => said(S::CONFLICT, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used before; take a new one"),
+            Refusal::IdempotencyKeyReused => {
+                said(S::CONFLICT, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used before; take a new one")
+            }
             Refusal::InvalidToken => ApiError::invalid_token(),
             Refusal::TokenExpired => said(S::BAD_REQUEST, "TOKEN_EXPIRED", "Token expired"),
-            Refusal::ConfirmationRequired => {
-                said(S::FORBIDDEN, "CONFIRMATION_REQUIRED", "Open this link in the browser in which the address was given")
-            }
+            Refusal::ConfirmationRequired => said(
+                S::FORBIDDEN,
+                "CONFIRMATION_REQUIRED",
+                "Open this link in the browser in which the address was given",
+            ),
             Refusal::TooMany(retry_after) => ApiError::rate_limited(seconds(retry_after)),
         }
     }

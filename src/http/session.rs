@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::forms::Nothing;
-use super::shape::{SUCCESS, STATUS_TRUE, Session, SessionAndUser, Status, Success, User};
+use super::shape::{STATUS_TRUE, SUCCESS, Session, SessionAndUser, Status, Success, User};
 use super::state::Http;
 use super::who::{Standing, Who};
 use crate::app::identify::Presented;
@@ -26,7 +26,8 @@ use crate::wire::jar::Jar;
 pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiError> {
     let seen = |presented: &Presented, hidden: bool| -> Result<Response, ApiError> {
         let (session, user) = http.app.view(&presented.row)?;
-        let body = SessionAndUser { session: Session::new(session, Some(&presented.token)), user: User::new(user, hidden) };
+        let body =
+            SessionAndUser { session: Session::new(session, Some(&presented.token)), user: User::new(user, hidden) };
         Ok(Json(body).into_response())
     };
     match &who.standing {
@@ -47,10 +48,17 @@ pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiErro
     post, path = "/sign-out", tag = "session",
     responses((status = 200, description = "Signed out", body = Success))
 )]
-pub async fn sign_out(State(http): State<Http>, who: Who, headers: HeaderMap, Body(_): Body<Nothing>) -> Result<Response, ApiError> {
+pub async fn sign_out(
+    State(http): State<Http>,
+    who: Who,
+    headers: HeaderMap,
+    Body(_): Body<Nothing>,
+) -> Result<Response, ApiError> {
     match &who.standing {
         // The token of a moment ago ends its session too: signing out must always work.
-        Standing::Live(presented) | Standing::Superseded(presented) => http.app.sign_out(&who.caller, presented).await?,
+        Standing::Live(presented) | Standing::Superseded(presented) => {
+            http.app.sign_out(&who.caller, presented).await?
+        }
         Standing::Expired(_) | Standing::Nobody => {}
     }
     let mut response = Json(SUCCESS).into_response();
@@ -69,7 +77,9 @@ pub async fn sign_out(State(http): State<Http>, who: Who, headers: HeaderMap, Bo
 pub async fn list(State(http): State<Http>, who: Who) -> Result<Json<Vec<Session>>, ApiError> {
     let presented = who.session()?;
     let sessions = http.app.list_sessions(&who.caller, presented).await?;
-    let own = |session: &crate::app::view::SessionView| (session.id == presented.row.session).then_some(presented.token.as_str());
+    let own = |session: &crate::app::view::SessionView| {
+        (session.id == presented.row.session).then_some(presented.token.as_str())
+    };
     let shapes = sessions.into_iter().map(|session| {
         let token = own(&session);
         Session::new(session, token)
@@ -89,7 +99,11 @@ pub struct RevokeForm {
     request_body = RevokeForm,
     responses((status = 200, description = "Done", body = Status), (status = 400, description = "`VALIDATION_ERROR`", body = ErrorBody), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
 )]
-pub async fn revoke(State(http): State<Http>, who: Who, Body(form): Body<RevokeForm>) -> Result<Json<Status>, ApiError> {
+pub async fn revoke(
+    State(http): State<Http>,
+    who: Who,
+    Body(form): Body<RevokeForm>,
+) -> Result<Json<Status>, ApiError> {
     http.app.revoke_session(&who.caller, who.session()?, &form.token).await?;
     Ok(Json(STATUS_TRUE))
 }
@@ -111,7 +125,11 @@ pub async fn revoke_all(State(http): State<Http>, who: Who, Body(_): Body<Nothin
     post, path = "/revoke-other-sessions", tag = "session",
     responses((status = 200, description = "Done", body = Status), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
 )]
-pub async fn revoke_others(State(http): State<Http>, who: Who, Body(_): Body<Nothing>) -> Result<Json<Status>, ApiError> {
+pub async fn revoke_others(
+    State(http): State<Http>,
+    who: Who,
+    Body(_): Body<Nothing>,
+) -> Result<Json<Status>, ApiError> {
     http.app.revoke_sessions(&who.caller, who.session()?, true).await?;
     Ok(Json(STATUS_TRUE))
 }

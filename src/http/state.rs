@@ -1,7 +1,9 @@
 //! What every handler works with.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use http::Method;
 
 use crate::app::App;
 use crate::limits::address::TrustedProxies;
@@ -23,8 +25,8 @@ pub struct Parts {
     /// Where relative links of mails and redirects lead.
     pub app_origin: Option<Origin>,
     pub metrics: Arc<Metrics>,
-    /// Every path there is, base path included.
-    pub paths: HashSet<String>,
+    /// Every path there is, base path included, and its verbs.
+    pub verbs: HashMap<String, Vec<Method>>,
 }
 
 impl Http {
@@ -33,7 +35,12 @@ impl Http {
     }
 
     pub fn has_route(&self, path: &str) -> bool {
-        self.paths.contains(path)
+        self.verbs.contains_key(path)
+    }
+
+    /// Whether the path is there, but not for this verb.
+    pub fn is_wrong_verb(&self, path: &str, verb: &Method) -> bool {
+        self.verbs.get(path).is_some_and(|verbs| !verbs.contains(verb))
     }
 }
 

@@ -36,8 +36,20 @@ pub struct UpdateForm {
 
 /// Fields of a user that only others decide.
 const NOT_YOURS: [&str; 14] = [
-    "id", "role", "isAnonymous", "emailVerified", "appMetadata", "banned", "banReason", "banExpires", "twoFactorEnabled",
-    "createdAt", "updatedAt", "password", "lastActiveAt", "userId",
+    "id",
+    "role",
+    "isAnonymous",
+    "emailVerified",
+    "appMetadata",
+    "banned",
+    "banReason",
+    "banExpires",
+    "twoFactorEnabled",
+    "createdAt",
+    "updatedAt",
+    "password",
+    "lastActiveAt",
+    "userId",
 ];
 /// Names that would reach into the prototype of a JavaScript object.
 const POISON: [&str; 3] = ["__proto__", "constructor", "prototype"];
@@ -118,10 +130,17 @@ pub struct ChangedPassword {
         (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
     )
 )]
-pub async fn change_password(State(http): State<Http>, who: Who, Body(form): Body<ChangePasswordForm>) -> Result<Response, ApiError> {
+pub async fn change_password(
+    State(http): State<Http>,
+    who: Who,
+    Body(form): Body<ChangePasswordForm>,
+) -> Result<Response, ApiError> {
     let presented = who.session()?;
     let revoke_others = form.revoke_other_sessions.unwrap_or(false);
-    let changed = http.app.change_password(&who.caller, presented, &form.current_password, &form.new_password, revoke_others).await?;
+    let changed = http
+        .app
+        .change_password(&who.caller, presented, &form.current_password, &form.new_password, revoke_others)
+        .await?;
     let user = User::new(changed.user.clone(), false);
     let token = revoke_others.then(|| changed.token.clone());
     let mut response = Json(ChangedPassword { token, user }).into_response();

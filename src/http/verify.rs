@@ -43,7 +43,11 @@ pub struct Verified {
         (status = 403, description = "`CONFIRMATION_REQUIRED`, `INVALID_CALLBACK_URL`", body = ErrorBody),
     )
 )]
-pub async fn verify_email(State(http): State<Http>, who: Who, Query(query): Query<VerifyQuery>) -> Result<Response, ApiError> {
+pub async fn verify_email(
+    State(http): State<Http>,
+    who: Who,
+    Query(query): Query<VerifyQuery>,
+) -> Result<Response, ApiError> {
     let callback = callback_url(query.callback_url, &http)?;
     let verified = http.app.verify_email(&who.caller, &query.token, &who.claims, who.live()).await;
     match (verified, callback) {
@@ -61,7 +65,9 @@ fn refused(http: &Http, refusal: Refusal, callback: Option<CallbackUrl>) -> Resu
             let callback = callback.with_param("error", said.code());
             Ok(redirect(http, callback))
         }
-        None if matches!(refusal, Refusal::InvalidToken | Refusal::TokenExpired) => Err(said.with_status(StatusCode::UNAUTHORIZED)),
+        None if matches!(refusal, Refusal::InvalidToken | Refusal::TokenExpired) => {
+            Err(said.with_status(StatusCode::UNAUTHORIZED))
+        }
         None => Err(said),
     }
 }

@@ -104,9 +104,18 @@ impl Http {
     /// Finds out who calls. Costs one look-up for each distinct token presented.
     pub(super) async fn who(&self, headers: &HeaderMap, caller: Caller) -> Result<Known, LogFault> {
         let jar = Jar::parse(headers, &self.cookies);
-        let claims = jar.verified(CookieKind::Claim, &self.signer).iter().filter_map(|claim| claim.parse().ok()).collect();
+        let claims =
+            jar.verified(CookieKind::Claim, &self.signer).iter().filter_map(|claim| claim.parse().ok()).collect();
         let not_remembered = jar.has(CookieKind::DontRemember);
-        let mut who = Known { caller, standing: Standing::Nobody, dead_cookies: false, planted_cookies: false, not_remembered, authorized: false, claims };
+        let mut who = Known {
+            caller,
+            standing: Standing::Nobody,
+            dead_cookies: false,
+            planted_cookies: false,
+            not_remembered,
+            authorized: false,
+            claims,
+        };
 
         match bearer::presented(headers, &self.signer) {
             bearer::Presented::Token(token) => {

@@ -18,7 +18,9 @@ impl Keyring {
     /// The hash of something, in a domain of its own (`purpose` keeps the hash of an address in one table apart from
     /// the same address in another).
     pub fn lookup(&self, purpose: &str, parts: &[&[u8]]) -> LookupHash {
-        self.current(Purpose::Lookup).map(|key| lookup(key, purpose, parts)).unwrap_or(LookupHash { key_id: 0, hash: [0; 32] })
+        self.current(Purpose::Lookup)
+            .map(|key| lookup(key, purpose, parts))
+            .unwrap_or(LookupHash { key_id: 0, hash: [0; 32] })
     }
 
     /// The claim on an address.
@@ -34,7 +36,13 @@ impl Keyring {
     fn claim(&self, kind: ClaimKind, purpose: &str, what: &str, normalisation: u16) -> ClaimKey {
         let mut hashes = self.all(Purpose::Lookup).iter().rev().map(|key| lookup(key, purpose, &[what.as_bytes()]));
         let LookupHash { key_id, hash } = hashes.next().unwrap_or(LookupHash { key_id: 0, hash: [0; 32] });
-        ClaimKey { kind, hash: hash.to_vec(), key_id, normalisation, former: hashes.map(|former| (former.key_id, former.hash.to_vec())).collect() }
+        ClaimKey {
+            kind,
+            hash: hash.to_vec(),
+            key_id,
+            normalisation,
+            former: hashes.map(|former| (former.key_id, former.hash.to_vec())).collect(),
+        }
     }
 }
 

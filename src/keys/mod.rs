@@ -42,8 +42,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 6] =
-        [Purpose::Cookie, Purpose::Lookup, Purpose::PersonKek, Purpose::Pepper, Purpose::MailToken, Purpose::ReplayToken];
+    pub const ALL: [Purpose; 6] = [
+        Purpose::Cookie,
+        Purpose::Lookup,
+        Purpose::PersonKek,
+        Purpose::Pepper,
+        Purpose::MailToken,
+        Purpose::ReplayToken,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -95,7 +101,13 @@ pub enum KeyringError {
 impl Keyring {
     /// Opens the keyring of a store; makes what is missing, and wraps anew what the previous secret wrapped. Safe when
     /// several nodes start at once: the first to store a key wins, the others read it.
-    pub async fn open(log: &dyn Log, secret: &[u8], previous: Option<&[u8]>, entropy: &dyn Entropy, now: Timestamp) -> Result<Self, KeyringError> {
+    pub async fn open(
+        log: &dyn Log,
+        secret: &[u8],
+        previous: Option<&[u8]>,
+        entropy: &dyn Entropy,
+        now: Timestamp,
+    ) -> Result<Self, KeyringError> {
         let wrapper = Wrapper::new(secret);
         let old = previous.map(Wrapper::new);
         let mut stored = log.keys().await?;
@@ -109,7 +121,8 @@ impl Keyring {
         for row in stored {
             // A purpose this program does not know belongs to a newer one: left alone.
             let Some(purpose) = Purpose::from_name(&row.purpose) else { continue };
-            let opener = [Some(&wrapper), old.as_ref()].into_iter().flatten().find(|wrapper| wrapper.root() == row.root);
+            let opener =
+                [Some(&wrapper), old.as_ref()].into_iter().flatten().find(|wrapper| wrapper.root() == row.root);
             let opener = opener.ok_or(KeyringError::OtherSecret)?;
             let damaged = || KeyringError::Damaged { purpose: row.purpose.clone(), id: row.id };
             let secret = opener.unwrap(&row.purpose, row.id, &row.wrapped).ok_or_else(damaged)?;
@@ -123,7 +136,14 @@ impl Keyring {
     }
 
     /// Adds a new key for a purpose, to be used from the next start on. Answers its id.
-    pub async fn rotate(&self, log: &dyn Log, secret: &[u8], purpose: Purpose, entropy: &dyn Entropy, now: Timestamp) -> Result<u32, KeyringError> {
+    pub async fn rotate(
+        &self,
+        log: &dyn Log,
+        secret: &[u8],
+        purpose: Purpose,
+        entropy: &dyn Entropy,
+        now: Timestamp,
+    ) -> Result<u32, KeyringError> {
         let id = self.all(purpose).last().map_or(0, |key| key.id) + 1;
         put_fresh(log, &Wrapper::new(secret), purpose, id, entropy, now).await?;
         Ok(id)
@@ -144,10 +164,18 @@ impl Keyring {
     }
 }
 
-async fn put_fresh(log: &dyn Log, wrapper: &Wrapper, purpose: Purpose, id: u32, entropy: &dyn Entropy, now: Timestamp) -> Result<(), LogFault> {
+async fn put_fresh(
+    log: &dyn Log,
+    wrapper: &Wrapper,
+    purpose: Purpose,
+    id: u32,
+    entropy: &dyn Entropy,
+    now: Timestamp,
+) -> Result<(), LogFault> {
     let secret = Zeroizing::new(entropy::bytes::<32>(entropy));
     let wrapped = wrapper.wrap(purpose.name(), id, &secret, entropy);
-    let key = StoredKey { purpose: purpose.name().to_owned(), id, root: wrapper.root().to_owned(), wrapped, created_at: now };
+    let key =
+        StoredKey { purpose: purpose.name().to_owned(), id, root: wrapper.root().to_owned(), wrapped, created_at: now };
     log.put_key(key, false).await.map(|_| ())
 }
 
@@ -190,9 +218,15 @@ mod golden {
     #[test]
     fn claims_and_mail_tokens_are_as_on_the_first_day() {
         let email = EmailAddress::parse("jane@example.com").unwrap();
-        assert_eq!(hex(&keyring().email_claim(&email).hash), "635a4308cdf90beffe27bdbab286db48778f6ddaf1e73d0e4d338d5b93c67222");
+        assert_eq!(
+            hex(&keyring().email_claim(&email).hash),
+            "635a4308cdf90beffe27bdbab286db48778f6ddaf1e73d0e4d338d5b93c67222"
+        );
         let challenge = ChallengeId::from_ulid(Ulid::from_parts(1, 2));
-        assert_eq!(mail_token(&keyring(), None, "verify-email", challenge).unwrap(), "00000000010000000000000002HhYlbqruohalW2Qd84Da8NKEbV1udUdr");
+        assert_eq!(
+            mail_token(&keyring(), None, "verify-email", challenge).unwrap(),
+            "00000000010000000000000002HhYlbqruohalW2Qd84Da8NKEbV1udUdr"
+        );
         let token = SessionToken::derive(&keyring(), 1, "0123456789", &[7; 16], "an-idempotency-key-of-22").unwrap();
         assert_eq!(token.as_str(), "0123456789nJzaZotz0BCuwYQrDI0LS1");
     }
@@ -202,10 +236,21 @@ mod golden {
         let person = PersonId::from_ulid(Ulid::from_parts(3, 4));
         let (sealer, key) = PersonSealer::create(&keyring(), person, &Counting).unwrap();
         let record = sealer.seal(SealKind::Email, "jane@example.com", &Counting, Timestamp::from_millis(5));
-        assert_eq!(hex(&key.wrapped), "000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3");
-        assert_eq!(hex(&record.ciphertext), "000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0");
+        assert_eq!(
+            hex(&key.wrapped),
+            "000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3"
+        );
+        assert_eq!(
+            hex(&record.ciphertext),
+            "000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0"
+        );
         let opener = PersonSealer::open(&keyring(), person, &WrappedKey { epoch: 1, wrapped: unhex("000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3") }).unwrap();
-        let sealed = Sealed { id: record.id, ciphertext: Some(unhex("000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0")) };
+        let sealed = Sealed {
+            id: record.id,
+            ciphertext: Some(unhex(
+                "000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0",
+            )),
+        };
         assert_eq!(opener.read(SealKind::Email, &sealed).unwrap(), Opened::Value("jane@example.com".to_owned()));
         assert!(opener.read(SealKind::Name, &sealed).is_err(), "a record can't be passed off as another kind");
         let erased = Sealed { id: SealedId::from_ulid(Ulid::nil()), ciphertext: None };
@@ -217,7 +262,10 @@ mod golden {
         let wrapper = wrap::Wrapper::new(b"a root secret of at least 32 chars!");
         let wrapped = wrapper.wrap("cookie", 1, &[9; 32], &Counting);
         assert_eq!(wrapper.root(), "64cc9ef1bd31eac0");
-        assert_eq!(hex(&wrapped), "000102030405060708090a0b0a48ca0fb9a1f2096d2781a868f813665076aa7cbe7caaaed04f66894ef74d41ed5740bd0c25079e252bb44f091d0ded");
+        assert_eq!(
+            hex(&wrapped),
+            "000102030405060708090a0b0a48ca0fb9a1f2096d2781a868f813665076aa7cbe7caaaed04f66894ef74d41ed5740bd0c25079e252bb44f091d0ded"
+        );
         assert_eq!(*wrapper.unwrap("cookie", 1, &wrapped).unwrap(), [9; 32]);
         assert!(wrapper.unwrap("lookup", 1, &wrapped).is_none(), "a key can't be put in another's place");
         assert!(wrap::Wrapper::new(b"another root secret of 32 chars!!!").unwrap("cookie", 1, &wrapped).is_none());

@@ -75,7 +75,8 @@ impl PersonSealer {
     ///
     /// Person keys are wrapped with random 96-bit nonces: one epoch serves at most 2^32 persons (NIST SP 800-38D, 8.3).
     pub fn create(keyring: &Keyring, person: PersonId, entropy: &dyn Entropy) -> Result<(Self, PersonKey), LogFault> {
-        let kek = keyring.current(Purpose::PersonKek).ok_or_else(|| LogFault::Bug("no key encryption key".to_owned()))?;
+        let kek =
+            keyring.current(Purpose::PersonKek).ok_or_else(|| LogFault::Bug("no key encryption key".to_owned()))?;
         let secret = Zeroizing::new(entropy::bytes::<32>(entropy));
         let outer = Aes256Gcm::new((&*kek.secret).into());
         let wrapped = wrap::encrypt(&outer, &*secret, person.to_string().as_bytes(), entropy);
@@ -93,7 +94,8 @@ impl PersonSealer {
 
     pub fn seal(&self, kind: SealKind, value: &str, entropy: &dyn Entropy, now: Timestamp) -> SealedRecord {
         let id = SealedId::from_ulid(entropy::ulid(entropy, now));
-        let ciphertext = wrap::encrypt(&self.cipher, value.as_bytes(), self.bound_to(id, kind.name()).as_bytes(), entropy);
+        let ciphertext =
+            wrap::encrypt(&self.cipher, value.as_bytes(), self.bound_to(id, kind.name()).as_bytes(), entropy);
         SealedRecord { id, person: self.person, kind: kind.name(), salt: entropy::bytes(entropy), ciphertext }
     }
 

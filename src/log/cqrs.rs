@@ -11,7 +11,10 @@ use chrysalis_domain::id::{EventId, UserId};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
-use super::{AppendError, Appended, Claim, Context, Expected, Group, Idempotency, Lane, Log, LogFault, PersonKey, Quota, Refused, SealedRecord, StreamId, Version, read_user_event};
+use super::{
+    AppendError, Appended, Claim, Context, Expected, Group, Idempotency, Lane, Log, LogFault, PersonKey, Quota,
+    Refused, SealedRecord, StreamId, Version, read_user_event,
+};
 use crate::entropy::{self, Entropy};
 
 /// How often a decision is made again after a conflict before the caller is told to come back.
@@ -124,7 +127,13 @@ pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<D
     Err(AppendError::Busy { retry_after: chrysalis_domain::Span::from_secs(1) }.into())
 }
 
-fn group(ask: &Ask, expected: Expected, events: &[UserEvent], snapshot: Option<Vec<u8>>, entropy: &dyn Entropy) -> Result<Group, LogFault> {
+fn group(
+    ask: &Ask,
+    expected: Expected,
+    events: &[UserEvent],
+    snapshot: Option<Vec<u8>>,
+    entropy: &dyn Entropy,
+) -> Result<Group, LogFault> {
     let named: HashSet<_> = events.iter().flat_map(UserEvent::sealed).collect();
     let declared: HashSet<_> = events.iter().filter_map(UserEvent::declares).collect();
     let mut group = Group::new(ask.context.clone());
@@ -216,7 +225,11 @@ impl EventStore<User> for UserStore {
             let after = envelopes.len() as Version;
             let events = self.log.read_stream(&stream, after, PAGE).await.map_err(unexpected)?;
             for recorded in &events {
-                envelopes.push(envelope(aggregate_id, recorded.version, read_user_event(recorded).map_err(unexpected)?));
+                envelopes.push(envelope(
+                    aggregate_id,
+                    recorded.version,
+                    read_user_event(recorded).map_err(unexpected)?,
+                ));
             }
             if events.len() < PAGE {
                 return Ok(envelopes);
@@ -230,7 +243,12 @@ impl EventStore<User> for UserStore {
         Ok(UserContext { id, loaded })
     }
 
-    async fn commit(&self, events: Vec<UserEvent>, context: UserContext, _: HashMap<String, String>) -> Result<Vec<EventEnvelope<User>>, CqrsError> {
+    async fn commit(
+        &self,
+        events: Vec<UserEvent>,
+        context: UserContext,
+        _: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<User>>, CqrsError> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -242,7 +260,11 @@ impl EventStore<User> for UserStore {
         match self.log.append(group).await {
             Ok(_) => {
                 let id = context.id.to_string();
-                Ok(events.into_iter().zip(version + 1..).map(|(event, version)| envelope(&id, version, event)).collect())
+                Ok(events
+                    .into_iter()
+                    .zip(version + 1..)
+                    .map(|(event, version)| envelope(&id, version, event))
+                    .collect())
             }
             Err(AppendError::Refused(Refused::Version { .. })) => Err(AggregateError::AggregateConflict),
             Err(error) => Err(unexpected(error)),

@@ -146,12 +146,26 @@ pub struct Appended {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The stream has moved on (or exists, or does not).
-    Version { stream: StreamId, actual: Version },
-    ClaimHeld { claim: ClaimId, holder: Holder },
+    Version {
+        stream: StreamId,
+        actual: Version,
+    },
+    ClaimHeld {
+        claim: ClaimId,
+        holder: Holder,
+    },
     /// `quota` counts the group's quotas from 0.
-    QuotaExceeded { quota: usize, retry_after: Span },
+    QuotaExceeded {
+        quota: usize,
+        retry_after: Span,
+    },
     /// The idempotency key was used before; the first time's outcome.
-    Repeated { first: Position, last: Position, recorded_at: Timestamp, note: Vec<u8> },
+    Repeated {
+        first: Position,
+        last: Position,
+        recorded_at: Timestamp,
+        note: Vec<u8>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -223,7 +237,13 @@ pub trait Log: Send + Sync {
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
 
     /// Events of some types only, after one position and up to another, in order: for followers that care for few.
-    async fn read_types(&self, types: &'static [&'static str], after: Position, upto: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
+    async fn read_types(
+        &self,
+        types: &'static [&'static str],
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogFault>;
 
     /// The last position, kept up to date: how followers learn that there is something to read.
     fn head(&self) -> watch::Receiver<Position>;
@@ -231,7 +251,12 @@ pub trait Log: Send + Sync {
     async fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogFault>;
 
     /// Rows of the read models; see [`ask`] for the typed form.
-    async fn rows(&self, sql: &'static str, parameters: &[Value], each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send)) -> Result<(), LogFault>;
+    async fn rows(
+        &self,
+        sql: &'static str,
+        parameters: &[Value],
+        each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+    ) -> Result<(), LogFault>;
 
     /// Keys of the keyring, oldest first.
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault>;
@@ -260,13 +285,19 @@ pub async fn ask<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[V
     })
     .await?;
     if unread {
-        return Err(LogFault::Damaged("a row of a read model does not read; run `chrysalis projections rebuild`".to_owned()));
+        return Err(LogFault::Damaged(
+            "a row of a read model does not read; run `chrysalis projections rebuild`".to_owned(),
+        ));
     }
     Ok(answer)
 }
 
 /// Asks for at most one row.
-pub async fn ask_one<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[Value]) -> Result<Option<T>, LogFault> {
+pub async fn ask_one<T: Send>(
+    log: &dyn Log,
+    question: &Question<T>,
+    parameters: &[Value],
+) -> Result<Option<T>, LogFault> {
     Ok(ask(log, question, parameters).await?.into_iter().next())
 }
 

@@ -215,7 +215,10 @@ mod tests {
             command_id: "cmd_01JD8M4Z5T0000000000000005".into(),
             cause: None,
             settings_version: 0,
-            sealed: SealedRef::encode(&[SealedRef { id: SealedId::from_ulid(ulid::Ulid::from_parts(1, 2)), commitment: [3; 32] }]),
+            sealed: SealedRef::encode(&[SealedRef {
+                id: SealedId::from_ulid(ulid::Ulid::from_parts(1, 2)),
+                commitment: [3; 32],
+            }]),
             body: br#"{"session":"ses_01JD8M4Z5T0000000000000003","carrier":"cookie","at":1732200000120}"#.to_vec(),
         }
     }
@@ -224,7 +227,10 @@ mod tests {
     #[test]
     fn leaf_and_commitment_are_as_they_were_on_the_first_day() {
         assert_eq!(hex(&sample().leaf()), "7df2d7e1de282e6ff2b234e423316517e14c2d38f6f8f249998a5ab404efb1ad");
-        assert_eq!(hex(&commitment(&[1; 16], "email", b"ciphertext")), "239465fddf6d0e8ab0e604ac410a13a36fed61e059c24f9220305802beeee034");
+        assert_eq!(
+            hex(&commitment(&[1; 16], "email", b"ciphertext")),
+            "239465fddf6d0e8ab0e604ac410a13a36fed61e059c24f9220305802beeee034"
+        );
     }
 
     #[test]
@@ -260,7 +266,9 @@ mod tests {
 
     #[test]
     fn sealed_references_read_back() {
-        let all: Vec<_> = (0..3).map(|i| SealedRef { id: SealedId::from_ulid(ulid::Ulid::from_parts(i, 9)), commitment: [i as u8; 32] }).collect();
+        let all: Vec<_> = (0..3)
+            .map(|i| SealedRef { id: SealedId::from_ulid(ulid::Ulid::from_parts(i, 9)), commitment: [i as u8; 32] })
+            .collect();
         assert_eq!(SealedRef::decode(&SealedRef::encode(&all)), all);
     }
 }

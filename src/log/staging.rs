@@ -49,7 +49,9 @@ impl Group {
         let keys = Declared(&self.claims);
         let stage = |event: &UserEvent| {
             let references = event.sealed().into_iter().map(|id| {
-                let record = sealed.get(&id).ok_or_else(|| LogFault::Bug(format!("{} names {id}, which is not in the group", event.event_type())))?;
+                let record = sealed.get(&id).ok_or_else(|| {
+                    LogFault::Bug(format!("{} names {id}, which is not in the group", event.event_type()))
+                })?;
                 Ok(record.reference())
             });
             Ok(NewEvent {

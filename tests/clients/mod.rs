@@ -30,7 +30,8 @@ fn a_react_page_follows_its_user() {
 fn node(file: &str) {
     install();
     let folder = Folder::new();
-    let server = Server::start_with(folder.path(), &["--set", "rate_limits=off", "--set", &format!("trusted_origins={APP}")]);
+    let server =
+        Server::start_with(folder.path(), &["--set", "rate_limits=off", "--set", &format!("trusted_origins={APP}")]);
     let mut command = Command::new("node");
     command.current_dir(home()).args(["--test", file]).env("CHRYSALIS_URL", server.url()).env("CHRYSALIS_APP_URL", APP);
     run(command);
@@ -58,7 +59,9 @@ fn install() {
 
 fn run(mut command: Command) {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().unwrap_or_else(|error| panic!("{program} does not run: {error}; ./test installs what is missing"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{program} does not run: {error}; ./test installs what is missing"));
     assert!(
         output.status.success(),
         "{program} ended with {}:\n{}{}",

@@ -55,7 +55,9 @@ async fn a_claim_that_is_proven_says_so(store: &dyn Store) {
     world.execute(world.ask(first, proof)).await.unwrap();
 
     let (_, _, take) = world.sign_up(ADDRESS);
-    let Refused::ClaimHeld { holder, .. } = refused_by_store(world.execute(take).await) else { panic!("not the claim") };
+    let Refused::ClaimHeld { holder, .. } = refused_by_store(world.execute(take).await) else {
+        panic!("not the claim")
+    };
     assert_eq!(holder, Holder { claim, user: first, verified: true });
 }
 
@@ -126,7 +128,9 @@ async fn of_64_upgrades_of_one_guest_one_wins(store: &dyn Store) {
     while let Some(ended) = race.join_next().await {
         match ended.unwrap() {
             (address, Ok(_)) => winners.push(address),
-            (address, Err(ExecuteError::Refused(UserRefusal::NotAnonymous))) => assert_eq!(world.holder(&address).await, None),
+            (address, Err(ExecuteError::Refused(UserRefusal::NotAnonymous))) => {
+                assert_eq!(world.holder(&address).await, None)
+            }
             (_, other) => panic!("{other:?}"),
         }
     }

@@ -21,11 +21,19 @@ every_store! {
 }
 
 fn adapter(world: &World, seed: u64) -> UserStore {
-    UserStore { log: world.log.clone(), entropy: Arc::new(Seeded::new(seed)), context: world.context(), at: world.now() }
+    UserStore {
+        log: world.log.clone(),
+        entropy: Arc::new(Seeded::new(seed)),
+        context: world.context(),
+        at: world.now(),
+    }
 }
 
 fn visit(world: &World, session: chrysalis_domain::id::SessionId) -> Timed<UserCommand> {
-    Timed { at: world.now(), command: UserCommand::RecordActivity { session, carrier: Carrier::Cookie, granularity: Span::ZERO } }
+    Timed {
+        at: world.now(),
+        command: UserCommand::RecordActivity { session, carrier: Carrier::Cookie, granularity: Span::ZERO },
+    }
 }
 
 async fn a_framework_of_cqrs_es_runs_on_the_log(store: &dyn Store) {
@@ -58,7 +66,12 @@ async fn a_conflict_is_an_aggregate_conflict(store: &dyn Store) {
     let guest = world.arrival().await;
     let (id, one, other) = (guest.user.to_string(), adapter(&world, 2), adapter(&world, 3));
     let (mut first, mut second) = (one.load_aggregate(&id).await.unwrap(), other.load_aggregate(&id).await.unwrap());
-    let mut decide = |command: UserCommand| (first.aggregate().decide(command.clone(), world.now()).unwrap(), second.aggregate().decide(command, world.now()).unwrap());
+    let mut decide = |command: UserCommand| {
+        (
+            first.aggregate().decide(command.clone(), world.now()).unwrap(),
+            second.aggregate().decide(command, world.now()).unwrap(),
+        )
+    };
     let (faster, slower) = decide(visit(&world, guest.session).command);
     let stored = one.commit(faster, first, HashMap::new()).await.unwrap();
     assert_eq!(stored[0].sequence, 3);

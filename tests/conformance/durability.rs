@@ -6,7 +6,7 @@ use chrysalis_projections::{table, users};
 
 use super::every_store;
 use super::store::{ROOMY, Store};
-use super::world::{Seeded, World, START, bare, clock, everything};
+use super::world::{START, Seeded, World, bare, clock, everything};
 
 every_store! {
     everything_acknowledged_is_there_after_a_restart,
@@ -43,7 +43,9 @@ async fn everything_acknowledged_is_there_after_a_restart(store: &dyn Store) {
 async fn the_keyring_is_the_same_after_a_restart(store: &dyn Store) {
     let world = World::on(store).await;
     let secrets = |keyring: &chrysalis::keys::Keyring| {
-        let all = Purpose::ALL.into_iter().flat_map(|purpose| keyring.all(purpose).iter().map(move |key| (purpose, key.id, *key.secret)));
+        let all = Purpose::ALL
+            .into_iter()
+            .flat_map(|purpose| keyring.all(purpose).iter().map(move |key| (purpose, key.id, *key.secret)));
         all.collect::<Vec<_>>()
     };
     let before = secrets(&world.keyring);
@@ -57,7 +59,13 @@ async fn the_keyring_is_the_same_after_a_restart(store: &dyn Store) {
 async fn the_first_to_put_a_key_wins(store: &dyn Store) {
     let clock = clock();
     let log = store.open(&clock, ROOMY);
-    let key = |id, wrapped: &[u8]| StoredKey { purpose: "p".to_owned(), id, root: "r".to_owned(), wrapped: wrapped.to_vec(), created_at: START };
+    let key = |id, wrapped: &[u8]| StoredKey {
+        purpose: "p".to_owned(),
+        id,
+        root: "r".to_owned(),
+        wrapped: wrapped.to_vec(),
+        created_at: START,
+    };
     assert!(log.put_key(key(2, b"two"), false).await.unwrap());
     assert!(log.put_key(key(1, b"one"), false).await.unwrap());
     assert!(!log.put_key(key(1, b"late"), false).await.unwrap());

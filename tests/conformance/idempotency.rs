@@ -28,7 +28,12 @@ fn keyed(key: &str, note: &str) -> Group {
 }
 
 fn as_first(first: &Appended, note: &str) -> Refused {
-    Refused::Repeated { first: first.first, last: first.last, recorded_at: first.recorded_at, note: note.as_bytes().to_vec() }
+    Refused::Repeated {
+        first: first.first,
+        last: first.last,
+        recorded_at: first.recorded_at,
+        note: note.as_bytes().to_vec(),
+    }
 }
 
 async fn a_repeated_group_gets_the_first_outcome_and_note(store: &dyn Store) {

@@ -20,7 +20,8 @@ every_store! {
 }
 
 async fn row(world: &World, guest: &Guest) -> SessionRow {
-    let candidates = ask(world.log.as_ref(), &sessions::BY_LOCATOR, &[guest.token.locator_str().to_owned().into()]).await.unwrap();
+    let candidates =
+        ask(world.log.as_ref(), &sessions::BY_LOCATOR, &[guest.token.locator_str().to_owned().into()]).await.unwrap();
     let hash = guest.token.hash().0;
     candidates.into_iter().find(|row| row.token_hash == hash).expect("the session must be readable with its answer")
 }
@@ -50,7 +51,8 @@ async fn rows_open_to_what_was_sealed(store: &dyn Store) {
     let world = World::on(store).await;
     let guest = world.arrival().await;
     world.execute(world.upgrade(guest.user, &guest.person, guest.session, "jane@example.com", false)).await.unwrap();
-    let user = ask_one(world.log.as_ref(), &users::BY_ID, &[table::id(guest.user)]).await.unwrap().expect("the user's row");
+    let user =
+        ask_one(world.log.as_ref(), &users::BY_ID, &[table::id(guest.user)]).await.unwrap().expect("the user's row");
     let key = user.key.expect("the person's key is stored with the first event");
     let sealer = chrysalis::keys::PersonSealer::open(&world.keyring, user.person, &key).expect("the key opens");
     let email = sealer.read(SealKind::Email, &user.email.expect("the address")).unwrap();

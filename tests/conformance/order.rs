@@ -7,9 +7,9 @@ use chrysalis::log::{Appended, Expected, Log, Recorded, StreamId};
 use chrysalis_domain::Span;
 use tokio::task::JoinSet;
 
+use super::every_store;
 use super::store::{ROOMY, Store};
 use super::world::{Seeded, bare, clock, everything};
-use super::every_store;
 use crate::long;
 
 every_store! {
@@ -56,7 +56,8 @@ async fn a_follower_never_skips_while_64_write(store: &dyn Store) {
     let by_id: HashMap<&str, &Recorded> = seen.iter().map(|event| (event.event_id.as_str(), event)).collect();
     assert_eq!(by_id.len(), seen.len(), "an event was seen twice");
     for (ids, appended) in &acknowledged {
-        let group: Vec<_> = ids.iter().map(|id| by_id.get(id.as_str()).expect("an acknowledged event was skipped")).collect();
+        let group: Vec<_> =
+            ids.iter().map(|id| by_id.get(id.as_str()).expect("an acknowledged event was skipped")).collect();
         assert_eq!((group[0].position, group[group.len() - 1].position), (appended.first, appended.last));
         assert_eq!(group[group.len() - 1].version, appended.versions[0]);
         assert!(group.iter().all(|event| event.recorded_at == appended.recorded_at));
@@ -64,7 +65,10 @@ async fn a_follower_never_skips_while_64_write(store: &dyn Store) {
     let mut streams: HashMap<&StreamId, Vec<&Recorded>> = HashMap::new();
     seen.iter().for_each(|event| streams.entry(&event.stream).or_default().push(event));
     for (stream, events) in streams {
-        assert!(events.iter().zip(1..).all(|(event, version)| event.version == version), "versions of {stream:?} must have no gap");
+        assert!(
+            events.iter().zip(1..).all(|(event, version)| event.version == version),
+            "versions of {stream:?} must have no gap"
+        );
         assert_eq!(log.read_stream(stream, 0, usize::MAX >> 1).await.unwrap().iter().collect::<Vec<_>>(), events);
     }
 }

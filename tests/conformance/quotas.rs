@@ -67,7 +67,8 @@ async fn no_minute_at_any_alignment_holds_more_than_the_limit(store: &dyn Store)
             };
             clock.advance(Span::from_millis(millis));
             now = now.max(clock.now());
-            let counting: Vec<i64> = admitted.iter().copied().filter(|at| now.as_millis() - at < MINUTE.as_millis()).collect();
+            let counting: Vec<i64> =
+                admitted.iter().copied().filter(|at| now.as_millis() - at < MINUTE.as_millis()).collect();
             let answer = log.append(limited(&key, limit)).await;
             if counting.len() < usize::try_from(limit).unwrap() {
                 let recorded_at = answer.unwrap_or_else(|error| panic!("seed {seed} step {step}: {error}")).recorded_at;
@@ -75,7 +76,11 @@ async fn no_minute_at_any_alignment_holds_more_than_the_limit(store: &dyn Store)
                 admitted.push(recorded_at.as_millis());
             } else {
                 let retry_after = Span::from_millis(counting[0] + MINUTE.as_millis() - now.as_millis());
-                assert_eq!(refused(answer), Refused::QuotaExceeded { quota: 0, retry_after }, "seed {seed} step {step}");
+                assert_eq!(
+                    refused(answer),
+                    Refused::QuotaExceeded { quota: 0, retry_after },
+                    "seed {seed} step {step}"
+                );
             }
         }
         assert!(admitted.len() > steps / 20 && admitted.len() < steps, "the steps must meet both answers");
@@ -94,7 +99,9 @@ async fn retry_after_is_exact_to_the_millisecond(store: &dyn Store) {
         clock.advance(Span::from_millis(pause));
     }
     for _ in 0..6 {
-        let Refused::QuotaExceeded { retry_after, .. } = refused(log.append(limited("k", 3)).await) else { panic!("not the quota") };
+        let Refused::QuotaExceeded { retry_after, .. } = refused(log.append(limited("k", 3)).await) else {
+            panic!("not the quota")
+        };
         clock.advance(Span::from_millis(retry_after.as_millis() - 1));
         let almost = Refused::QuotaExceeded { quota: 0, retry_after: Span::from_millis(1) };
         assert_eq!(refused(log.append(limited("k", 3)).await), almost);

@@ -53,6 +53,7 @@ async fn a_million_events(store: &dyn Store) {
     }
     assert_eq!(count, total);
     assert_eq!(*log.head().borrow(), last);
-    let end = log.read_stream(&StreamId::from_stored("w3".to_owned()), (total / WRITERS - 5) as u64, PAGE).await.unwrap();
+    let end =
+        log.read_stream(&StreamId::from_stored("w3".to_owned()), (total / WRITERS - 5) as u64, PAGE).await.unwrap();
     assert_eq!(end.len(), 5);
 }

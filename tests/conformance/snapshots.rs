@@ -45,7 +45,8 @@ async fn append(world: &World, guest: &Guest, expected: Expected, events: usize,
 
 fn visit(world: &World, guest: &Guest, concurrency: Concurrency) -> Ask {
     world.clock.advance(Span::from_secs(1));
-    let command = UserCommand::RecordActivity { session: guest.session, carrier: Carrier::Bearer, granularity: Span::ZERO };
+    let command =
+        UserCommand::RecordActivity { session: guest.session, carrier: Carrier::Bearer, granularity: Span::ZERO };
     Ask { concurrency, ..world.ask(guest.user, command) }
 }
 

@@ -45,7 +45,11 @@ async fn one_refused_append_takes_the_whole_group_with_it(store: &dyn Store) {
     let created = chrysalis_domain::user::User::default().decide(ask.command.clone(), ask.at).unwrap();
     let mut group = chrysalis::log::Group::new(world.context());
     group.person_keys = ask.person_keys.clone();
-    group.append_user(guest.user, Expected::NoStream, &created, ask.at, || world.fresh(chrysalis_domain::id::EventId::from_ulid)).unwrap();
+    group
+        .append_user(guest.user, Expected::NoStream, &created, ask.at, || {
+            world.fresh(chrysalis_domain::id::EventId::from_ulid)
+        })
+        .unwrap();
     let good = group.clone();
     group.appends.extend(bare("elsewhere", Expected::Exact(7), 1).appends);
 

@@ -7,9 +7,16 @@ use chrysalis::clock::{Clock, MockClock};
 use chrysalis::entropy::{self, Entropy};
 use chrysalis::keys::{Keyring, PersonSealer, SealKind, SessionToken};
 use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, execute, load};
-use chrysalis::log::{Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused, SealedRecord, StreamId, ask_one};
-use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, CommandId, EventId, PersonId, ProjectId, SessionId, UserId};
-use chrysalis_domain::user::command::{NewSession, NewToken, NewVerification, PasswordCredentials, Renewal, Rotation, RotationPolicy};
+use chrysalis::log::{
+    Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused,
+    SealedRecord, StreamId, ask_one,
+};
+use chrysalis_domain::id::{
+    AccountId, ChallengeId, ClaimId, CommandId, EventId, PersonId, ProjectId, SessionId, UserId,
+};
+use chrysalis_domain::user::command::{
+    NewSession, NewToken, NewVerification, PasswordCredentials, Renewal, Rotation, RotationPolicy,
+};
 use chrysalis_domain::user::{User, UserCommand};
 use chrysalis_domain::value::{Authentication, Carrier, Entry};
 use chrysalis_domain::{EmailAddress, Span, Timestamp};
@@ -85,7 +92,14 @@ fn ulid() -> Ulid {
 }
 
 fn context(command: CommandId) -> Context {
-    Context { project: ProjectId::DEFAULT, actor: Actor::system(), request: None, command, cause: None, settings_version: 0 }
+    Context {
+        project: ProjectId::DEFAULT,
+        actor: Actor::system(),
+        request: None,
+        command,
+        cause: None,
+        settings_version: 0,
+    }
 }
 
 /// The whole log, page by page.
@@ -162,7 +176,10 @@ impl World {
     }
 
     pub async fn rotate_lookup_key(&mut self) {
-        self.keyring.rotate(self.log.as_ref(), SECRET, chrysalis::keys::Purpose::Lookup, &self.chance, self.now()).await.unwrap();
+        self.keyring
+            .rotate(self.log.as_ref(), SECRET, chrysalis::keys::Purpose::Lookup, &self.chance, self.now())
+            .await
+            .unwrap();
         self.keyring = Self::keyring(self.log.as_ref(), &self.chance).await;
     }
 
@@ -266,11 +283,20 @@ impl World {
     }
 
     pub fn verification(&self) -> NewVerification {
-        NewVerification { challenge: self.fresh(ChallengeId::from_ulid), callback_url: None, expires_at: self.now() + Span::from_hours(1) }
+        NewVerification {
+            challenge: self.fresh(ChallengeId::from_ulid),
+            callback_url: None,
+            expires_at: self.now() + Span::from_hours(1),
+        }
     }
 
     pub fn rotation(&self) -> Rotation {
-        Rotation { policy: RotationPolicy::Cookie, carrier: Carrier::Cookie, token: self.token().1, grace: Span::from_secs(30) }
+        Rotation {
+            policy: RotationPolicy::Cookie,
+            carrier: Carrier::Cookie,
+            token: self.token().1,
+            grace: Span::from_secs(30),
+        }
     }
 
     pub fn renewal(&self) -> Renewal {
@@ -289,7 +315,8 @@ impl World {
         let session = Some(self.session(self.token().1));
         let command = UserCommand::SignUpWithPassword { user, person: person.id, credentials, session };
         let person_keys = vec![person.key.clone()];
-        let ask = Ask { concurrency: Concurrency::New, person_keys, sealed, claims: vec![claim], ..self.ask(user, command) };
+        let ask =
+            Ask { concurrency: Concurrency::New, person_keys, sealed, claims: vec![claim], ..self.ask(user, command) };
         (user, person, ask)
     }
 }

@@ -134,17 +134,26 @@ fn a_damaged_read_model_is_a_fault_and_signs_nobody_out() {
 
         let mut server = Server::start(folder.path());
         let found = browser.at(&server).session().await;
-        assert_eq!((found.status, found.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"), "{found:?}");
+        assert_eq!(
+            (found.status, found.code()),
+            (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
+            "{found:?}"
+        );
         assert!(!found.headers.contains_key(SET_COOKIE), "the session may be there: {found:?}");
         let refused = server.app().arrive().await;
         assert!(refused.status.is_server_error() && !refused.code().is_empty(), "{refused:?}");
-        let refused = browser.at(&server).post("/anonymous/upgrade", json!({"email": address(), "password": PASSWORD})).await;
+        let refused =
+            browser.at(&server).post("/anonymous/upgrade", json!({"email": address(), "password": PASSWORD})).await;
         assert!(refused.status.is_server_error() && !refused.code().is_empty(), "{refused:?}");
         assert_eq!(server.app().get("/healthz").await.status, StatusCode::OK);
         assert!(server.is_running());
         // With the id from the answer an operator finds what happened.
         let id = found.headers["x-request-id"].to_str().unwrap();
-        assert!(server.lines().iter().any(|line| line.contains(id) && line.contains("malformed")), "{:?}", server.lines());
+        assert!(
+            server.lines().iter().any(|line| line.contains(id) && line.contains("malformed")),
+            "{:?}",
+            server.lines()
+        );
         server.stop();
         assert!(!run(folder.path(), &["verify"]).status.success());
 

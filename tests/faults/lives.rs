@@ -108,7 +108,8 @@ impl Life {
 
     async fn upgrade(&mut self, app: &Client) -> Option<()> {
         let form = json!({"email": self.email, "password": PASSWORD});
-        let upgraded = self.member.ask(true, app.bearing(&self.devices[0].token).try_post("/anonymous/upgrade", form)).await?;
+        let upgraded =
+            self.member.ask(true, app.bearing(&self.devices[0].token).try_post("/anonymous/upgrade", form)).await?;
         assert_eq!(upgraded.user(), self.user);
         assert_eq!(upgraded.session(), self.devices[0].session);
         assert_eq!(upgraded.is_anonymous(), Some(false));

@@ -29,12 +29,20 @@ async fn a_session(server: &Server) -> (Vec<Answer>, Vec<String>) {
     ask(&browser, Method::GET, "/api/auth/get-session", Value::Null).await.ok();
     ask(&app, Method::POST, "/api/auth/update-user", json!({"name": "Miss Jane Marple"})).await.ok();
     let elsewhere = ask(&server.browser(), Method::POST, "/api/auth/sign-in/email", credentials.clone()).await.ok();
-    ask(&app, Method::POST, "/api/auth/change-password", json!({"currentPassword": PASSWORD, "newPassword": WRONG})).await.ok();
+    ask(&app, Method::POST, "/api/auth/change-password", json!({"currentPassword": PASSWORD, "newPassword": WRONG}))
+        .await
+        .ok();
     // What is refused and what is nonsense holds secrets too.
     ask(&server.browser(), Method::POST, "/api/auth/sign-in/email", wrong.clone()).await;
     ask(&server.browser(), Method::POST, "/api/auth/sign-up/email", credentials.clone()).await;
     ask(&server.browser(), Method::POST, "/api/auth/sign-in/email", json!([EMAIL, PASSWORD])).await;
-    ask(&server.browser(), Method::POST, "/api/auth/sign-in/email", json!({"email": {"is": EMAIL}, "password": [PASSWORD]})).await;
+    ask(
+        &server.browser(),
+        Method::POST,
+        "/api/auth/sign-in/email",
+        json!({"email": {"is": EMAIL}, "password": [PASSWORD]}),
+    )
+    .await;
     ask(&server.browser(), Method::GET, &format!("/api/auth/verify-email?token={}", member.token()), Value::Null).await;
     ask(&server.browser(), Method::GET, &format!("/api/auth/{EMAIL}/{PASSWORD}"), Value::Null).await;
     ask(&server.browser(), Method::POST, &format!("/api/auth/ok?email={EMAIL}"), json!({})).await;
@@ -59,7 +67,8 @@ async fn mailed_token(folder: &Folder) -> String {
 }
 
 fn is_request_id(text: &str) -> bool {
-    text.strip_prefix("req_").is_some_and(|id| id.len() == 26 && id.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte)))
+    text.strip_prefix("req_")
+        .is_some_and(|id| id.len() == 26 && id.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte)))
 }
 
 #[test]
@@ -67,7 +76,8 @@ fn no_line_names_a_person_or_holds_a_secret() {
     case(async {
         let folder = Folder::new();
         // Everything that can be logged is.
-        let server = Server::start_with(folder.path(), &["--set", "log.filter=trace", "--set", "trusted_proxies=127.0.0.1/32"]);
+        let server =
+            Server::start_with(folder.path(), &["--set", "log.filter=trace", "--set", "trusted_proxies=127.0.0.1/32"]);
         let (answers, mut secrets) = a_session(&server).await;
         secrets.push(mailed_token(&folder).await);
         server.terminate();

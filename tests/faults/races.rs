@@ -53,7 +53,10 @@ fn of_many_upgrades_of_one_guest_one_wins() {
             assert_eq!((won.user(), won.session()), (arrived.user(), arrived.session()));
 
             let now = visitor.session().await.ok();
-            assert_eq!((now.user(), now.session(), now.is_anonymous()), (arrived.user(), arrived.session(), Some(false)));
+            assert_eq!(
+                (now.user(), now.session(), now.is_anonymous()),
+                (arrived.user(), arrived.session(), Some(false))
+            );
             assert_eq!(now.body["user"]["email"], email);
             // Who lost has taken no address away.
             let (free, _) = answers.iter().find(|(other, _)| other != email).unwrap();

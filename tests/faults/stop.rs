@@ -18,7 +18,10 @@ async fn waiting(server: &Server, count: usize) -> (Vec<Client>, JoinSet<Answer>
     // One is being hashed, the others queue behind it.
     let queued = format!("chrysalis_hash_queue_jobs {}", count - 1);
     let metrics = server.app();
-    eventually("every upgrade was accepted", async || metrics.get("/metrics").await.body.as_str().unwrap().lines().any(|line| line == queued)).await;
+    eventually("every upgrade was accepted", async || {
+        metrics.get("/metrics").await.body.as_str().unwrap().lines().any(|line| line == queued)
+    })
+    .await;
     (guests, calls)
 }
 
@@ -26,7 +29,16 @@ async fn waiting(server: &Server, count: usize) -> (Vec<Client>, JoinSet<Answer>
 fn everything_accepted_is_answered() {
     case(async {
         let folder = Folder::new();
-        let slow = ["--set", "rate_limits=off", "--set", "hashing.threads=1", "--set", "hashing.iterations=10", "--set", "shutdown_grace=60s"];
+        let slow = [
+            "--set",
+            "rate_limits=off",
+            "--set",
+            "hashing.threads=1",
+            "--set",
+            "hashing.iterations=10",
+            "--set",
+            "shutdown_grace=60s",
+        ];
         let server = Server::start_with(folder.path(), &slow);
         let (guests, calls) = waiting(&server, 6).await;
         server.terminate();
@@ -47,7 +59,18 @@ fn everything_accepted_is_answered() {
 fn a_stop_is_bounded() {
     case(async {
         let folder = Folder::new();
-        let crawling = ["--set", "rate_limits=off", "--set", "hashing.threads=1", "--set", "hashing.iterations=16", "--set", "hashing.memory_kib=65536", "--set", "shutdown_grace=1s"];
+        let crawling = [
+            "--set",
+            "rate_limits=off",
+            "--set",
+            "hashing.threads=1",
+            "--set",
+            "hashing.iterations=16",
+            "--set",
+            "hashing.memory_kib=65536",
+            "--set",
+            "shutdown_grace=1s",
+        ];
         let server = Server::start_with(folder.path(), &crawling);
         // More work than the grace allows.
         let (_, calls) = waiting(&server, 20).await;

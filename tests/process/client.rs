@@ -56,7 +56,11 @@ impl Answer {
     }
 
     fn text(&self, pointer: &str) -> String {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {self:?}")).to_owned()
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("no {pointer} in {self:?}"))
+            .to_owned()
     }
 
     /// The answer of a call that is expected to succeed.
@@ -99,7 +103,13 @@ impl Client {
     }
 
     /// `None` when no answer came: the connection broke.
-    pub async fn try_call(&self, method: Method, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Option<Answer> {
+    pub async fn try_call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Option<Answer> {
         let mut request = self.http.request(method, format!("{}{path}", self.base)).header(ORIGIN, &self.origin);
         for (name, value) in headers {
             request = request.header(*name, *value);

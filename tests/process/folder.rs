@@ -30,7 +30,8 @@ impl Tmpfs {
     pub fn mount(size: &str) -> Option<Self> {
         let folder = Folder::new();
         let options = format!("size={size},mode=0700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "chrysalis-test"]).arg(folder.path()).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "chrysalis-test"]).arg(folder.path()).output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self(folder)),
             Ok(output) => {

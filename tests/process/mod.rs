@@ -54,7 +54,12 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
 pub fn assert_sound(folder: &Path) -> u64 {
     let verified = run(folder, &["verify"]);
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
-    assert!(verified.status.success(), "verify ended with {}:\n{said}{}", verified.status, String::from_utf8_lossy(&verified.stderr));
+    assert!(
+        verified.status.success(),
+        "verify ended with {}:\n{said}{}",
+        verified.status,
+        String::from_utf8_lossy(&verified.stderr)
+    );
     let shown = run(folder, &["log", "show", "--limit", "100000000"]);
     assert!(shown.status.success(), "log show ended with {}", shown.status);
     let mut last = 0;

@@ -53,7 +53,10 @@ impl Fixture {
 fn fixtures() -> Vec<Fixture> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).map(|path| parse(&path)).collect()
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| parse(&path))
+        .collect()
 }
 
 fn parse(path: &Path) -> Fixture {
@@ -90,12 +93,21 @@ fn without(value: &Value, path: &[String]) -> Value {
 
 #[test]
 fn every_type_has_a_fixture_of_every_version_and_no_fixture_is_left_over() {
-    let versions = |(name, current): &(&str, u16)| (1..=*current).map(|version| (name.to_string(), version)).collect::<Vec<_>>();
+    let versions =
+        |(name, current): &(&str, u16)| (1..=*current).map(|version| (name.to_string(), version)).collect::<Vec<_>>();
     let expected: BTreeSet<_> = UserEvent::TYPES.iter().flat_map(versions).collect();
-    let full = fixtures().into_iter().filter(|fixture| !fixture.minimal).map(|fixture| (fixture.event_type, fixture.version)).collect();
+    let full = fixtures()
+        .into_iter()
+        .filter(|fixture| !fixture.minimal)
+        .map(|fixture| (fixture.event_type, fixture.version))
+        .collect();
     assert_eq!(expected, full);
     for fixture in fixtures().iter().filter(|fixture| fixture.minimal) {
-        assert!(expected.contains(&(fixture.event_type.clone(), fixture.version)), "{} belongs to nothing", fixture.name());
+        assert!(
+            expected.contains(&(fixture.event_type.clone(), fixture.version)),
+            "{} belongs to nothing",
+            fixture.name()
+        );
     }
 }
 
@@ -115,7 +127,8 @@ fn todays_events_are_written_as_the_fixtures_say() {
 
 #[test]
 fn what_may_be_absent_is_absent_from_a_minimal_fixture() {
-    let (minimal, full): (Vec<_>, Vec<_>) = fixtures().into_iter().filter(Fixture::is_current).partition(|fixture| fixture.minimal);
+    let (minimal, full): (Vec<_>, Vec<_>) =
+        fixtures().into_iter().filter(Fixture::is_current).partition(|fixture| fixture.minimal);
     let minimal: BTreeMap<_, _> = minimal.iter().map(|fixture| (&fixture.event_type, fixture)).collect();
     for fixture in full {
         let optional = fixture.optional();
@@ -130,14 +143,19 @@ fn what_may_be_absent_is_absent_from_a_minimal_fixture() {
 #[test]
 fn every_field_that_random_lives_write_stands_in_a_fixture() {
     let full = fixtures().into_iter().filter(|fixture| fixture.is_current() && !fixture.minimal);
-    let known: BTreeMap<_, BTreeSet<_>> = full.map(|fixture| (fixture.event_type, fields(&fixture.body).into_iter().collect())).collect();
+    let known: BTreeMap<_, BTreeSet<_>> =
+        full.map(|fixture| (fixture.event_type, fields(&fixture.body).into_iter().collect())).collect();
     let mut runner = TestRunner::deterministic();
     for _ in 0..50 {
         let mut life = Life::default();
         for step in lives().new_tree(&mut runner).unwrap().current() {
             for event in life.live(&step).outcome.iter().flatten() {
                 for field in fields(&serde_json::from_slice(&event.body().unwrap()).unwrap()) {
-                    assert!(known[event.event_type()].contains(&field), "no fixture of {} has {field:?}", event.event_type());
+                    assert!(
+                        known[event.event_type()].contains(&field),
+                        "no fixture of {} has {field:?}",
+                        event.event_type()
+                    );
                 }
             }
         }
@@ -159,7 +177,16 @@ fn every_word_ever_written_still_reads() {
     words::<ProofKind>(&["verification_link", "magic_link", "email_otp", "password_reset", "email_change", "provider"]);
     words::<Carrier>(&["cookie", "bearer", "replay"]);
     words::<ReleaseReason>(&["replaced", "superseded", "unlinked", "deleted"]);
-    words::<EndReason>(&["signed_out", "revoked", "limit", "upgraded", "password_changed", "superseded", "disabled", "deleted"]);
+    words::<EndReason>(&[
+        "signed_out",
+        "revoked",
+        "limit",
+        "upgraded",
+        "password_changed",
+        "superseded",
+        "disabled",
+        "deleted",
+    ]);
     words::<DeletionReason>(&["requested", "anonymous_max_age", "administrator"]);
 }
 
@@ -171,7 +198,8 @@ fn rows_and_events_use_the_same_words() {
         let method: Method = serde_json::from_value(word.into()).unwrap();
         same(method.name(), serde_json::to_value(method));
     }
-    for word in ["signed_out", "revoked", "limit", "upgraded", "password_changed", "superseded", "disabled", "deleted"] {
+    for word in ["signed_out", "revoked", "limit", "upgraded", "password_changed", "superseded", "disabled", "deleted"]
+    {
         let reason: EndReason = serde_json::from_value(word.into()).unwrap();
         same(reason.name(), serde_json::to_value(reason));
     }

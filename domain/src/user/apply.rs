@@ -26,7 +26,10 @@ impl User {
             UserEvent::UpgradeBegun(e) => {
                 self.standing = Standing::Provisional;
                 self.pending_upgrade = Some(e.authentication.method);
-                self.renew(&RenewedSession { session: e.session, expires_at: e.expires_at, remembered: e.remembered }, e.authentication.at);
+                self.renew(
+                    &RenewedSession { session: e.session, expires_at: e.expires_at, remembered: e.remembered },
+                    e.authentication.at,
+                );
             }
             UserEvent::GuestUpgraded(e) => {
                 self.standing = Standing::Member;
@@ -43,11 +46,13 @@ impl User {
                 }
             }
             UserEvent::EmailClaimed(e) => {
-                self.email = Some(Email { claim: e.claim, address: e.address, verified: e.proof.is_some(), session: e.session });
+                self.email =
+                    Some(Email { claim: e.claim, address: e.address, verified: e.proof.is_some(), session: e.session });
                 self.verification = None;
             }
             UserEvent::EmailVerificationRequested(e) => {
-                self.verification = Some(Verification { challenge: e.challenge, claim: e.claim, expires_at: e.expires_at });
+                self.verification =
+                    Some(Verification { challenge: e.challenge, claim: e.claim, expires_at: e.expires_at });
             }
             UserEvent::EmailVerified(e) => {
                 if let Some(email) = self.email.as_mut().filter(|email| email.claim == e.claim) {
@@ -69,7 +74,8 @@ impl User {
             UserEvent::PasswordAdded(e) => {
                 self.password = Some(Password { account: e.account, hash: e.hash, proven: e.proven });
             }
-            UserEvent::PasswordChanged(PasswordChanged { hash, .. }) | UserEvent::PasswordRehashed(PasswordRehashed { hash, .. }) => {
+            UserEvent::PasswordChanged(PasswordChanged { hash, .. })
+            | UserEvent::PasswordRehashed(PasswordRehashed { hash, .. }) => {
                 if let Some(password) = &mut self.password {
                     password.hash = *hash;
                 }
@@ -118,7 +124,13 @@ impl User {
             UserEvent::GuestDisabled(_) => self.standing = Standing::Disabled,
             UserEvent::UserDeleted(_) => {
                 // Nothing but the fact is left to decide about.
-                *self = User { id: self.id, person: self.person, standing: Standing::Deleted, last_activity: self.last_activity, ..User::default() };
+                *self = User {
+                    id: self.id,
+                    person: self.person,
+                    standing: Standing::Deleted,
+                    last_activity: self.last_activity,
+                    ..User::default()
+                };
             }
         }
     }

@@ -15,29 +15,94 @@ pub struct Timed<C> {
 
 #[derive(Clone, Debug)]
 pub enum UserCommand {
-    CreateAnonymous { user: UserId, person: PersonId, entry: Entry, session: NewSession },
-    UpgradeWithPassword { session: SessionId, credentials: PasswordCredentials, renewal: Renewal, strict: bool },
+    CreateAnonymous {
+        user: UserId,
+        person: PersonId,
+        entry: Entry,
+        session: NewSession,
+    },
+    UpgradeWithPassword {
+        session: SessionId,
+        credentials: PasswordCredentials,
+        renewal: Renewal,
+        strict: bool,
+    },
     /// Without a session when the address has to be proven before the first one.
-    SignUpWithPassword { user: UserId, person: PersonId, credentials: PasswordCredentials, session: Option<NewSession> },
+    SignUpWithPassword {
+        user: UserId,
+        person: PersonId,
+        credentials: PasswordCredentials,
+        session: Option<NewSession>,
+    },
     /// Upgrades a guest, or adds a way in to a member.
-    LinkSocial { session: SessionId, identity: SocialIdentity, renewal: Renewal },
-    StartSession { session: NewSession },
-    RecordActivity { session: SessionId, carrier: Carrier, granularity: Span },
-    ExtendSession { session: SessionId, expires_at: Timestamp },
-    RotateSession { session: SessionId, token: NewToken, grace: Span },
-    RevokeSession { session: SessionId, reason: EndReason },
+    LinkSocial {
+        session: SessionId,
+        identity: SocialIdentity,
+        renewal: Renewal,
+    },
+    StartSession {
+        session: NewSession,
+    },
+    RecordActivity {
+        session: SessionId,
+        carrier: Carrier,
+        granularity: Span,
+    },
+    ExtendSession {
+        session: SessionId,
+        expires_at: Timestamp,
+    },
+    RotateSession {
+        session: SessionId,
+        token: NewToken,
+        grace: Span,
+    },
+    RevokeSession {
+        session: SessionId,
+        reason: EndReason,
+    },
     /// Every session but `except`.
-    RevokeSessions { except: Option<SessionId> },
-    UpdateProfile { name: Change, image: Change, metadata: Change },
+    RevokeSessions {
+        except: Option<SessionId>,
+    },
+    UpdateProfile {
+        name: Change,
+        image: Change,
+        metadata: Change,
+    },
     /// `verified` is the hash that the present password was checked against.
-    ChangePassword { session: SessionId, verified: SealedId, hash: SealedId, revoke_others: bool, rotation: Rotation },
-    RehashPassword { replaces: SealedId, hash: SealedId },
-    RequestVerification { verification: NewVerification },
-    VerifyEmail { claim: ClaimId, challenge: Option<ChallengeId>, proof: ProofKind },
+    ChangePassword {
+        session: SessionId,
+        verified: SealedId,
+        hash: SealedId,
+        revoke_others: bool,
+        rotation: Rotation,
+    },
+    RehashPassword {
+        replaces: SealedId,
+        hash: SealedId,
+    },
+    RequestVerification {
+        verification: NewVerification,
+    },
+    VerifyEmail {
+        claim: ClaimId,
+        challenge: Option<ChallengeId>,
+        proof: ProofKind,
+    },
     /// Somebody else proved the address that this user only reserved.
-    SupersedeClaim { claim: ClaimId },
-    ExpireGuest { cutoff: Timestamp, settings_version: u64, max_age: Span },
-    DeleteUser { reason: DeletionReason, only_if_guest: bool },
+    SupersedeClaim {
+        claim: ClaimId,
+    },
+    ExpireGuest {
+        cutoff: Timestamp,
+        settings_version: u64,
+        max_age: Span,
+    },
+    DeleteUser {
+        reason: DeletionReason,
+        only_if_guest: bool,
+    },
 }
 
 /// A session to be started.

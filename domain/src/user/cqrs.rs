@@ -23,7 +23,12 @@ impl Aggregate for User {
     /// Decisions are pure: there is nothing to call.
     type Services = ();
 
-    async fn handle(&mut self, command: Self::Command, _: &Self::Services, sink: &EventSink<Self>) -> Result<(), Self::Error> {
+    async fn handle(
+        &mut self,
+        command: Self::Command,
+        _: &Self::Services,
+        sink: &EventSink<Self>,
+    ) -> Result<(), Self::Error> {
         for event in self.decide(command.command, command.at)? {
             sink.write(event, self).await;
         }

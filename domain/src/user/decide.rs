@@ -17,8 +17,12 @@ impl User {
     pub fn decide(&self, command: UserCommand, at: Timestamp) -> Decision {
         use UserCommand as C;
         match command {
-            C::CreateAnonymous { user, person, entry, session } => self.create_anonymous(user, person, entry, session, at),
-            C::SignUpWithPassword { user, person, credentials, session } => self.sign_up(user, person, credentials, session, at),
+            C::CreateAnonymous { user, person, entry, session } => {
+                self.create_anonymous(user, person, entry, session, at)
+            }
+            C::SignUpWithPassword { user, person, credentials, session } => {
+                self.sign_up(user, person, credentials, session, at)
+            }
             command => {
                 self.exists()?;
                 self.decide_existing(command, at)
@@ -30,10 +34,14 @@ impl User {
         use UserCommand as C;
         match command {
             C::CreateAnonymous { .. } | C::SignUpWithPassword { .. } => Err(UserRefusal::Exists),
-            C::UpgradeWithPassword { session, credentials, renewal, strict } => self.upgrade_with_password(session, credentials, renewal, strict, at),
+            C::UpgradeWithPassword { session, credentials, renewal, strict } => {
+                self.upgrade_with_password(session, credentials, renewal, strict, at)
+            }
             C::LinkSocial { session, identity, renewal } => self.link_social(session, identity, renewal, at),
             C::StartSession { session } => self.start(session, at),
-            C::RecordActivity { session, carrier, granularity } => self.record_activity(session, carrier, granularity, at),
+            C::RecordActivity { session, carrier, granularity } => {
+                self.record_activity(session, carrier, granularity, at)
+            }
             C::ExtendSession { session, expires_at } => self.extend(session, expires_at, at),
             C::RotateSession { session, token, grace } => {
                 let current = self.live(session, at)?;
@@ -57,12 +65,26 @@ impl User {
 
     // --- beginnings ---
 
-    fn create_anonymous(&self, user: UserId, person: PersonId, entry: Entry, session: NewSession, at: Timestamp) -> Decision {
+    fn create_anonymous(
+        &self,
+        user: UserId,
+        person: PersonId,
+        entry: Entry,
+        session: NewSession,
+        at: Timestamp,
+    ) -> Decision {
         self.is_new()?;
         Ok(vec![GuestCreated { user, person, at, entry }.into(), started(session)])
     }
 
-    fn sign_up(&self, user: UserId, person: PersonId, credentials: PasswordCredentials, session: Option<NewSession>, at: Timestamp) -> Decision {
+    fn sign_up(
+        &self,
+        user: UserId,
+        person: PersonId,
+        credentials: PasswordCredentials,
+        session: Option<NewSession>,
+        at: Timestamp,
+    ) -> Decision {
         self.is_new()?;
         let by = session.as_ref().map(|session| session.id);
         let mut events = vec![MemberSignedUp { user, person, authentication: Authentication::password(at) }.into()];
@@ -73,14 +95,22 @@ impl User {
 
     // --- becoming a member ---
 
-    fn upgrade_with_password(&self, session: SessionId, credentials: PasswordCredentials, renewal: Renewal, strict: bool, at: Timestamp) -> Decision {
+    fn upgrade_with_password(
+        &self,
+        session: SessionId,
+        credentials: PasswordCredentials,
+        renewal: Renewal,
+        strict: bool,
+        at: Timestamp,
+    ) -> Decision {
         self.is_guest()?;
         let current = self.live(session, at)?;
         let authentication = Authentication::password(at);
         let mut events = self.drop_pending();
         events.extend(self.take_credentials(credentials, Some(session), at));
         events.push(if strict {
-            UpgradeBegun { session, authentication, expires_at: renewal.expires_at, remembered: renewal.remembered }.into()
+            UpgradeBegun { session, authentication, expires_at: renewal.expires_at, remembered: renewal.remembered }
+                .into()
         } else {
             upgraded(authentication, session, &renewal, None)
         });
@@ -101,7 +131,9 @@ impl User {
         // A provider that vouches for an address which is not taken proves nothing about the one that is held.
         let proof = taken.as_ref().filter(|email| email.vouched).map(|_| ProofKind::Provider);
         if let Some(email) = taken {
-            events.push(EmailClaimed { claim: email.claim, address: email.address, session: Some(session), proof }.into());
+            events.push(
+                EmailClaimed { claim: email.claim, address: email.address, session: Some(session), proof }.into(),
+            );
         }
         let proven = proof.is_some() || self.email.as_ref().is_some_and(|email| email.verified);
         let linked = IdentityLinked {
@@ -129,11 +161,17 @@ impl User {
     fn drop_pending(&self) -> Vec<UserEvent> {
         let reason = ReleaseReason::Replaced;
         let email = self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason }.into());
-        let password = self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into());
+        let password =
+            self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into());
         email.into_iter().chain(password).collect()
     }
 
-    fn take_credentials(&self, credentials: PasswordCredentials, session: Option<SessionId>, at: Timestamp) -> Vec<UserEvent> {
+    fn take_credentials(
+        &self,
+        credentials: PasswordCredentials,
+        session: Option<SessionId>,
+        at: Timestamp,
+    ) -> Vec<UserEvent> {
         let PasswordCredentials { claim, address, account, hash, name, image, verification } = credentials;
         let mut events = vec![
             EmailClaimed { claim, address, session, proof: None }.into(),
@@ -152,10 +190,19 @@ impl User {
         Ok(vec![requested(verification, email.claim, email.address)])
     }
 
-    fn verify_email(&self, claim: ClaimId, challenge: Option<ChallengeId>, proof: ProofKind, at: Timestamp) -> Decision {
+    fn verify_email(
+        &self,
+        claim: ClaimId,
+        challenge: Option<ChallengeId>,
+        proof: ProofKind,
+        at: Timestamp,
+    ) -> Decision {
         let email = self.email.as_ref().filter(|email| email.claim == claim).ok_or(UserRefusal::ClaimNotHeld)?;
         if let Some(challenge) = challenge {
-            let standing = self.verification.as_ref().filter(|standing| standing.challenge == challenge && standing.claim == claim);
+            let standing = self
+                .verification
+                .as_ref()
+                .filter(|standing| standing.challenge == challenge && standing.claim == claim);
             let standing = standing.ok_or(UserRefusal::ChallengeUnknown)?;
             if standing.expires_at <= at {
                 return Err(UserRefusal::ChallengeExpired);
@@ -180,7 +227,9 @@ impl User {
         }
         let reason = ReleaseReason::Superseded;
         let mut events = vec![EmailReleased { claim, reason }.into()];
-        events.extend(self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into()));
+        events.extend(
+            self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into()),
+        );
         events.push(UpgradeSuperseded { claim, guest_again: self.identities.is_empty() }.into());
         events.extend(self.end(|id| Some(id) != email.session, EndReason::Superseded, at));
         Ok(events)
@@ -199,7 +248,8 @@ impl User {
         let mut by_age: Vec<_> = self.sessions.iter().map(|(id, session)| (session.started_at, *id)).collect();
         by_age.sort_unstable();
         let oldest = by_age.into_iter().take(excess);
-        let mut events: Vec<UserEvent> = oldest.map(|(_, id)| SessionEnded { session: id, reason: EndReason::Limit, at }.into()).collect();
+        let mut events: Vec<UserEvent> =
+            oldest.map(|(_, id)| SessionEnded { session: id, reason: EndReason::Limit, at }.into()).collect();
         events.push(started(session));
         Ok(events)
     }
@@ -233,7 +283,14 @@ impl User {
 
     // --- credentials ---
 
-    fn change_password(&self, session: SessionId, hash: SealedId, revoke_others: bool, renewal: Rotation, at: Timestamp) -> Decision {
+    fn change_password(
+        &self,
+        session: SessionId,
+        hash: SealedId,
+        revoke_others: bool,
+        renewal: Rotation,
+        at: Timestamp,
+    ) -> Decision {
         let current = self.live(session, at)?;
         let account = self.password.as_ref().ok_or(UserRefusal::NoPassword)?.account;
         let mut events = vec![PasswordChanged { account, hash, at }.into()];
@@ -260,7 +317,12 @@ impl User {
         if self.last_activity >= cutoff {
             return Err(UserRefusal::GuestActive { last_activity: self.last_activity });
         }
-        let evidence = ExpiryEvidence { settings_version, max_age_secs: max_age.as_millis() / 1000, cutoff, last_activity: self.last_activity };
+        let evidence = ExpiryEvidence {
+            settings_version,
+            max_age_secs: max_age.as_millis() / 1000,
+            cutoff,
+            last_activity: self.last_activity,
+        };
         let mut events = vec![GuestDisabled { evidence: evidence.clone(), at, final_at: at }.into()];
         events.extend(self.gone(DeletionReason::AnonymousMaxAge, Some(evidence), at));
         Ok(events)
@@ -278,7 +340,10 @@ impl User {
         let mut events = self.end(|_| true, EndReason::Deleted, at);
         let released = ReleaseReason::Deleted;
         events.extend(self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason: released }.into()));
-        let unlinked = self.identities.iter().map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason: released }.into());
+        let unlinked = self
+            .identities
+            .iter()
+            .map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason: released }.into());
         events.extend(unlinked);
         let was_guest = self.standing.is_guest();
         events.push(UserDeleted { reason, was_guest, last_activity: self.last_activity, evidence, at }.into());
@@ -332,7 +397,12 @@ fn started(session: NewSession) -> UserEvent {
     .into()
 }
 
-fn upgraded(authentication: Authentication, session: SessionId, renewal: &Renewal, proof: Option<ProofKind>) -> UserEvent {
+fn upgraded(
+    authentication: Authentication,
+    session: SessionId,
+    renewal: &Renewal,
+    proof: Option<ProofKind>,
+) -> UserEvent {
     let session = RenewedSession { session, expires_at: renewal.expires_at, remembered: renewal.remembered };
     GuestUpgraded { authentication, session: Some(session), proof }.into()
 }
@@ -344,7 +414,15 @@ fn requested(verification: NewVerification, claim: ClaimId, address: SealedId) -
 
 fn profile(name: Option<SealedId>, image: Option<SealedId>, at: Timestamp) -> Option<UserEvent> {
     let said = name.is_some() || image.is_some();
-    said.then(|| ProfileUpdated { name: Change::from_option(name), image: Change::from_option(image), metadata: Change::Kept, at }.into())
+    said.then(|| {
+        ProfileUpdated {
+            name: Change::from_option(name),
+            image: Change::from_option(image),
+            metadata: Change::Kept,
+            at,
+        }
+        .into()
+    })
 }
 
 /// The new token, where the policy asks for one.

@@ -91,7 +91,12 @@ impl Life {
         match kind {
             Kind::CreateAnonymous => {
                 let session = self.new_session(dice, Authentication::anonymous(self.now));
-                C::CreateAnonymous { user: self.fresh(UserId::from_ulid), person: self.fresh(PersonId::from_ulid), entry: self.entry(dice), session }
+                C::CreateAnonymous {
+                    user: self.fresh(UserId::from_ulid),
+                    person: self.fresh(PersonId::from_ulid),
+                    entry: self.entry(dice),
+                    session,
+                }
             }
             Kind::SignUp => {
                 let session = (!dice.one_in(4)).then(|| self.new_session(dice, Authentication::password(self.now)));
@@ -104,18 +109,34 @@ impl Life {
                 renewal: self.renewal(dice),
                 credentials: self.credentials(dice),
             },
-            Kind::LinkSocial => C::LinkSocial { session: self.session(dice), renewal: self.renewal(dice), identity: self.identity(dice) },
-            Kind::StartSession => C::StartSession { session: self.new_session(dice, Authentication::password(self.now)) },
-            Kind::RecordActivity | Kind::StrayActivity => {
-                C::RecordActivity { session: self.session(dice), carrier: dice.carrier(), granularity: Span::from_hours(1) }
+            Kind::LinkSocial => C::LinkSocial {
+                session: self.session(dice),
+                renewal: self.renewal(dice),
+                identity: self.identity(dice),
+            },
+            Kind::StartSession => {
+                C::StartSession { session: self.new_session(dice, Authentication::password(self.now)) }
             }
-            Kind::ExtendSession => C::ExtendSession { session: self.session(dice), expires_at: self.now + dice.of(&[7, 1, 0].map(Span::from_days)) },
-            Kind::RotateSession => C::RotateSession { session: self.session(dice), token: self.token(), grace: dice.grace() },
-            Kind::RevokeSession => {
-                C::RevokeSession { session: self.session(dice), reason: dice.of(&[EndReason::SignedOut, EndReason::Revoked]) }
+            Kind::RecordActivity | Kind::StrayActivity => C::RecordActivity {
+                session: self.session(dice),
+                carrier: dice.carrier(),
+                granularity: Span::from_hours(1),
+            },
+            Kind::ExtendSession => C::ExtendSession {
+                session: self.session(dice),
+                expires_at: self.now + dice.of(&[7, 1, 0].map(Span::from_days)),
+            },
+            Kind::RotateSession => {
+                C::RotateSession { session: self.session(dice), token: self.token(), grace: dice.grace() }
             }
+            Kind::RevokeSession => C::RevokeSession {
+                session: self.session(dice),
+                reason: dice.of(&[EndReason::SignedOut, EndReason::Revoked]),
+            },
             Kind::RevokeSessions => C::RevokeSessions { except: dice.flag().then(|| self.session(dice)) },
-            Kind::UpdateProfile => C::UpdateProfile { name: self.change(dice), image: self.change(dice), metadata: self.change(dice) },
+            Kind::UpdateProfile => {
+                C::UpdateProfile { name: self.change(dice), image: self.change(dice), metadata: self.change(dice) }
+            }
             Kind::ChangePassword => C::ChangePassword {
                 session: self.session(dice),
                 verified: self.password(dice),
@@ -123,7 +144,9 @@ impl Life {
                 rotation: self.rotation(dice),
                 hash: self.fresh(SealedId::from_ulid),
             },
-            Kind::RehashPassword => C::RehashPassword { replaces: self.password(dice), hash: self.fresh(SealedId::from_ulid) },
+            Kind::RehashPassword => {
+                C::RehashPassword { replaces: self.password(dice), hash: self.fresh(SealedId::from_ulid) }
+            }
             Kind::RequestVerification => C::RequestVerification { verification: self.verification(dice) },
             Kind::VerifyEmail => C::VerifyEmail {
                 claim: self.claim(dice),
@@ -228,8 +251,14 @@ impl Life {
     }
 
     fn rotation(&mut self, dice: &mut Dice) -> Rotation {
-        let policy = dice.of(&[RotationPolicy::Cookie, RotationPolicy::Cookie, RotationPolicy::Always, RotationPolicy::Never]);
-        Rotation { policy, carrier: dice.of(&[Carrier::Bearer, Carrier::Cookie]), token: self.token(), grace: dice.grace() }
+        let policy =
+            dice.of(&[RotationPolicy::Cookie, RotationPolicy::Cookie, RotationPolicy::Always, RotationPolicy::Never]);
+        Rotation {
+            policy,
+            carrier: dice.of(&[Carrier::Bearer, Carrier::Cookie]),
+            token: self.token(),
+            grace: dice.grace(),
+        }
     }
 
     fn entry(&mut self, dice: &mut Dice) -> Entry {
@@ -262,7 +291,8 @@ impl Life {
     }
 
     fn claim(&mut self, dice: &mut Dice) -> ClaimId {
-        let (current, past) = (self.user.email.iter().map(|email| email.claim).collect::<Vec<_>>(), self.seen(UserEvent::declares));
+        let (current, past) =
+            (self.user.email.iter().map(|email| email.claim).collect::<Vec<_>>(), self.seen(UserEvent::declares));
         dice.refer(&current, &past).unwrap_or_else(|| self.fresh(ClaimId::from_ulid))
     }
 

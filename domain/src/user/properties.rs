@@ -272,8 +272,19 @@ fn the_lives_reach_every_event_and_every_refusal() {
     assert_eq!(events, UserEvent::TYPES.iter().map(|(name, _)| *name).collect());
     let last_activity = Timestamp::default();
     let all = [
-        R::NotFound, R::Exists, R::Deleted, R::NotAnonymous, R::SessionNotLive, R::NoPassword, R::PasswordChangedMeanwhile,
-        R::ClaimNotHeld, R::ClaimVerified, R::ChallengeUnknown, R::ChallengeExpired, R::IdentityLinked, R::GuestActive { last_activity },
+        R::NotFound,
+        R::Exists,
+        R::Deleted,
+        R::NotAnonymous,
+        R::SessionNotLive,
+        R::NoPassword,
+        R::PasswordChangedMeanwhile,
+        R::ClaimNotHeld,
+        R::ClaimVerified,
+        R::ChallengeUnknown,
+        R::ChallengeExpired,
+        R::IdentityLinked,
+        R::GuestActive { last_activity },
     ];
     for refusal in all {
         assert!(refusals.contains(&discriminant(&refusal)), "never refused with {refusal:?}");

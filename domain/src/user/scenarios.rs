@@ -97,7 +97,10 @@ fn password(number: u8) -> SealedId {
 
 /// Session 1 belongs to every guest, and has token 1.
 fn guest() -> Vec<UserEvent> {
-    vec![GuestCreated { user: user(), person: person(), at: minute(0), entry: Entry::default() }.into(), started(1, minute(0))]
+    vec![
+        GuestCreated { user: user(), person: person(), at: minute(0), entry: Entry::default() }.into(),
+        started(1, minute(0)),
+    ]
 }
 
 /// A session of seven days, with the token of the same number.
@@ -149,11 +152,18 @@ fn upgraded(at: Timestamp) -> UserEvent {
 }
 
 fn begun(at: Timestamp) -> UserEvent {
-    UpgradeBegun { session: session(1), authentication: Authentication::password(at), expires_at: at + Span::from_days(7), remembered: true }.into()
+    UpgradeBegun {
+        session: session(1),
+        authentication: Authentication::password(at),
+        expires_at: at + Span::from_days(7),
+        remembered: true,
+    }
+    .into()
 }
 
 fn verified(number: u8, at: Timestamp) -> UserEvent {
-    EmailVerified { claim: claim(number), proof: ProofKind::VerificationLink, challenge: Some(challenge(number)), at }.into()
+    EmailVerified { claim: claim(number), proof: ProofKind::VerificationLink, challenge: Some(challenge(number)), at }
+        .into()
 }
 
 /// Upgraded by password in session 1, ten minutes after arriving; claim, account and challenge 1.
@@ -221,19 +231,44 @@ fn quietly(at: Timestamp) -> Renewal {
 }
 
 fn upgrade(number: u8, at: Timestamp) -> UserCommand {
-    UserCommand::UpgradeWithPassword { session: session(1), credentials: credentials(number, at), renewal: quietly(at), strict: false }
+    UserCommand::UpgradeWithPassword {
+        session: session(1),
+        credentials: credentials(number, at),
+        renewal: quietly(at),
+        strict: false,
+    }
 }
 
 fn strict_upgrade(number: u8, at: Timestamp) -> UserCommand {
-    UserCommand::UpgradeWithPassword { session: session(1), credentials: credentials(number, at), renewal: quietly(at), strict: true }
+    UserCommand::UpgradeWithPassword {
+        session: session(1),
+        credentials: credentials(number, at),
+        renewal: quietly(at),
+        strict: true,
+    }
 }
 
 fn prove(claim_number: u8, challenge_number: u8) -> UserCommand {
-    UserCommand::VerifyEmail { claim: claim(claim_number), challenge: Some(challenge(challenge_number)), proof: ProofKind::VerificationLink }
+    UserCommand::VerifyEmail {
+        claim: claim(claim_number),
+        challenge: Some(challenge(challenge_number)),
+        proof: ProofKind::VerificationLink,
+    }
 }
 
 /// Session 1 lost its token to token 9; the old one reads for a minute more.
 fn rotated_to_9(at: Timestamp) -> UserEvent {
-    let previous = PreviousToken { locator: token(1).locator, token_hash: token(1).hash, readable_until: at + Span::from_secs(60) };
-    SessionRotated { session: session(1), locator: token(9).locator, token_hash: token(9).hash, previous: Some(previous), at }.into()
+    let previous = PreviousToken {
+        locator: token(1).locator,
+        token_hash: token(1).hash,
+        readable_until: at + Span::from_secs(60),
+    };
+    SessionRotated {
+        session: session(1),
+        locator: token(9).locator,
+        token_hash: token(9).hash,
+        previous: Some(previous),
+        at,
+    }
+    .into()
 }

@@ -7,7 +7,10 @@ use chrysalis_projections::claims::{ClaimKind, Holder};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::RowWriter;
-use crate::log::{Append, Appended, Claim, Context, Expected, Group, Idempotency, NewEvent, Position, Quota, Refused, SealedRef, Version};
+use crate::log::{
+    Append, Appended, Claim, Context, Expected, Group, Idempotency, NewEvent, Position, Quota, Refused, SealedRef,
+    Version,
+};
 
 /// The log's end as the batch sees it; becomes the store's when the batch is committed.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +19,12 @@ pub(super) struct Head {
     pub(super) recorded_at: Timestamp,
 }
 
-pub(super) fn store(connection: &Connection, rows: &mut RowWriter, head: &mut Head, group: &Group) -> rusqlite::Result<Result<Appended, Refused>> {
+pub(super) fn store(
+    connection: &Connection,
+    rows: &mut RowWriter,
+    head: &mut Head,
+    group: &Group,
+) -> rusqlite::Result<Result<Appended, Refused>> {
     let now = head.recorded_at;
     if let Some(refused) = repeated(connection, group.idempotency.as_ref(), now)? {
         return Ok(Err(refused));
@@ -64,9 +72,14 @@ pub(super) fn store(connection: &Connection, rows: &mut RowWriter, head: &mut He
     Ok(Ok(Appended { first, last, recorded_at: now, versions }))
 }
 
-fn repeated(connection: &Connection, idempotency: Option<&Idempotency>, now: Timestamp) -> rusqlite::Result<Option<Refused>> {
+fn repeated(
+    connection: &Connection,
+    idempotency: Option<&Idempotency>,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Refused>> {
     let Some(idempotency) = idempotency else { return Ok(None) };
-    let sql = "SELECT first_position, last_position, recorded_at, note FROM idempotency WHERE key = ?1 AND expires_at > ?2";
+    let sql =
+        "SELECT first_position, last_position, recorded_at, note FROM idempotency WHERE key = ?1 AND expires_at > ?2";
     connection
         .prepare_cached(sql)?
         .query_row(params![idempotency.key, now.as_millis()], |row| {
@@ -83,7 +96,10 @@ fn repeated(connection: &Connection, idempotency: Option<&Idempotency>, now: Tim
 /// The version that stands, if it is the one expected.
 fn version(connection: &Connection, append: &Append) -> rusqlite::Result<Result<Version, Refused>> {
     let sql = "SELECT version FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
-    let found = connection.prepare_cached(sql)?.query_row([append.stream.as_str()], |row| row.get::<_, Version>(0)).optional()?;
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row([append.stream.as_str()], |row| row.get::<_, Version>(0))
+        .optional()?;
     let actual = found.unwrap_or(0);
     let expected = match append.expected {
         Expected::NoStream => actual == 0,
@@ -96,7 +112,8 @@ fn version(connection: &Connection, append: &Append) -> rusqlite::Result<Result<
 /// Who holds the claim, under whichever look-up key, unless this very group releases it.
 fn held(connection: &Connection, group: &Group, claim: &Claim) -> rusqlite::Result<Option<Refused>> {
     for hash in claim.key.hashes() {
-        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !releases(group, holder.claim)) {
+        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !releases(group, holder.claim))
+        {
             return Ok(Some(Refused::ClaimHeld { claim: claim.claim, holder }));
         }
     }
@@ -120,14 +137,18 @@ fn releases(group: &Group, claim: ClaimId) -> bool {
     use chrysalis_projections::{Change, claims::CLAIMS, table};
     let gone = table::id(claim);
     let changes = group.appends.iter().flat_map(|append| &append.events).flat_map(|event| &event.changes);
-    changes.into_iter().any(|change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone))
+    changes
+        .into_iter()
+        .any(|change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone))
 }
 
 /// The stamps that still count, or how long until one no longer does. No span of the quota's length ever holds more
 /// than its limit: a stamp counts while less than a whole span has passed.
 fn count(connection: &Connection, quota: &Quota, now: Timestamp) -> rusqlite::Result<Result<Vec<i64>, Span>> {
-    let found: Option<Vec<u8>> =
-        connection.prepare_cached("SELECT stamps FROM quotas WHERE key = ?1")?.query_row([&quota.key], |row| row.get(0)).optional()?;
+    let found: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT stamps FROM quotas WHERE key = ?1")?
+        .query_row([&quota.key], |row| row.get(0))
+        .optional()?;
     let floor = (now - quota.span).as_millis();
     let stamps = found.unwrap_or_default();
     let stamps = stamps.chunks_exact(8).map(|chunk| i64::from_be_bytes(chunk.try_into().unwrap_or_default()));
@@ -156,13 +177,21 @@ fn put_sealed(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
     }
     for record in &group.sealed {
         let sql = "INSERT INTO sealed (sealed_id, person_id, kind, salt, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let values = params![record.id.to_string(), record.person.to_string(), record.kind, record.salt, record.ciphertext];
+        let values =
+            params![record.id.to_string(), record.person.to_string(), record.kind, record.salt, record.ciphertext];
         connection.prepare_cached(sql)?.execute(values)?;
     }
     Ok(())
 }
 
-fn put_event(connection: &Connection, context: &Context, append: &Append, event: &NewEvent, head: &Head, version: Version) -> rusqlite::Result<()> {
+fn put_event(
+    connection: &Connection,
+    context: &Context,
+    append: &Append,
+    event: &NewEvent,
+    head: &Head,
+    version: Version,
+) -> rusqlite::Result<()> {
     let sql = "INSERT INTO events (position, project, stream, version, event_id, type, type_version, recorded_at,
                    occurred_at, actor_type, actor_id, actor_by, impersonator, request_id, command_id, cause,
                    settings_version, sealed, body)
@@ -200,18 +229,32 @@ fn put_snapshot(connection: &Connection, append: &Append, version: Version) -> r
     Ok(())
 }
 
-fn put_idempotency(connection: &Connection, idempotency: &Idempotency, first: Position, last: Position, now: Timestamp) -> rusqlite::Result<()> {
+fn put_idempotency(
+    connection: &Connection,
+    idempotency: &Idempotency,
+    first: Position,
+    last: Position,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO idempotency (key, first_position, last_position, recorded_at, note, expires_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let expires = (now + idempotency.keep).as_millis();
-    connection.prepare_cached(sql)?.execute(params![idempotency.key, first, last, now.as_millis(), idempotency.note, expires])?;
+    connection.prepare_cached(sql)?.execute(params![
+        idempotency.key,
+        first,
+        last,
+        now.as_millis(),
+        idempotency.note,
+        expires
+    ])?;
     Ok(())
 }
 
 /// Removes some side rows that no longer count. Bounded, so that no batch pays for a long absence.
 pub(super) fn tidy(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     for table in ["quotas", "idempotency"] {
-        let sql = format!("DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires_at <= ?1 LIMIT 256)");
+        let sql =
+            format!("DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires_at <= ?1 LIMIT 256)");
         connection.prepare_cached(&sql)?.execute([now.as_millis()])?;
     }
     Ok(())

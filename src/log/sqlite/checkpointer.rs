@@ -68,7 +68,9 @@ fn run(connection: &Connection, wal: &Path, stopped: &Receiver<()>) {
                 }
             }
             Ok(progress) => moved = progress.moved,
-            Err(error) => tracing::warn!(error = %fault(error), moved, "the write-ahead log was not moved into the file"),
+            Err(error) => {
+                tracing::warn!(error = %fault(error), moved, "the write-ahead log was not moved into the file")
+            }
         }
     }
 }
@@ -81,5 +83,7 @@ struct Progress {
 }
 
 fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Progress> {
-    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| Ok(Progress { log: row.get(1)?, moved: row.get(2)? }))
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        Ok(Progress { log: row.get(1)?, moved: row.get(2)? })
+    })
 }

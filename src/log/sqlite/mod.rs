@@ -67,7 +67,9 @@ impl SqliteLog {
     fn open_file(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
         let mut connection = connect(&options.path)?;
         schema::migrate(&mut connection)?;
-        let position: Position = connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0)).map_err(fault)?;
+        let position: Position = connection
+            .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
+            .map_err(fault)?;
         let (announce, head) = watch::channel(position);
         let readers = reader::Readers::open(&options.path, options.readers)?;
         let checkpointer = checkpointer::Checkpointer::start(&options.path)?;
@@ -93,7 +95,8 @@ fn write_ahead(connection: &Connection) -> Result<(), LogFault> {
     connection.busy_handler(None).map_err(fault)?;
     for looked in 0.. {
         match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && look_again(looked) => {}
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && look_again(looked) => {}
             done => return done.map_err(fault),
         }
     }
@@ -138,11 +141,26 @@ pub(super) fn fault(error: rusqlite::Error) -> LogFault {
         Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::TooBig) => {
             LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
         }
-        Some(Code::DiskFull | Code::ReadOnly | Code::CannotOpen | Code::SystemIoFailure | Code::DatabaseBusy | Code::DatabaseLocked | Code::PermissionDenied | Code::OutOfMemory | Code::FileLockingProtocolFailed) => {
-            LogFault::Unavailable(error.to_string())
-        }
+        Some(
+            Code::DiskFull
+            | Code::ReadOnly
+            | Code::CannotOpen
+            | Code::SystemIoFailure
+            | Code::DatabaseBusy
+            | Code::DatabaseLocked
+            | Code::PermissionDenied
+            | Code::OutOfMemory
+            | Code::FileLockingProtocolFailed,
+        ) => LogFault::Unavailable(error.to_string()),
         // Tables are strict: a value that is not of its column's kind, or no UTF-8, was not written so.
-        None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) | rusqlite::Error::Utf8Error(..)) => {
+        None if matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..)
+        ) =>
+        {
             LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
         }
         _ => LogFault::Bug(error.to_string()),
@@ -163,7 +181,13 @@ impl Log for SqliteLog {
         self.readers.with(|connection| reader::all(connection, after, limit))
     }
 
-    async fn read_types(&self, types: &'static [&'static str], after: Position, upto: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+    async fn read_types(
+        &self,
+        types: &'static [&'static str],
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogFault> {
         self.readers.with(|connection| reader::of_types(connection, types, after, upto, limit))
     }
 
@@ -174,17 +198,25 @@ impl Log for SqliteLog {
     async fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogFault> {
         self.readers.with(|connection| {
             let mut statement = connection.prepare_cached("SELECT version, state FROM snapshots WHERE stream = ?1")?;
-            statement.query_row([stream.as_str()], |row| Ok(Snapshot { version: row.get(0)?, state: row.get(1)? })).optional()
+            statement
+                .query_row([stream.as_str()], |row| Ok(Snapshot { version: row.get(0)?, state: row.get(1)? }))
+                .optional()
         })
     }
 
-    async fn rows(&self, sql: &'static str, parameters: &[Value], each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send)) -> Result<(), LogFault> {
+    async fn rows(
+        &self,
+        sql: &'static str,
+        parameters: &[Value],
+        each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+    ) -> Result<(), LogFault> {
         self.readers.with(|connection| reader::rows(connection, sql, parameters, each))
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {
         self.readers.with(|connection| {
-            let mut statement = connection.prepare("SELECT purpose, id, root, wrapped, created_at FROM keys ORDER BY purpose, id")?;
+            let mut statement =
+                connection.prepare("SELECT purpose, id, root, wrapped, created_at FROM keys ORDER BY purpose, id")?;
             let key = |row: &rusqlite::Row<'_>| {
                 Ok(StoredKey {
                     purpose: row.get(0)?,
@@ -214,7 +246,9 @@ impl Log for SqliteLog {
 
     async fn checkpoint(&self, follower: &str) -> Result<Position, LogFault> {
         self.readers.with(|connection| {
-            let found = connection.query_row("SELECT position FROM checkpoints WHERE follower = ?1", [follower], |row| row.get(0)).optional()?;
+            let found = connection
+                .query_row("SELECT position FROM checkpoints WHERE follower = ?1", [follower], |row| row.get(0))
+                .optional()?;
             Ok(found.unwrap_or(0))
         })
     }
@@ -241,4 +275,3 @@ impl Log for SqliteLog {
         self.writer.aside(write).await.map(|_| ())
     }
 }
-

@@ -75,7 +75,12 @@ pub(super) fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
     })
 }
 
-pub(super) fn stream(connection: &Connection, stream: &StreamId, after: Version, limit: usize) -> rusqlite::Result<Vec<Recorded>> {
+pub(super) fn stream(
+    connection: &Connection,
+    stream: &StreamId,
+    after: Version,
+    limit: usize,
+) -> rusqlite::Result<Vec<Recorded>> {
     let sql = select_events!("WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3");
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map(params![stream.as_str(), after, limit], recorded)?.collect()
@@ -87,8 +92,16 @@ pub(super) fn all(connection: &Connection, after: Position, limit: usize) -> rus
     statement.query_map(params![after, limit], recorded)?.collect()
 }
 
-pub(super) fn of_types(connection: &Connection, types: &[&str], after: Position, upto: Position, limit: usize) -> rusqlite::Result<Vec<Recorded>> {
-    let sql = select_events!("WHERE position > ?1 AND position <= ?2 AND type IN (SELECT value FROM json_each(?3)) ORDER BY position LIMIT ?4");
+pub(super) fn of_types(
+    connection: &Connection,
+    types: &[&str],
+    after: Position,
+    upto: Position,
+    limit: usize,
+) -> rusqlite::Result<Vec<Recorded>> {
+    let sql = select_events!(
+        "WHERE position > ?1 AND position <= ?2 AND type IN (SELECT value FROM json_each(?3)) ORDER BY position LIMIT ?4"
+    );
     let mut statement = connection.prepare_cached(sql)?;
     let types = serde_json::Value::from(types).to_string();
     statement.query_map(params![after, upto, types, limit], recorded)?.collect()

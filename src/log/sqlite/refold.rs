@@ -65,7 +65,8 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
     let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
     let generation = format!("_g{version}");
     make(&connection, next_name, &generation)?;
-    let mut refold = Refold { rows: RowWriter::new(next_name), claims, as_live: false, report: Report::default(), last: 0 };
+    let mut refold =
+        Refold { rows: RowWriter::new(next_name), claims, as_live: false, report: Report::default(), last: 0 };
     // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
     // nothing is stored between catching up and the flip.
     while refold.last + (PAGE as u64) < head(&connection)? {
@@ -81,7 +82,9 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
     refold.fits()?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
-        transaction.execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};")).map_err(fault)?;
+        transaction
+            .execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};"))
+            .map_err(fault)?;
     }
     transaction.commit().map_err(fault)?;
     progress(refold.report.events);
@@ -99,7 +102,8 @@ pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u6
     make(&connection, temporary_name, "_verify")?;
     // A read transaction: the log and the live tables stand still, the temporary ones are ours alone.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(fault)?;
-    let mut refold = Refold { rows: RowWriter::new(temporary_name), claims, as_live: true, report: Report::default(), last: 0 };
+    let mut refold =
+        Refold { rows: RowWriter::new(temporary_name), claims, as_live: true, report: Report::default(), last: 0 };
     while refold.page(&transaction)? {
         progress(refold.report.events);
     }
@@ -154,7 +158,9 @@ impl Refold<'_> {
             let event = read_user_event(recorded)?;
             for change in fold(user, &event, recorded.occurred_at, &keys) {
                 match self.rows.write(connection, &change) {
-                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => self.report.misfits.push(recorded.position),
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                        self.report.misfits.push(recorded.position)
+                    }
                     written => written.map_err(fault)?,
                 }
             }
@@ -164,7 +170,11 @@ impl Refold<'_> {
 
     /// Tables that lack rows must not take the place of the live ones.
     fn fits(&self) -> Result<(), LogFault> {
-        let misfit = |position| LogFault::Damaged(format!("position {position} contradicts the events before it; run `chrysalis verify`, then restore a backup"));
+        let misfit = |position| {
+            LogFault::Damaged(format!(
+                "position {position} contradicts the events before it; run `chrysalis verify`, then restore a backup"
+            ))
+        };
         self.report.misfits.first().map_or(Ok(()), |position| Err(misfit(*position)))
     }
 }
@@ -181,7 +191,9 @@ struct Opened<'a> {
 impl Opened<'_> {
     fn live_key(&self, claim: ClaimId) -> Option<u32> {
         let sql = "SELECT key_id FROM main.claims WHERE claim_id = ?1";
-        let asked = self.as_live.then(|| self.connection.prepare_cached(sql).ok()?.query_row([claim.to_string()], |row| row.get(0)).ok());
+        let asked = self
+            .as_live
+            .then(|| self.connection.prepare_cached(sql).ok()?.query_row([claim.to_string()], |row| row.get(0)).ok());
         asked.flatten()
     }
 }
@@ -191,7 +203,13 @@ impl ClaimKeys for Opened<'_> {
         let sql = "SELECT s.person_id, s.ciphertext, k.epoch, k.wrapped
                    FROM sealed s JOIN person_keys k USING (person_id) WHERE s.sealed_id = ?1";
         let row = self.connection.prepare_cached(sql).ok()?.query_row([sealed.to_string()], |row| {
-            Ok(SealedRow { id: sealed, person: row.get(0)?, ciphertext: row.get(1)?, epoch: row.get(2)?, wrapped: row.get(3)? })
+            Ok(SealedRow {
+                id: sealed,
+                person: row.get(0)?,
+                ciphertext: row.get(1)?,
+                epoch: row.get(2)?,
+                wrapped: row.get(3)?,
+            })
         });
         let key = self.claims.claim_key(kind, &row.optional().ok()??)?;
         Some(match self.live_key(claim) {
@@ -240,9 +258,17 @@ fn compare(connection: &Connection, table: &'static Table, report: &mut Report) 
             }
             std::cmp::Ordering::Equal => {
                 if let (Some(live), Some(refolded)) = (&live, &refolded) {
-                    for (index, column) in columns.iter().enumerate().filter(|(index, _)| live[*index] != refolded[*index]) {
+                    for (index, column) in
+                        columns.iter().enumerate().filter(|(index, _)| live[*index] != refolded[*index])
+                    {
                         let (key, column) = (key_of(live).join(" "), (*column).to_owned());
-                        report.differences.push(Difference { table: table.name, key, column, live: show(&live[index]), refolded: show(&refolded[index]) });
+                        report.differences.push(Difference {
+                            table: table.name,
+                            key,
+                            column,
+                            live: show(&live[index]),
+                            refolded: show(&refolded[index]),
+                        });
                     }
                 }
                 live = next(&mut live_rows, width)?;

@@ -45,13 +45,20 @@ pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
         format!("{} {kind}{required}", column.name)
     });
     let columns: Vec<_> = columns.collect();
-    let mut sql = format!("CREATE TABLE {name} ({}, PRIMARY KEY ({})) STRICT, WITHOUT ROWID;\n", columns.join(", "), table.key.join(", "));
+    let mut sql = format!(
+        "CREATE TABLE {name} ({}, PRIMARY KEY ({})) STRICT, WITHOUT ROWID;\n",
+        columns.join(", "),
+        table.key.join(", ")
+    );
     let (schema, bare) = name.split_once('.').map_or(("", name), |(schema, bare)| (schema, bare));
     let prefix = if schema.is_empty() { String::new() } else { format!("{schema}.") };
     for index in table.indexes {
         let unique = if index.unique { "UNIQUE " } else { "" };
         let only = if index.only_present { format!(" WHERE {} IS NOT NULL", index.column) } else { String::new() };
-        sql += &format!("CREATE {unique}INDEX {prefix}{}_{}{generation} ON {bare} ({}){only};\n", table.name, index.column, index.column);
+        sql += &format!(
+            "CREATE {unique}INDEX {prefix}{}_{}{generation} ON {bare} ({}){only};\n",
+            table.name, index.column, index.column
+        );
     }
     sql
 }

@@ -55,7 +55,9 @@ impl Work {
     fn answer(self, outcome: Result<Outcome, LogFault>) {
         // Nobody may be waiting any more: what is stored is stored.
         match (self, outcome) {
-            (Work::Append(_, reply), Ok(Outcome::Append(stored))) => drop(reply.send(stored.map_err(AppendError::Refused))),
+            (Work::Append(_, reply), Ok(Outcome::Append(stored))) => {
+                drop(reply.send(stored.map_err(AppendError::Refused)))
+            }
             (Work::Aside(_, reply), Ok(Outcome::Aside(done))) => drop(reply.send(Ok(done))),
             (Work::Append(_, reply), Err(fault)) => drop(reply.send(Err(fault.into()))),
             (Work::Aside(_, reply), Err(fault)) => drop(reply.send(Err(fault))),
@@ -99,7 +101,10 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(stopped().into()))
     }
 
-    pub(super) async fn aside(&self, write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static) -> Result<bool, LogFault> {
+    pub(super) async fn aside(
+        &self,
+        write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
+    ) -> Result<bool, LogFault> {
         let (reply, answer) = oneshot::channel();
         match self.push(Lane::Interactive, Work::Aside(Box::new(write), reply)) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
@@ -205,7 +210,8 @@ impl Loop {
             Ok(outcomes) => {
                 self.metrics.committed(work.len(), self.head.position - before, begun.elapsed());
                 // Followers first: whoever is answered may ask them.
-                self.announce.send_if_modified(|head| std::mem::replace(head, self.head.position) != self.head.position);
+                self.announce
+                    .send_if_modified(|head| std::mem::replace(head, self.head.position) != self.head.position);
                 for (work, outcome) in work.into_iter().zip(outcomes) {
                     work.answer(Ok(outcome));
                 }
@@ -268,8 +274,8 @@ impl Loop {
 
 fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     let sql = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    let found = connection.prepare_cached(sql)?.query_row([], |row| {
-        Ok(Head { position: row.get(0)?, recorded_at: Timestamp::from_millis(row.get(1)?) })
-    });
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| Ok(Head { position: row.get(0)?, recorded_at: Timestamp::from_millis(row.get(1)?) }));
     Ok(found.optional()?.unwrap_or(Head { position: 0, recorded_at: Timestamp::default() }))
 }

@@ -33,7 +33,8 @@ fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
 
 /// Runs the victim until it has acknowledged enough, then kills it in the middle of whatever it does.
 fn live_and_die(store: &Sqlite, seed: u64, enough: usize, acknowledged: &mut Vec<String>) {
-    let mut victim = apart::process(&[], "crash::the_victim", store.folder(), seed).stdout(Stdio::piped()).spawn().unwrap();
+    let mut victim =
+        apart::process(&[], "crash::the_victim", store.folder(), seed).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(victim.stdout.take().unwrap());
     let mut line = String::new();
     let mut killed = false;
@@ -54,8 +55,14 @@ async fn look_into(store: &Sqlite, acknowledged: &[String]) {
     let world = World::seeded(store, u64::MAX).await;
     for line in acknowledged {
         let [what, user, session] = *line.split(' ').collect::<Vec<_>>() else { panic!("{line}") };
-        let row = ask_one(world.log.as_ref(), &users::BY_ID, &[table::id(user)]).await.unwrap().unwrap_or_else(|| panic!("lost: {line}"));
-        let session = ask_one(world.log.as_ref(), &sessions::BY_ID, &[table::id(session)]).await.unwrap().unwrap_or_else(|| panic!("lost: {line}"));
+        let row = ask_one(world.log.as_ref(), &users::BY_ID, &[table::id(user)])
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("lost: {line}"));
+        let session = ask_one(world.log.as_ref(), &sessions::BY_ID, &[table::id(session)])
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("lost: {line}"));
         match what {
             "upgrade" => assert_eq!(row.standing, Standing::Member, "lost: {line}"),
             "revoke" => assert!(session.ended_at.is_some(), "lost: {line}"),
@@ -83,7 +90,10 @@ fn the_victim() {
                     let guest = world.arrival().await;
                     println!("ack guest {} {}", guest.user, guest.session);
                     let address = format!("{}@example.com", guest.user);
-                    world.execute(world.upgrade(guest.user, &guest.person, guest.session, &address, false)).await.unwrap();
+                    world
+                        .execute(world.upgrade(guest.user, &guest.person, guest.session, &address, false))
+                        .await
+                        .unwrap();
                     println!("ack upgrade {} {}", guest.user, guest.session);
                     let revoke = UserCommand::RevokeSession { session: guest.session, reason: EndReason::Revoked };
                     world.execute(world.ask(guest.user, revoke)).await.unwrap();

@@ -27,7 +27,8 @@ async fn grown() -> (Sqlite, Vec<Recorded>) {
 /// The pages that hold a table's rows, in their order.
 fn pages(store: &Sqlite, table: &str) -> Vec<u64> {
     let connection = store.behind();
-    let mut statement = connection.prepare("SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path").unwrap();
+    let mut statement =
+        connection.prepare("SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path").unwrap();
     let pages = statement.query_map([table], |row| row.get(0)).unwrap();
     pages.collect::<Result<_, _>>().unwrap()
 }
@@ -97,7 +98,10 @@ fn a_guest_whose_row_can_t_be_written_is_not_acknowledged() {
 
 /// What SQLite says of a file when it looks at all of it.
 fn sound(store: &Sqlite) -> bool {
-    store.behind().query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0)).is_ok_and(|said| said == "ok")
+    store
+        .behind()
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))
+        .is_ok_and(|said| said == "ok")
 }
 
 /// Bytes spoiled anywhere. SQLite keeps no checksums: what it can't notice in passing its integrity check finds, or the
@@ -113,9 +117,11 @@ fn bytes_spoiled_anywhere_are_damage_or_do_no_harm() {
             let chance = Seeded::new(seed);
             std::fs::write(store.path(), &whole).unwrap();
             for _ in 0..=chance.below(8) {
-                let bytes: Vec<u8> = (0..=chance.below(600)).map(|_| u8::try_from(chance.below(256)).unwrap()).collect();
+                let bytes: Vec<u8> =
+                    (0..=chance.below(600)).map(|_| u8::try_from(chance.below(256)).unwrap()).collect();
                 // Past the first page: without its header it is no database at all.
-                let at = usize::try_from(PAGE).unwrap() + chance.below(whole.len() - usize::try_from(PAGE).unwrap() - bytes.len());
+                let at = usize::try_from(PAGE).unwrap()
+                    + chance.below(whole.len() - usize::try_from(PAGE).unwrap() - bytes.len());
                 spoil(&store, at as u64, &bytes);
             }
             let damaged = |fault: &LogFault| assert!(matches!(fault, LogFault::Damaged(_)), "seed {seed}: {fault:?}");

@@ -18,8 +18,14 @@ use crate::conformance::world::{bare, clock, everything};
 
 /// The signal that comes with the limit is ignored, as a server would: writing then fails.
 const IGNORING_THE_SIGNAL: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
-const ON_A_SMALL_DISK: [&str; 6] =
-    ["unshare", "--mount", "--map-root-user", "sh", "-c", "mount -t tmpfs -o size=4m small \"$CHRYSALIS_TEST_FOLDER\" && exec \"$0\" \"$@\""];
+const ON_A_SMALL_DISK: [&str; 6] = [
+    "unshare",
+    "--mount",
+    "--map-root-user",
+    "sh",
+    "-c",
+    "mount -t tmpfs -o size=4m small \"$CHRYSALIS_TEST_FOLDER\" && exec \"$0\" \"$@\"",
+];
 
 #[test]
 #[cfg(target_os = "linux")]
@@ -32,7 +38,11 @@ fn a_file_that_may_not_grow() {
 #[cfg(target_os = "linux")]
 fn a_file_system_that_is_full() {
     let folder = tempfile::tempdir().unwrap();
-    let may_mount = Command::new("unshare").args(&ON_A_SMALL_DISK[1..]).arg("true").env("CHRYSALIS_TEST_FOLDER", folder.path()).status();
+    let may_mount = Command::new("unshare")
+        .args(&ON_A_SMALL_DISK[1..])
+        .arg("true")
+        .env("CHRYSALIS_TEST_FOLDER", folder.path())
+        .status();
     if !may_mount.is_ok_and(|status| status.success()) {
         eprintln!("left out: this machine lets nobody mount; a_file_that_may_not_grow shows the same by other means");
         return;
@@ -46,7 +56,9 @@ fn limited() {
     let store = Sqlite::at(apart::folder());
     let wal = store.folder().join("log.sqlite-wal");
     let limit = |bytes: &str| {
-        let set = Command::new("prlimit").args(["--pid", &std::process::id().to_string(), &format!("--fsize={bytes}:")]).status();
+        let set = Command::new("prlimit")
+            .args(["--pid", &std::process::id().to_string(), &format!("--fsize={bytes}:")])
+            .status();
         assert!(set.unwrap().success());
     };
     run(live_through(&store, || limit(&std::fs::metadata(&wal).unwrap().len().to_string()), || limit("unlimited")));

@@ -13,8 +13,10 @@ use chrysalis_domain::{EmailAddress, Span};
 use crate::conformance::world::{Person, World};
 
 /// Few addresses and identities for many users: they get in each other's way.
-const ADDRESSES: [&str; 6] = ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "f@example.com"];
-const SUBJECTS: [&str; 4] = ["https://idp.example/1", "https://idp.example/2", "https://other.example/1", "https://other.example/2"];
+const ADDRESSES: [&str; 6] =
+    ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "f@example.com"];
+const SUBJECTS: [&str; 4] =
+    ["https://idp.example/1", "https://idp.example/2", "https://other.example/1", "https://other.example/2"];
 const PROVIDERS: [&str; 2] = ["idp", "other"];
 
 pub struct History {
@@ -69,13 +71,19 @@ impl History {
         let plain = |command| (command, Vec::new(), Vec::new());
         match chance.below(17) {
             0..=2 => {
-                let ask = world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
+                let ask =
+                    world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
                 (ask.command, ask.sealed, ask.claims)
             }
             3 | 4 => self.social(person, session),
             5 => {
                 let client = world.seal(person, SealKind::Client, "192.0.2.1 Browser");
-                let new = NewSession { client: Some(client.id), limit: 3, replayable_until: Some(world.now() + Span::from_hours(1)), ..world.session(world.token().1) };
+                let new = NewSession {
+                    client: Some(client.id),
+                    limit: 3,
+                    replayable_until: Some(world.now() + Span::from_hours(1)),
+                    ..world.session(world.token().1)
+                };
                 (C::StartSession { session: new }, vec![client], Vec::new())
             }
             6 => {
@@ -83,7 +91,11 @@ impl History {
                 plain(C::RecordActivity { session, carrier, granularity: Span::ZERO })
             }
             7 => plain(C::ExtendSession { session, expires_at: world.now() + Span::from_days(8) }),
-            8 => plain(C::RotateSession { session, token: world.token().1, grace: *chance.pick(&[Span::ZERO, Span::from_secs(30)]) }),
+            8 => plain(C::RotateSession {
+                session,
+                token: world.token().1,
+                grace: *chance.pick(&[Span::ZERO, Span::from_secs(30)]),
+            }),
             9 => plain(C::RevokeSession { session, reason: EndReason::SignedOut }),
             10 => plain(C::RevokeSessions { except: chance.toss().then_some(session) }),
             11 => {
@@ -95,7 +107,11 @@ impl History {
                 let hash = world.seal(person, SealKind::PasswordHash, "$argon2id$…");
                 let revoke_others = chance.toss();
                 let verified = state.password.as_ref().map_or(hash.id, |password| password.hash);
-                (C::ChangePassword { session, verified, hash: hash.id, revoke_others, rotation: world.rotation() }, vec![hash], Vec::new())
+                (
+                    C::ChangePassword { session, verified, hash: hash.id, revoke_others, rotation: world.rotation() },
+                    vec![hash],
+                    Vec::new(),
+                )
             }
             13 => {
                 let hash = world.seal(person, SealKind::PasswordHash, "$argon2id$…");
@@ -114,7 +130,11 @@ impl History {
                 plain(C::VerifyEmail { claim, challenge, proof: ProofKind::VerificationLink })
             }
             _ => match chance.below(3) {
-                0 => plain(C::ExpireGuest { cutoff: world.now() - Span::from_secs(20), settings_version: 0, max_age: Span::from_secs(20) }),
+                0 => plain(C::ExpireGuest {
+                    cutoff: world.now() - Span::from_secs(20),
+                    settings_version: 0,
+                    max_age: Span::from_secs(20),
+                }),
                 _ => plain(C::DeleteUser { reason: DeletionReason::Requested, only_if_guest: chance.toss() }),
             },
         }
@@ -123,7 +143,8 @@ impl History {
     fn social(&self, person: &Person, session: SessionId) -> (UserCommand, Vec<SealedRecord>, Vec<Claim>) {
         let (world, chance) = (&self.world, &self.world.chance);
         let (text, address) = (*chance.pick(&SUBJECTS), *chance.pick(&ADDRESSES));
-        let (subject, email) = (world.seal(person, SealKind::Subject, text), world.seal(person, SealKind::Email, address));
+        let (subject, email) =
+            (world.seal(person, SealKind::Subject, text), world.seal(person, SealKind::Email, address));
         let (identity, held) = (world.fresh(ClaimId::from_ulid), world.fresh(ClaimId::from_ulid));
         let claims = vec![
             Claim { claim: identity, key: world.keyring.identity_claim(text) },

@@ -71,7 +71,12 @@ fn finds_it_read_only() {
 fn processes_that_open_a_fresh_file_at_once_all_succeed() {
     for round in 0..if long() { 50 } else { 4 } {
         let store = Sqlite::fresh();
-        let start = |seed| apart::process(&[], "opening::opens_and_writes", store.folder(), seed).stdout(Stdio::null()).spawn().unwrap();
+        let start = |seed| {
+            apart::process(&[], "opening::opens_and_writes", store.folder(), seed)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
         let children: Vec<_> = (1..=4).map(start).collect();
         for mut child in children {
             assert!(child.wait().unwrap().success(), "round {round}");
@@ -79,7 +84,8 @@ fn processes_that_open_a_fresh_file_at_once_all_succeed() {
         run(async {
             let log = store.open(&clock(), ROOMY);
             let all = everything(log.as_ref()).await;
-            let users: std::collections::HashSet<UserId> = all.iter().filter_map(|event| event.stream.as_user()).collect();
+            let users: std::collections::HashSet<UserId> =
+                all.iter().filter_map(|event| event.stream.as_user()).collect();
             assert_eq!((all.len(), users.len()), (4 * 10, 4 * 5));
             assert!(all.iter().zip(1..).all(|(event, position)| event.position == position));
             assert_eq!(log.keys().await.unwrap().len(), 5, "one keyring, whoever made it");

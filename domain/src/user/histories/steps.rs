@@ -73,7 +73,9 @@ impl fmt::Debug for Step {
 
 /// A life of up to a few hundred steps. In one of four the clock is set back now and then.
 pub fn lives() -> impl Strategy<Value = Vec<Step>> {
-    let kinds = |weights: &[(u32, Kind)]| Union::new_weighted(weights.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect());
+    let kinds = |weights: &[(u32, Kind)]| {
+        Union::new_weighted(weights.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect())
+    };
     let before = prop::collection::vec(step(kinds(WEIGHTS)), 0..2);
     let birth = step(kinds(&[(4, Kind::CreateAnonymous), (1, Kind::SignUp)]));
     let life = prop::collection::vec(step(kinds(WEIGHTS)), 0..300);

@@ -37,7 +37,12 @@ fn a_link_clicked_again_succeeds_and_changes_nothing() {
 fn a_second_link_voids_the_first() {
     let given = and_then(member(), minute(15), request(2, minute(15)));
     when(given.clone(), minute(20), prove(1, 1)).then_expect_error(UserRefusal::ChallengeUnknown);
-    let proven = EmailVerified { claim: claim(1), proof: ProofKind::VerificationLink, challenge: Some(challenge(2)), at: minute(20) };
+    let proven = EmailVerified {
+        claim: claim(1),
+        proof: ProofKind::VerificationLink,
+        challenge: Some(challenge(2)),
+        at: minute(20),
+    };
     when(given, minute(20), prove(1, 2)).then_expect_events(vec![proven.into()]);
 }
 
@@ -65,7 +70,11 @@ fn a_proof_without_a_link_counts_too() {
 
 #[test]
 fn a_link_is_mailed_for_an_address_that_awaits_proof_and_no_other() {
-    when(member(), minute(15), request(2, minute(15))).then_expect_events(vec![verification_requested(2, 1, minute(15))]);
+    when(member(), minute(15), request(2, minute(15))).then_expect_events(vec![verification_requested(
+        2,
+        1,
+        minute(15),
+    )]);
     when(guest(), minute(15), request(2, minute(15))).then_expect_error(UserRefusal::ClaimNotHeld);
     when(proven_member(), minute(25), request(2, minute(25))).then_expect_error(UserRefusal::ClaimVerified);
 }
@@ -86,8 +95,17 @@ fn who_only_reserved_an_address_loses_it_to_whoever_proves_it() {
 
 #[test]
 fn where_no_session_made_the_claim_none_goes_on() {
-    let command = UserCommand::SignUpWithPassword { user: user(), person: person(), credentials: credentials(1, minute(0)), session: None };
-    let given = and_then(and_then(vec![], minute(0), command), minute(5), UserCommand::StartSession { session: new_session(2, minute(5)) });
+    let command = UserCommand::SignUpWithPassword {
+        user: user(),
+        person: person(),
+        credentials: credentials(1, minute(0)),
+        session: None,
+    };
+    let given = and_then(
+        and_then(vec![], minute(0), command),
+        minute(5),
+        UserCommand::StartSession { session: new_session(2, minute(5)) },
+    );
     let expected = [superseded(true), vec![ended(2, EndReason::Superseded, minute(20))]].concat();
     when(given, minute(20), supersede(1)).then_expect_events(expected);
 }

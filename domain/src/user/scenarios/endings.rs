@@ -15,7 +15,8 @@ fn delete(only_if_guest: bool) -> UserCommand {
 
 #[test]
 fn an_idle_guest_goes_and_the_log_says_why() {
-    let evidence = ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
+    let evidence =
+        ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
     let gone = UserDeleted {
         reason: DeletionReason::AnonymousMaxAge,
         was_guest: true,
@@ -23,7 +24,11 @@ fn an_idle_guest_goes_and_the_log_says_why() {
         evidence: Some(evidence.clone()),
         at: day(3),
     };
-    let expected = vec![GuestDisabled { evidence, at: day(3), final_at: day(3) }.into(), ended(1, EndReason::Deleted, day(3)), gone.into()];
+    let expected = vec![
+        GuestDisabled { evidence, at: day(3), final_at: day(3) }.into(),
+        ended(1, EndReason::Deleted, day(3)),
+        gone.into(),
+    ];
     when(guest(), day(3), clean_up(day(3))).then_expect_events(expected);
 }
 
@@ -59,16 +64,25 @@ fn a_superseded_guest_is_never_cleaned_up() {
 /// As it will be when a clean-up can be undone for a while.
 #[test]
 fn nobody_signs_in_to_a_guest_that_was_taken_out_of_use() {
-    let evidence = ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
+    let evidence =
+        ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
     let disabled = GuestDisabled { evidence, at: day(3), final_at: day(10) };
     let given = [guest(), vec![ended(1, EndReason::Disabled, day(3)), disabled.into()]].concat();
-    when(given, day(4), UserCommand::StartSession { session: new_session(2, day(4)) }).then_expect_error(UserRefusal::Deleted);
+    when(given, day(4), UserCommand::StartSession { session: new_session(2, day(4)) })
+        .then_expect_error(UserRefusal::Deleted);
 }
 
 #[test]
 fn a_guest_can_ask_to_be_forgotten() {
-    let gone = UserDeleted { reason: DeletionReason::Requested, was_guest: true, last_activity: minute(0), evidence: None, at: minute(5) };
-    when(guest(), minute(5), delete(true)).then_expect_events(vec![ended(1, EndReason::Deleted, minute(5)), gone.into()]);
+    let gone = UserDeleted {
+        reason: DeletionReason::Requested,
+        was_guest: true,
+        last_activity: minute(0),
+        evidence: None,
+        at: minute(5),
+    };
+    when(guest(), minute(5), delete(true))
+        .then_expect_events(vec![ended(1, EndReason::Deleted, minute(5)), gone.into()]);
 }
 
 #[test]
@@ -93,7 +107,14 @@ fn whoever_goes_leaves_sessions_address_and_identities() {
         ended(2, EndReason::Deleted, minute(30)),
         EmailReleased { claim: claim(1), reason }.into(),
         IdentityUnlinked { account: account(2), claim: claim(2), reason }.into(),
-        UserDeleted { reason: DeletionReason::Requested, was_guest: false, last_activity: minute(15), evidence: None, at: minute(30) }.into(),
+        UserDeleted {
+            reason: DeletionReason::Requested,
+            was_guest: false,
+            last_activity: minute(15),
+            evidence: None,
+            at: minute(30),
+        }
+        .into(),
     ];
     when(given, minute(30), delete(false)).then_expect_events(expected);
 }
@@ -112,8 +133,18 @@ fn nothing_is_accepted_after_the_end() {
         image: None,
     };
     let commands = [
-        UserCommand::CreateAnonymous { user: user(), person: person(), entry: Entry::default(), session: new_session(2, at) },
-        UserCommand::SignUpWithPassword { user: user(), person: person(), credentials: credentials(2, at), session: None },
+        UserCommand::CreateAnonymous {
+            user: user(),
+            person: person(),
+            entry: Entry::default(),
+            session: new_session(2, at),
+        },
+        UserCommand::SignUpWithPassword {
+            user: user(),
+            person: person(),
+            credentials: credentials(2, at),
+            session: None,
+        },
         upgrade(2, at),
         strict_upgrade(2, at),
         UserCommand::LinkSocial { session: session(1), identity, renewal: quietly(at) },
@@ -124,7 +155,13 @@ fn nothing_is_accepted_after_the_end() {
         UserCommand::RevokeSession { session: session(1), reason: EndReason::SignedOut },
         UserCommand::RevokeSessions { except: None },
         UserCommand::UpdateProfile { name: Change::Cleared, image: Change::Kept, metadata: Change::Kept },
-        UserCommand::ChangePassword { session: session(1), verified: password(1), hash: sealed(30), revoke_others: true, rotation },
+        UserCommand::ChangePassword {
+            session: session(1),
+            verified: password(1),
+            hash: sealed(30),
+            revoke_others: true,
+            rotation,
+        },
         UserCommand::RehashPassword { replaces: password(1), hash: sealed(30) },
         UserCommand::RequestVerification { verification: new_verification(2, at) },
         prove(1, 1),

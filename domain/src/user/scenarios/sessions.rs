@@ -23,13 +23,15 @@ fn signing_in_adds_a_session() {
 #[test]
 fn the_oldest_session_ends_for_one_too_many() {
     let given = with_sessions([2, 3]);
-    when(given, minute(20), start(4, minute(20), 3)).then_expect_events(vec![ended(1, EndReason::Limit, minute(20)), started(4, minute(20))]);
+    when(given, minute(20), start(4, minute(20), 3))
+        .then_expect_events(vec![ended(1, EndReason::Limit, minute(20)), started(4, minute(20))]);
 }
 
 #[test]
 fn the_oldest_is_the_one_that_started_first_however_it_is_used() {
     let given = [with_sessions([3, 2]), vec![used(1, Carrier::Bearer, minute(9))]].concat();
-    let expected = vec![ended(1, EndReason::Limit, minute(20)), ended(2, EndReason::Limit, minute(20)), started(4, minute(20))];
+    let expected =
+        vec![ended(1, EndReason::Limit, minute(20)), ended(2, EndReason::Limit, minute(20)), started(4, minute(20))];
     when(given, minute(20), start(4, minute(20), 2)).then_expect_events(expected);
 }
 
@@ -67,7 +69,11 @@ fn the_first_replay_is_recorded_at_once_and_the_second_is_not() {
 fn the_first_use_by_bearer_is_recorded_at_once_where_the_answer_can_be_replayed() {
     when(guest(), minute(1), record(Carrier::Bearer)).then_expect_events(vec![]);
     let session = NewSession { replayable_until: Some(day(1)), ..new_session(1, minute(0)) };
-    let replayable = and_then(vec![], minute(0), UserCommand::CreateAnonymous { user: user(), person: person(), entry: Entry::default(), session });
+    let replayable = and_then(
+        vec![],
+        minute(0),
+        UserCommand::CreateAnonymous { user: user(), person: person(), entry: Entry::default(), session },
+    );
     let first = vec![used(1, Carrier::Bearer, minute(1))];
     when(replayable.clone(), minute(1), record(Carrier::Bearer)).then_expect_events(first.clone());
     when([replayable, first].concat(), minute(2), record(Carrier::Bearer)).then_expect_events(vec![]);
@@ -83,7 +89,8 @@ fn a_session_that_ended_is_not_used() {
 /// It may have been decided before the session ended: the log takes it, and it revives nothing.
 #[test]
 fn a_record_that_lost_its_race_revives_nothing() {
-    let given = [guest(), vec![ended(1, EndReason::SignedOut, minute(5)), used(1, Carrier::Cookie, minute(6))]].concat();
+    let given =
+        [guest(), vec![ended(1, EndReason::SignedOut, minute(5)), used(1, Carrier::Cookie, minute(6))]].concat();
     assert!(user_after(&given).sessions.is_empty());
     let after_deletion = [deleted(), vec![used(1, Carrier::Cookie, minute(31))]].concat();
     assert_eq!(user_after(&after_deletion), user_after(&deleted()));
@@ -103,7 +110,8 @@ fn a_remembered_session_lives_on_and_never_shorter() {
 fn a_session_that_ends_with_the_browser_is_never_extended() {
     let session = NewSession { remembered: false, expires_at: day(1), ..new_session(2, minute(0)) };
     let given = and_then(member(), minute(15), UserCommand::StartSession { session });
-    when(given, minute(20), UserCommand::ExtendSession { session: super::session(2), expires_at: day(9) }).then_expect_events(vec![]);
+    when(given, minute(20), UserCommand::ExtendSession { session: super::session(2), expires_at: day(9) })
+        .then_expect_events(vec![]);
 }
 
 #[test]
@@ -118,7 +126,13 @@ fn a_new_token_leaves_the_old_one_readable_for_a_while() {
 #[test]
 fn a_new_token_without_grace_voids_the_old_one_at_once() {
     let rotate = UserCommand::RotateSession { session: session(1), token: token(9), grace: Span::ZERO };
-    let expected = SessionRotated { session: session(1), locator: token(9).locator, token_hash: token(9).hash, previous: None, at: minute(3) };
+    let expected = SessionRotated {
+        session: session(1),
+        locator: token(9).locator,
+        token_hash: token(9).hash,
+        previous: None,
+        at: minute(3),
+    };
     when(guest(), minute(3), rotate.clone()).then_expect_events(vec![expected.into()]);
     when(guest(), day(7), rotate).then_expect_error(UserRefusal::SessionNotLive);
 }

@@ -66,7 +66,12 @@ fn an_address_nobody_vouches_for_is_only_reserved() {
 #[test]
 fn a_guest_upgraded_by_identity_loses_its_other_sessions_and_a_planted_token() {
     let given = [guest(), vec![started(2, minute(1)), used(1, Carrier::Cookie, minute(2))]].concat();
-    let then = vec![linked("github", 2, false), upgraded_by("github", None), ended(2, EndReason::Upgraded, minute(10)), rotated_to_9(minute(10))];
+    let then = vec![
+        linked("github", 2, false),
+        upgraded_by("github", None),
+        ended(2, EndReason::Upgraded, minute(10)),
+        rotated_to_9(minute(10)),
+    ];
     when(given, minute(10), link(from("github", 2))).then_expect_events(then);
 }
 
@@ -81,7 +86,8 @@ fn an_identity_takes_the_place_of_an_upgrade_that_awaits_proof() {
 #[test]
 fn a_member_gains_a_way_in_and_nothing_else_changes() {
     let given = [member(), vec![started(2, minute(10))]].concat();
-    when(given, minute(10), link(with_email(from("github", 2), false))).then_expect_events(vec![linked("github", 2, false)]);
+    when(given, minute(10), link(with_email(from("github", 2), false)))
+        .then_expect_events(vec![linked("github", 2, false)]);
 }
 
 #[test]
@@ -92,7 +98,8 @@ fn an_identity_linked_after_the_proof_of_the_address_is_proven() {
 /// SECURITY S2: who reserved a stranger's address can't make an identity of their own outlast the stranger's proof.
 #[test]
 fn vouching_for_another_address_proves_nothing_about_the_one_held() {
-    when(member(), minute(10), link(with_email(from("google", 2), true))).then_expect_events(vec![linked("google", 2, false)]);
+    when(member(), minute(10), link(with_email(from("google", 2), true)))
+        .then_expect_events(vec![linked("google", 2, false)]);
 }
 
 #[test]
@@ -114,12 +121,14 @@ fn a_member_without_an_address_takes_the_providers() {
 fn a_provider_leads_here_once() {
     let given = and_then(member(), minute(10), link(from("github", 2)));
     when(given.clone(), minute(10), link(from("github", 3))).then_expect_error(UserRefusal::IdentityLinked);
-    when(given, minute(10), link(SocialIdentity { claim: claim(2), ..from("google", 3) })).then_expect_error(UserRefusal::IdentityLinked);
+    when(given, minute(10), link(SocialIdentity { claim: claim(2), ..from("google", 3) }))
+        .then_expect_error(UserRefusal::IdentityLinked);
 }
 
 #[test]
 fn what_the_provider_says_fills_only_what_is_empty() {
-    let named = ProfileUpdated { name: Change::Set(sealed(20)), image: Change::Kept, metadata: Change::Kept, at: minute(1) };
+    let named =
+        ProfileUpdated { name: Change::Set(sealed(20)), image: Change::Kept, metadata: Change::Kept, at: minute(1) };
     let given = [guest(), vec![named.into()]].concat();
     let identity = SocialIdentity { name: Some(sealed(21)), image: Some(sealed(22)), ..from("github", 2) };
     let user = user_after(&and_then(given, minute(10), link(identity)));

@@ -16,7 +16,12 @@ fn an_upgrade_that_awaits_proof_leaves_a_guest() {
 fn it_ends_the_other_sessions_and_rotates_at_once() {
     let given = [guest(), vec![started(2, minute(1))]].concat();
     let renewal = renewal(minute(10), rotation(RotationPolicy::Cookie, Carrier::Cookie));
-    let command = UserCommand::UpgradeWithPassword { session: session(1), credentials: credentials(1, minute(10)), renewal, strict: true };
+    let command = UserCommand::UpgradeWithPassword {
+        session: session(1),
+        credentials: credentials(1, minute(10)),
+        renewal,
+        strict: true,
+    };
     let then = vec![begun(minute(10)), ended(2, EndReason::Upgraded, minute(10)), rotated_to_9(minute(10))];
     when(given, minute(10), command).then_expect_events([credentials_taken(1, minute(10)), then].concat());
 }
@@ -25,7 +30,8 @@ fn it_ends_the_other_sessions_and_rotates_at_once() {
 #[test]
 fn a_further_upgrade_replaces_the_pending_one() {
     let reason = ReleaseReason::Replaced;
-    let dropped = vec![EmailReleased { claim: claim(1), reason }.into(), PasswordRemoved { account: account(1), reason }.into()];
+    let dropped =
+        vec![EmailReleased { claim: claim(1), reason }.into(), PasswordRemoved { account: account(1), reason }.into()];
     let expected = [dropped, credentials_taken(2, minute(15)), vec![begun(minute(15))]].concat();
     when(provisional(), minute(15), strict_upgrade(2, minute(15))).then_expect_events(expected.clone());
 

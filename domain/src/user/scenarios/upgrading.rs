@@ -37,42 +37,58 @@ fn every_other_session_ends() {
 /// SECURITY S6: whoever planted the guest's cookie must not become the member.
 #[test]
 fn a_session_shown_by_cookie_gets_a_new_token() {
-    when(guest(), minute(10), upgrade_by(Carrier::Cookie, RotationPolicy::Cookie)).then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
+    when(guest(), minute(10), upgrade_by(Carrier::Cookie, RotationPolicy::Cookie))
+        .then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
 }
 
 #[test]
 fn a_session_ever_shown_by_cookie_gets_a_new_token_also_by_bearer() {
     let given = [guest(), vec![used(1, Carrier::Cookie, minute(5))]].concat();
-    when(given, minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Cookie)).then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
+    when(given, minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Cookie))
+        .then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
 }
 
 /// Somebody else may hold the answer that was given twice.
 #[test]
 fn a_session_whose_creation_was_replayed_gets_a_new_token() {
     let given = [guest(), vec![used(1, Carrier::Replay, minute(1))]].concat();
-    when(given, minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Cookie)).then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
+    when(given, minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Cookie))
+        .then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
 }
 
 #[test]
 fn a_session_only_ever_shown_by_bearer_keeps_its_token() {
     let given = [guest(), vec![used(1, Carrier::Bearer, minute(5))]].concat();
-    when(given, minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Cookie)).then_expect_events(upgrades_and(vec![]));
+    when(given, minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Cookie))
+        .then_expect_events(upgrades_and(vec![]));
 }
 
 #[test]
 fn the_operator_may_rotate_always_or_never() {
-    when(guest(), minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Always)).then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
-    when(guest(), minute(10), upgrade_by(Carrier::Cookie, RotationPolicy::Never)).then_expect_events(upgrades_and(vec![]));
+    when(guest(), minute(10), upgrade_by(Carrier::Bearer, RotationPolicy::Always))
+        .then_expect_events(upgrades_and(vec![rotated_to_9(minute(10))]));
+    when(guest(), minute(10), upgrade_by(Carrier::Cookie, RotationPolicy::Never))
+        .then_expect_events(upgrades_and(vec![]));
 }
 
 #[test]
 fn what_the_guest_called_itself_stays_unless_the_form_says_otherwise() {
-    let named = ProfileUpdated { name: Change::Set(sealed(1)), image: Change::Set(sealed(2)), metadata: Change::Set(sealed(3)), at: minute(1) };
+    let named = ProfileUpdated {
+        name: Change::Set(sealed(1)),
+        image: Change::Set(sealed(2)),
+        metadata: Change::Set(sealed(3)),
+        at: minute(1),
+    };
     let given = [guest(), vec![named.into()]].concat();
     let user = user_after(&and_then(given.clone(), minute(10), upgrade(1, minute(10))));
     assert_eq!((user.name, user.image, user.metadata), (Some(sealed(1)), Some(sealed(2)), Some(sealed(3))));
     let form = PasswordCredentials { name: Some(sealed(4)), ..credentials(1, minute(10)) };
-    let command = UserCommand::UpgradeWithPassword { session: session(1), credentials: form, renewal: quietly(minute(10)), strict: false };
+    let command = UserCommand::UpgradeWithPassword {
+        session: session(1),
+        credentials: form,
+        renewal: quietly(minute(10)),
+        strict: false,
+    };
     let user = user_after(&and_then(given, minute(10), command));
     assert_eq!((user.name, user.image, user.metadata), (Some(sealed(4)), Some(sealed(2)), Some(sealed(3))));
 }

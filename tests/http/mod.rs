@@ -1,0 +1,28 @@
+//! What a user of the server notices, asked over real HTTP of a real server: a theme is a file.
+//!
+//! The clock stands still unless a test moves it, so that seven days pass in no time and a limit is exact.
+
+mod bodies;
+mod cors;
+mod deletion;
+mod guest;
+mod guest_by_get;
+mod https;
+mod idempotency;
+mod limits;
+mod operations;
+mod origins;
+mod outbox;
+mod panics;
+mod password;
+mod presenting;
+mod profile;
+mod rotation;
+mod session_life;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod sweep;
+mod transport;
+mod upgrade;
+mod verify;

@@ -1,0 +1,143 @@
+//! A running server.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrysalis::clock::{Clock, MockClock};
+use chrysalis::config::{Config, Overrides};
+use chrysalis::entropy::{Entropy, OsEntropy};
+use chrysalis::log::Log;
+use chrysalis::serve::{Ports, Server, StartError};
+use chrysalis_domain::{Span, Timestamp};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::client::Client;
+use super::store::Store;
+
+/// 2027-01-15T08:00:00.007Z: three fraction digits, the first two of them zeros.
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_007);
+
+/// Mails come a moment after the answer; one that takes longer than this does not come.
+const MAIL_OVERDUE: Duration = Duration::from_secs(20);
+
+/// A key of the configuration and its value.
+pub type Tweak<'a> = (&'a str, &'a str);
+
+/// A server that answers on loopback, with a store of its own.
+pub struct App {
+    pub clock: MockClock,
+    address: SocketAddr,
+    origin: String,
+    http: reqwest::Client,
+    log: Arc<dyn Log>,
+    serving: JoinHandle<()>,
+    _store: Store,
+}
+
+impl App {
+    /// As it comes, without a configuration.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub async fn with(tweaks: &[Tweak<'_>]) -> Self {
+        Self::on(tweaks, Arc::new(OsEntropy)).await
+    }
+
+    /// With chance of the test's own making.
+    pub async fn on(tweaks: &[Tweak<'_>], entropy: Arc<dyn Entropy>) -> Self {
+        let clock = MockClock::at(START);
+        let ports = Ports { clock: Arc::new(clock.clone()), entropy };
+        let store = Store::fresh();
+        let (server, config) = loop {
+            let config = config(&store, free_port(), tweaks);
+            match Server::start(config.clone(), ports.clone()).await {
+                // Somebody else took the port in between.
+                Err(StartError::Listen { .. }) => {}
+                started => break (started.unwrap(), config),
+            }
+        };
+        let (address, log) = (server.address().unwrap(), server.log());
+        let serving = tokio::spawn(async move { server.run(std::future::pending()).await.unwrap() });
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        Self { clock, address, origin: config.public.to_string(), http, log, serving, _store: store }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The public URL.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub fn pass(&self, span: Span) {
+        self.clock.advance(span);
+    }
+
+    /// How dates look in answers: of the instant `after` from now.
+    pub fn date(&self, after: Span) -> Value {
+        let at = jiff::Timestamp::from_millisecond((self.clock.now() + after).as_millis()).unwrap();
+        Value::from(at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+    }
+
+    /// The position of the last event: what has happened so far.
+    pub fn head(&self) -> u64 {
+        *self.log.head().borrow()
+    }
+
+    /// A program without cookies and without an origin.
+    pub fn program(&self) -> Client {
+        Client::new(self.http.clone(), format!("http://{}", self.address))
+    }
+
+    /// A program that has a session token.
+    pub fn bearer(&self, token: &str) -> Client {
+        self.program().always("authorization", &format!("Bearer {token}"))
+    }
+
+    /// A page of the app in a browser that has no cookies yet.
+    pub fn browser(&self) -> Client {
+        self.program().always("origin", &self.origin).with_jar()
+    }
+
+    /// The newest mail to an address. Needs `dev` on.
+    pub async fn mail(&self, to: &str) -> Value {
+        self.mails(to, 1).await.pop().unwrap()
+    }
+
+    /// The mails to an address, oldest first, once there are as many.
+    pub async fn mails(&self, to: &str, count: usize) -> Vec<Value> {
+        let asked = Instant::now();
+        loop {
+            let outbox = self.program().at(super::Method::GET, &format!("/dev/mail.json?to={to}")).await.ok();
+            match outbox {
+                Value::Array(mails) if mails.len() >= count => return mails,
+                _ => assert!(asked.elapsed() < MAIL_OVERDUE, "no mail came to {to}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn config(store: &Store, port: u16, tweaks: &[Tweak<'_>]) -> Config {
+    let mut values: BTreeMap<String, String> = store.config().into_iter().collect();
+    values.insert("listen".to_owned(), format!("127.0.0.1:{port}"));
+    values.insert("base_url".to_owned(), format!("http://127.0.0.1:{port}"));
+    values.extend(tweaks.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    Config::from(&Overrides { file: None, values }, &BTreeMap::new()).unwrap()
+}

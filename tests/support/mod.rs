@@ -1,0 +1,41 @@
+//! What the tests over HTTP act with: a running server on a clock that stands still, browsers and programs that call it,
+//! and the answers they get.
+
+mod answer;
+mod app;
+mod client;
+mod jar;
+pub mod raw;
+mod store;
+
+pub use answer::Answer;
+pub use app::{App, Tweak};
+pub use chrysalis_domain::Span;
+pub use client::{Client, Method};
+
+/// The product page's own sample, so it must be one that is accepted.
+pub const PASSWORD: &str = "securePassword123";
+
+pub const SESSION: &str = "better-auth.session_token";
+pub const DONT_REMEMBER: &str = "better-auth.dont_remember";
+pub const CLAIM: &str = "better-auth.claim";
+
+/// A day, an hour, a second: what the tests move the clock by.
+pub const fn days(days: i64) -> Span {
+    Span::from_days(days)
+}
+
+pub const fn hours(hours: i64) -> Span {
+    Span::from_hours(hours)
+}
+
+pub const fn seconds(seconds: i64) -> Span {
+    Span::from_secs(seconds)
+}
+
+pub const A_MILLISECOND: Span = Span::from_millis(1);
+
+/// All of it but its last millisecond.
+pub fn almost(span: Span) -> Span {
+    Span::from_millis(span.as_millis() - 1)
+}
