@@ -37,7 +37,7 @@ CREATE TABLE sealed (
     kind       TEXT NOT NULL,
     salt       BLOB NOT NULL,
     ciphertext BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE person_keys (
     person_id TEXT    NOT NULL PRIMARY KEY,

@@ -8,6 +8,7 @@
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models.
 
+mod ahead;
 mod batch;
 mod checkpointer;
 mod reader;
@@ -36,13 +37,17 @@ pub struct Options {
     pub queue: usize,
     /// Groups in one transaction.
     pub max_batch: usize,
-    /// Read connections.
+    /// Read connections: reads run where they are asked for, so more than the processors are of no use.
     pub readers: usize,
 }
 
+/// What the page caches of all read connections hold together.
+const READ_CACHE_KIB: i64 = 16 * 1024;
+
 impl Options {
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), queue: 8192, max_batch: 1024, readers: 4 }
+        let readers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
+        Self { path: path.into(), queue: 8192, max_batch: 1024, readers }
     }
 }
 
@@ -124,11 +129,12 @@ fn connect(path: &Path) -> Result<Connection, LogFault> {
     Ok(connection)
 }
 
-fn connect_to_read(path: &Path) -> Result<Connection, LogFault> {
+fn connect_to_read(path: &Path, cache_kib: i64) -> Result<Connection, LogFault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault)?;
     connection.pragma_update(None, "query_only", true).map_err(fault)?;
+    connection.pragma_update(None, "cache_size", -cache_kib).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -13,26 +13,32 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::schema::Bound;
-use super::{LogFault, Position, Recorded, StreamId, Version, connect_to_read, fault};
+use super::{LogFault, Position, READ_CACHE_KIB, Recorded, StreamId, Version, connect_to_read, fault};
 
 pub(super) struct Readers {
     connections: Vec<Mutex<Connection>>,
-    next: AtomicUsize,
+    /// Spreads those that find all connections busy.
+    waiting: AtomicUsize,
 }
 
 impl Readers {
     pub(super) fn open(path: &Path, count: usize) -> Result<Self, LogFault> {
-        let connections = (0..count.max(1)).map(|_| connect_to_read(path).map(Mutex::new)).collect::<Result<_, _>>()?;
-        Ok(Self { connections, next: AtomicUsize::new(0) })
+        let count = count.max(1);
+        let share = READ_CACHE_KIB / i64::try_from(count).unwrap_or(READ_CACHE_KIB);
+        let connect = |_| connect_to_read(path, share).map(Mutex::new);
+        let connections = (0..count).map(connect).collect::<Result<_, _>>()?;
+        Ok(Self { connections, waiting: AtomicUsize::new(0) })
     }
 
     pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, LogFault> {
-        let count = self.connections.len();
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let free = (0..count).find_map(|offset| self.connections[(start + offset) % count].try_lock().ok());
+        // The first that is free: what it read lately is in its cache, and the others' caches stay small.
+        let free = self.connections.iter().find_map(|connection| connection.try_lock().ok());
         let connection = match free {
             Some(connection) => connection,
-            None => self.connections[start % count].lock().unwrap_or_else(PoisonError::into_inner),
+            None => {
+                let turn = self.waiting.fetch_add(1, Ordering::Relaxed) % self.connections.len();
+                self.connections[turn].lock().unwrap_or_else(PoisonError::into_inner)
+            }
         };
         read(&connection).map_err(fault)
     }

@@ -8,9 +8,9 @@ use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, fold};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
+use super::ahead::{self, Decoded};
 use super::rows::RowWriter;
-use super::{LogFault, Position, connect, fault, reader, schema};
-use crate::log::read_user_event;
+use super::{LogFault, Position, connect, fault, schema};
 
 /// Opens sealed records to find out what was claimed. Handed in: the store has no keys.
 pub trait ClaimReader {
@@ -53,7 +53,6 @@ pub struct Report {
 
 /// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
 const MOST_DIFFERENCES: usize = 100;
-const PAGE: usize = 4_096;
 /// Pause between two steps of a rebuild: several looks of a server's writer that waits for the lock.
 const LET_IN: std::time::Duration = std::time::Duration::from_millis(5);
 
@@ -69,16 +68,24 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
         Refold { rows: RowWriter::new(next_name), claims, as_live: false, report: Report::default(), last: 0 };
     // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
     // nothing is stored between catching up and the flip.
-    while refold.last + (PAGE as u64) < head(&connection)? {
+    let upto = head(&connection)?;
+    ahead::each_page(path, upto, |page| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-        refold.page(&transaction)?;
+        refold.fold(&transaction, page)?;
         refold.fits()?;
         transaction.commit().map_err(fault)?;
         progress(refold.report.events);
         std::thread::sleep(LET_IN);
-    }
+        Ok(())
+    })?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-    while refold.page(&transaction)? {}
+    loop {
+        let page = ahead::page(&transaction, refold.last)?;
+        if page.is_empty() {
+            break;
+        }
+        refold.fold(&transaction, &page)?;
+    }
     refold.fits()?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
@@ -104,9 +111,12 @@ pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u6
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(fault)?;
     let mut refold =
         Refold { rows: RowWriter::new(temporary_name), claims, as_live: true, report: Report::default(), last: 0 };
-    while refold.page(&transaction)? {
+    let upto = head(&transaction)?;
+    ahead::each_page(path, upto, |page| {
+        refold.fold(&transaction, page)?;
         progress(refold.report.events);
-    }
+        Ok(())
+    })?;
     let mut report = refold.report;
     for table in INLINE {
         compare(&transaction, table, &mut report)?;
@@ -144,28 +154,25 @@ struct Refold<'a> {
 }
 
 impl Refold<'_> {
-    /// Folds one page; `false` at the end of the log.
-    fn page(&mut self, connection: &Connection) -> Result<bool, LogFault> {
-        let events = reader::all(connection, self.last, PAGE).map_err(fault)?;
+    fn fold(&mut self, connection: &Connection, page: &[Decoded]) -> Result<(), LogFault> {
         let keys = Opened { connection, claims: self.claims, as_live: self.as_live };
-        for recorded in &events {
-            if recorded.position != self.last + 1 {
+        for Decoded { position, occurred_at, event } in page {
+            if *position != self.last + 1 {
                 self.report.gaps.push(self.last);
             }
-            self.last = recorded.position;
+            self.last = *position;
             self.report.events += 1;
-            let Some(user) = recorded.stream.as_user() else { continue };
-            let event = read_user_event(recorded)?;
-            for change in fold(user, &event, recorded.occurred_at, &keys) {
+            let Some((user, event)) = event else { continue };
+            for change in fold(*user, event, *occurred_at, &keys) {
                 match self.rows.write(connection, &change) {
                     Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                        self.report.misfits.push(recorded.position)
+                        self.report.misfits.push(*position)
                     }
                     written => written.map_err(fault)?,
                 }
             }
         }
-        Ok(!events.is_empty())
+        Ok(())
     }
 
     /// Tables that lack rows must not take the place of the live ones.

@@ -45,11 +45,8 @@ pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
         format!("{} {kind}{required}", column.name)
     });
     let columns: Vec<_> = columns.collect();
-    let mut sql = format!(
-        "CREATE TABLE {name} ({}, PRIMARY KEY ({})) STRICT, WITHOUT ROWID;\n",
-        columns.join(", "),
-        table.key.join(", ")
-    );
+    let mut sql =
+        format!("CREATE TABLE {name} ({}, PRIMARY KEY ({})) STRICT;\n", columns.join(", "), table.key.join(", "));
     let (schema, bare) = name.split_once('.').map_or(("", name), |(schema, bare)| (schema, bare));
     let prefix = if schema.is_empty() { String::new() } else { format!("{schema}.") };
     for index in table.indexes {
