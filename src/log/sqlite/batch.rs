@@ -6,11 +6,9 @@ use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::claims::{ClaimKind, Holder};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::events::EventWriter;
 use super::rows::RowWriter;
-use crate::log::{
-    Append, Appended, Claim, Context, Expected, Group, Idempotency, NewEvent, Position, Quota, Refused, SealedRef,
-    Version,
-};
+use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Quota, Refused, Version};
 
 /// The log's end as the batch sees it; becomes the store's when the batch is committed.
 #[derive(Clone, Copy, Debug)]
@@ -19,11 +17,12 @@ pub(super) struct Head {
     pub(super) recorded_at: Timestamp,
 }
 
-pub(super) fn store(
+pub(super) fn store<'w>(
     connection: &Connection,
     rows: &mut RowWriter,
+    events: &mut EventWriter<'w>,
     head: &mut Head,
-    group: &Group,
+    group: &'w Group,
 ) -> rusqlite::Result<Result<Appended, Refused>> {
     let now = head.recorded_at;
     if let Some(refused) = repeated(connection, group.idempotency.as_ref(), now)? {
@@ -31,7 +30,7 @@ pub(super) fn store(
     }
     let mut versions = Vec::with_capacity(group.appends.len());
     for append in &group.appends {
-        match version(connection, append)? {
+        match version(connection, events, append)? {
             Ok(version) => versions.push(version),
             Err(refused) => return Ok(Err(refused)),
         }
@@ -58,7 +57,7 @@ pub(super) fn store(
         for event in &append.events {
             *version += 1;
             head.position += 1;
-            put_event(connection, &group.context, append, event, head, *version)?;
+            events.write(connection, &group.context, append, event, *head, *version)?;
             for change in &event.changes {
                 rows.write(connection, change)?;
             }
@@ -94,13 +93,19 @@ fn repeated(
 }
 
 /// The version that stands, if it is the one expected.
-fn version(connection: &Connection, append: &Append) -> rusqlite::Result<Result<Version, Refused>> {
-    let sql = "SELECT version FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
-    let found = connection
-        .prepare_cached(sql)?
-        .query_row([append.stream.as_str()], |row| row.get::<_, Version>(0))
-        .optional()?;
-    let actual = found.unwrap_or(0);
+fn version(
+    connection: &Connection,
+    events: &EventWriter<'_>,
+    append: &Append,
+) -> rusqlite::Result<Result<Version, Refused>> {
+    let actual = match events.version(&append.stream) {
+        Some(version) => version,
+        None => {
+            let sql = "SELECT version FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
+            let found = connection.prepare_cached(sql)?.query_row([append.stream.as_str()], |row| row.get(0));
+            found.optional()?.unwrap_or(0)
+        }
+    };
     let expected = match append.expected {
         Expected::NoStream => actual == 0,
         Expected::Exact(version) => actual == version,
@@ -181,42 +186,6 @@ fn put_sealed(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
             params![record.id.to_string(), record.person.to_string(), record.kind, record.salt, record.ciphertext];
         connection.prepare_cached(sql)?.execute(values)?;
     }
-    Ok(())
-}
-
-fn put_event(
-    connection: &Connection,
-    context: &Context,
-    append: &Append,
-    event: &NewEvent,
-    head: &Head,
-    version: Version,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO events (position, project, stream, version, event_id, type, type_version, recorded_at,
-                   occurred_at, actor_type, actor_id, actor_by, impersonator, request_id, command_id, cause,
-                   settings_version, sealed, body)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
-    connection.prepare_cached(sql)?.execute(params![
-        head.position,
-        context.project.to_string(),
-        append.stream.as_str(),
-        version,
-        event.id.to_string(),
-        event.event_type,
-        event.type_version,
-        head.recorded_at.as_millis(),
-        event.occurred_at.as_millis(),
-        context.actor.kind,
-        context.actor.id,
-        context.actor.by,
-        context.actor.impersonator,
-        context.request.map(|id| id.to_string()),
-        context.command.to_string(),
-        context.cause.map(|id| id.to_string()),
-        context.settings_version,
-        SealedRef::encode(&event.sealed),
-        event.body,
-    ])?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 mod ahead;
 mod batch;
 mod checkpointer;
+mod events;
 mod reader;
 pub mod refold;
 mod rows;

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::{oneshot, watch};
 
 use super::batch::{self, Head};
+use super::events::EventWriter;
 use super::rows::RowWriter;
 use super::{Options, fault};
 use crate::clock::Clock;
@@ -38,7 +39,7 @@ struct Queue {
 }
 
 enum Work {
-    Append(Box<Group>, oneshot::Sender<Result<Appended, AppendError>>),
+    Append(Box<Group>, oneshot::Sender<(Box<Group>, Result<Appended, AppendError>)>),
     /// A small write that is no event: a key, a checkpoint.
     Aside(AsideWrite, oneshot::Sender<Result<bool, LogFault>>),
 }
@@ -55,11 +56,11 @@ impl Work {
     fn answer(self, outcome: Result<Outcome, LogFault>) {
         // Nobody may be waiting any more: what is stored is stored.
         match (self, outcome) {
-            (Work::Append(_, reply), Ok(Outcome::Append(stored))) => {
-                drop(reply.send(stored.map_err(AppendError::Refused)))
+            (Work::Append(group, reply), Ok(Outcome::Append(stored))) => {
+                drop(reply.send((group, stored.map_err(AppendError::Refused))))
             }
             (Work::Aside(_, reply), Ok(Outcome::Aside(done))) => drop(reply.send(Ok(done))),
-            (Work::Append(_, reply), Err(fault)) => drop(reply.send(Err(fault.into()))),
+            (Work::Append(group, reply), Err(fault)) => drop(reply.send((group, Err(fault.into())))),
             (Work::Aside(_, reply), Err(fault)) => drop(reply.send(Err(fault))),
             (Work::Append(..), Ok(Outcome::Aside(_))) | (Work::Aside(..), Ok(Outcome::Append(_))) => {}
         }
@@ -98,7 +99,9 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let lane = group.lane;
         self.push(lane, Work::Append(Box::new(group), reply))?;
-        answer.await.unwrap_or_else(|_| Err(stopped().into()))
+        // The group comes back and is freed here, by those who made it: the one thread that everybody waits for has
+        // better things to do, and would have to wait for the allocator's locks.
+        answer.await.map_or_else(|_| Err(stopped().into()), |(_group, stored)| stored)
     }
 
     pub(super) async fn aside(
@@ -256,12 +259,16 @@ impl Loop {
         let recorded_at = stands.recorded_at.max(self.head.recorded_at).max(self.clock.now());
         let mut head = Head { recorded_at, ..stands };
         let mut outcomes = Vec::with_capacity(work.len());
+        let mut events = EventWriter::new();
         for one in work {
             outcomes.push(match one {
-                Work::Append(group, _) => Outcome::Append(batch::store(connection, &mut self.rows, &mut head, group)?),
+                Work::Append(group, _) => {
+                    Outcome::Append(batch::store(connection, &mut self.rows, &mut events, &mut head, group)?)
+                }
                 Work::Aside(write, _) => Outcome::Aside(write(connection)?),
             });
         }
+        events.finish(connection)?;
         self.batches += 1;
         if self.batches.is_multiple_of(TIDY_EVERY) {
             batch::tidy(connection, head.recorded_at)?;
