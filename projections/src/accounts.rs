@@ -4,7 +4,9 @@ use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{AccountId, SealedId, UserId};
 use chrysalis_domain::user::UserEvent;
 
-use crate::table::{Change, Column, Cursor, Index, Question, Sealed, Table, Value, id, integer, sealed, text};
+use crate::table::{
+    Change, Column, Cursor, Index, Question, Sealed, Table, Value, id, integer, sealed, sealed_record, text,
+};
 
 pub static ACCOUNTS: Table = Table {
     name: "accounts",
@@ -20,9 +22,9 @@ const COLUMNS: &[Column] = &[
     text("account_id"),
     text("user_id"),
     text("provider"),
-    // Sealed: issuer and subject, or the password's hash.
-    text("subject").optional(),
-    text("password").optional(),
+    // Issuer and subject, or the password's hash.
+    sealed_record!("subject"),
+    sealed_record!("password"),
     integer("created_at"),
     integer("updated_at"),
 ];

@@ -6,7 +6,7 @@ use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::value::Carrier;
 
 use crate::table::{
-    Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, sealed, text,
+    Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, sealed, sealed_record, text,
 };
 use crate::users::{self, UserRow, user_columns};
 
@@ -42,8 +42,8 @@ const COLUMNS: &[Column] = &[
     integer("replayable_until").optional(),
     integer("ended_at").optional(),
     text("end_reason").optional(),
-    // Sealed: network address and user agent.
-    text("client").optional(),
+    // Network address and user agent.
+    sealed_record!("client"),
 ];
 
 pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change>) {
@@ -183,8 +183,7 @@ macro_rules! session_question {
             sealed!("s.client"),
             ", ",
             user_columns!(),
-            " FROM sessions s JOIN users u ON u.user_id = s.user_id
-              LEFT JOIN person_keys k ON k.person_id = u.person_id WHERE ",
+            " FROM sessions s JOIN users u ON u.user_id = s.user_id WHERE ",
             $condition
         )
     };

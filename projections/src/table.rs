@@ -15,11 +15,33 @@ pub struct Table {
     pub indexes: &'static [Index],
 }
 
+impl Table {
+    /// Every column as it stands in a store, copies included: its name, its kind, whether it is always there.
+    pub fn stored(&self) -> impl Iterator<Item = (&'static str, Kind, bool)> {
+        self.columns.iter().flat_map(|column| {
+            let copied = column.copied.iter().map(|copied| (copied.name, copied.kind, false));
+            std::iter::once((column.name, column.kind, column.required)).chain(copied)
+        })
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     pub name: &'static str,
     pub kind: Kind,
     pub required: bool,
+    /// What stands beside it in the row, and no fold gives.
+    pub copied: &'static [Copied],
+}
+
+/// A value that a store copies into the row when it writes the column that this belongs to: from the tables beside the
+/// log, of which a fold knows nothing (docs/decisions/0002). Null when it is no longer there.
+#[derive(Clone, Copy, Debug)]
+pub struct Copied {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// A select of one value, up to the key that it is found by: the column's own value.
+    pub select: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,20 +60,24 @@ pub struct Index {
 }
 
 pub const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text, required: true }
+    Column { name, kind: Kind::Text, required: true, copied: &[] }
 }
 
 pub const fn integer(name: &'static str) -> Column {
-    Column { name, kind: Kind::Integer, required: true }
+    Column { name, kind: Kind::Integer, required: true, copied: &[] }
 }
 
 pub const fn bytes(name: &'static str) -> Column {
-    Column { name, kind: Kind::Bytes, required: true }
+    Column { name, kind: Kind::Bytes, required: true, copied: &[] }
 }
 
 impl Column {
     pub const fn optional(self) -> Column {
         Column { required: false, ..self }
+    }
+
+    pub const fn with(self, copied: &'static [Copied]) -> Column {
+        Column { copied, ..self }
     }
 }
 
@@ -212,19 +238,23 @@ pub struct Sealed {
     pub ciphertext: Option<Vec<u8>>,
 }
 
-/// Selects a sealed value: the column that names it, and the ciphertext if it names one. A branch rather than a join: an
-/// absent value, as most of a guest's are, touches no table.
+/// A column that may name a sealed record. The record's ciphertext is copied beside it.
+macro_rules! sealed_record {
+    ($name:literal) => {
+        $crate::table::text($name).optional().with(&[$crate::table::Copied {
+            name: concat!($name, "_sealed"),
+            kind: $crate::table::Kind::Bytes,
+            select: "SELECT ciphertext FROM sealed WHERE sealed_id = ",
+        }])
+    };
+}
+
+/// Selects a sealed value: the column that names it, and the ciphertext beside it.
 macro_rules! sealed {
     ($column:literal) => {
-        concat!(
-            $column,
-            ", CASE WHEN ",
-            $column,
-            " IS NULL THEN NULL ELSE (SELECT ciphertext FROM sealed WHERE sealed_id = ",
-            $column,
-            ") END"
-        )
+        concat!($column, ", ", $column, "_sealed")
     };
 }
 
 pub(crate) use sealed;
+pub(crate) use sealed_record;

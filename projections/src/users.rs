@@ -5,25 +5,36 @@ use chrysalis_domain::id::{ClaimId, PersonId, UserId};
 use chrysalis_domain::user::{Standing, UserEvent};
 use chrysalis_domain::value::Change as Field;
 
-use crate::table::{Change, Column, Cursor, Question, Sealed, Table, Value, id, integer, sealed, text};
+use crate::table::{
+    Change, Column, Copied, Cursor, Kind, Question, Sealed, Table, Value, id, integer, sealed, sealed_record, text,
+};
 
 pub static USERS: Table = Table { name: "users", key: &["user_id"], columns: COLUMNS, indexes: &[] };
 
 const COLUMNS: &[Column] = &[
     text("user_id"),
-    text("person_id"),
+    text("person_id").with(PERSON_KEY),
     text("standing"),
-    // Sealed records: the row names them, a reader opens them.
-    text("email").optional(),
+    sealed_record!("email"),
     text("email_claim").optional(),
     integer("email_verified"),
-    text("name").optional(),
-    text("image").optional(),
-    text("metadata").optional(),
+    sealed_record!("name"),
+    sealed_record!("image"),
+    sealed_record!("metadata"),
     text("role"),
     integer("created_at"),
     integer("updated_at"),
     integer("last_active_at"),
+];
+
+/// What opens the person's sealed records, beside them: a look-up is one row. Whoever wraps a key anew changes both places.
+const PERSON_KEY: &[Copied] = &[
+    Copied {
+        name: "person_key_epoch",
+        kind: Kind::Integer,
+        select: "SELECT epoch FROM person_keys WHERE person_id = ",
+    },
+    Copied { name: "person_key", kind: Kind::Bytes, select: "SELECT wrapped FROM person_keys WHERE person_id = " },
 ];
 
 pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change>) {
@@ -149,7 +160,7 @@ macro_rules! user_columns {
             sealed!("u.image"),
             ", ",
             sealed!("u.metadata"),
-            ", k.epoch, k.wrapped"
+            ", u.person_key_epoch, u.person_key"
         )
     };
 }
@@ -158,11 +169,7 @@ pub(crate) use user_columns;
 
 /// `?1` = user id.
 pub static BY_ID: Question<UserRow> = Question {
-    sql: concat!(
-        "SELECT ",
-        user_columns!(),
-        " FROM users u LEFT JOIN person_keys k ON k.person_id = u.person_id WHERE u.user_id = ?1"
-    ),
+    sql: concat!("SELECT ", user_columns!(), " FROM users u WHERE u.user_id = ?1"),
     read: |row| read(&mut Cursor::new(row)),
 };
 

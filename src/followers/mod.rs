@@ -17,6 +17,9 @@ use crate::log::{Log, LogFault, Position, Recorded};
 const PAGE: usize = 512;
 /// Positions without anything of interest after which it is noted how far a follower looked.
 const NOTE_EVERY: Position = 4_096;
+/// Between two looks: when the log grows fast, one look serves many events, and nobody waits for a follower by the
+/// millisecond.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// How long to leave a fault alone before trying again.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
@@ -55,8 +58,12 @@ pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, mut stop: wa
             }
             continue;
         }
+        let grown = async {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            head.changed().await
+        };
         tokio::select! {
-            _ = head.changed() => {}
+            _ = grown => {}
             _ = stop.changed() => {}
         }
     }

@@ -229,7 +229,7 @@ impl ClaimKeys for Opened<'_> {
 /// Walks both tables in the order of their key.
 fn compare(connection: &Connection, table: &'static Table, report: &mut Report) -> Result<(), LogFault> {
     let order = table.key.join(", ");
-    let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let columns: Vec<_> = table.stored().map(|(name, ..)| name).collect();
     let select = |name: &str| format!("SELECT {} FROM {name} ORDER BY {order}", columns.join(", "));
     let mut live_statement = connection.prepare(&select(table.name)).map_err(fault)?;
     let mut refolded_statement = connection.prepare(&select(&temporary_name(table))).map_err(fault)?;

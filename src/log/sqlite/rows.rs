@@ -43,14 +43,29 @@ impl RowWriter {
 
 fn statement(change: &Change, name: fn(&Table) -> String) -> String {
     match change {
-        Change::Insert { table, values } => {
-            let parameters: Vec<_> = (1..=values.len()).map(|n| format!("?{n}")).collect();
-            format!("INSERT INTO {} VALUES ({})", name(table), parameters.join(", "))
+        Change::Insert { table, .. } => {
+            let all = table.columns.iter().map(|column| column.name);
+            let (columns, values): (Vec<_>, Vec<_>) = stored(table, all).into_iter().unzip();
+            format!("INSERT INTO {} ({}) VALUES ({})", name(table), columns.join(", "), values.join(", "))
         }
         Change::Update { table, set, by, .. } => {
-            let columns: Vec<_> = set.iter().zip(1..).map(|(column, n)| format!("{column} = ?{n}")).collect();
+            let columns = stored(table, set.iter().copied()).into_iter();
+            let columns: Vec<_> = columns.map(|(column, value)| format!("{column} = {value}")).collect();
             format!("UPDATE {} SET {} WHERE {by} = ?{}", name(table), columns.join(", "), set.len() + 1)
         }
         Change::Delete { table, by, .. } => format!("DELETE FROM {} WHERE {by} = ?1", name(table)),
     }
+}
+
+/// The columns that a change writes, each with what is written: its parameter, or for a copy the select that finds it.
+fn stored(table: &Table, given: impl Iterator<Item = &'static str>) -> Vec<(&'static str, String)> {
+    let mut stored = Vec::new();
+    for (given, n) in given.zip(1..) {
+        stored.push((given, format!("?{n}")));
+        let column = table.columns.iter().find(|column| column.name == given);
+        for copied in column.map_or(&[] as &[_], |column| column.copied) {
+            stored.push((copied.name, format!("({}?{n})", copied.select)));
+        }
+    }
+    stored
 }

@@ -35,14 +35,14 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), LogFault> {
 /// The statements that make a read model's table under some name. `generation` keeps the names of indexes apart while
 /// two generations stand side by side.
 pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
-    let columns = table.columns.iter().map(|column| {
-        let kind = match column.kind {
+    let columns = table.stored().map(|(name, kind, required)| {
+        let kind = match kind {
             Kind::Text => "TEXT",
             Kind::Integer => "INTEGER",
             Kind::Bytes => "BLOB",
         };
-        let required = if column.required { " NOT NULL" } else { "" };
-        format!("{} {kind}{required}", column.name)
+        let required = if required { " NOT NULL" } else { "" };
+        format!("{name} {kind}{required}")
     });
     let columns: Vec<_> = columns.collect();
     let mut sql =
