@@ -44,8 +44,13 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
-    let answered =
-        AssertUnwindSafe(answer(&http, id, at, request, next, allowed.as_ref())).catch_unwind().instrument(span);
+    let verb = request.method().clone();
+    // What is no path of ours may hold anything: it is not repeated.
+    let path = http.route(request.uri().path());
+
+    let answered = AssertUnwindSafe(answer(&http, id, at, request, next, allowed.as_ref()))
+        .catch_unwind()
+        .instrument(span.clone());
     let mut response = match tokio::time::timeout(TIMEOUT, answered).await {
         Ok(Ok(response)) => response,
         // A panic is our fault, not the caller's: the hook has told where, the answer is like any other.
@@ -54,6 +59,7 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     };
 
     let status = response.status();
+    tracing::debug!(parent: &span, %verb, path, status = status.as_u16(), "answered");
     let headers = response.headers_mut();
     if status == StatusCode::METHOD_NOT_ALLOWED {
         // The router would have answered HEAD from GET; we don't.
@@ -143,7 +149,7 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
     csrf::check(&http.origins, Head::from(&*request), path, who.authorized)?;
     superseded_reads_only(path, request.method(), &mut who);
     // A path that is none uses nothing.
-    if uses_session(path) && http.has_route(request.uri().path()) {
+    if uses_session(path) && http.route(request.uri().path()).is_some() {
         let caller = who.caller.clone();
         let extend = !refresh_disabled(request.uri().query());
         if let Some(presented) = who.live_mut() {

@@ -34,8 +34,9 @@ impl Http {
         Self(Arc::new(parts))
     }
 
-    pub fn has_route(&self, path: &str) -> bool {
-        self.verbs.contains_key(path)
+    /// The path, if it is one of ours.
+    pub fn route(&self, path: &str) -> Option<&str> {
+        self.verbs.get_key_value(path).map(|(path, _)| path.as_str())
     }
 
     /// Whether the path is there, but not for this verb.
