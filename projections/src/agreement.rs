@@ -19,7 +19,7 @@ use crate::challenges::CHALLENGES;
 use crate::claims::{CLAIMS, ClaimKey, ClaimKeys, ClaimKind};
 use crate::memory::{Memory, Row, plain};
 use crate::sessions::SESSIONS;
-use crate::table::{Table, Value, id};
+use crate::table::{Change, Table, Value, absorbed, id};
 use crate::users::USERS;
 use crate::{INLINE, fold};
 
@@ -51,12 +51,23 @@ impl Folded {
         Self { life: Life::numbered(number), keys: OneMailbox(number), user: None }
     }
 
+    /// One decision, written in one go as a store does.
     fn live(&mut self, step: &Step, memory: &mut Memory) {
+        let mut changes = Vec::new();
+        self.changes(step, &mut changes);
+        changes.into_iter().for_each(|change| memory.apply(change));
+    }
+
+    fn changes(&mut self, step: &Step, changes: &mut Vec<Change>) {
         let turn = self.life.live(step);
         self.user = self.life.user.id;
         for event in turn.outcome.iter().flatten() {
             let user = self.user.expect("who has events has an id");
-            fold(user, event, turn.at, &self.keys).into_iter().for_each(|change| memory.apply(change));
+            for change in fold(user, event, turn.at, &self.keys) {
+                if !absorbed(changes.iter_mut(), &change) {
+                    changes.push(change);
+                }
+            }
         }
     }
 
@@ -86,6 +97,24 @@ proptest! {
             for row in memory.rows(table) {
                 let owner = [&one_life, &other_life].into_iter().find(|folded| folded.user.map(id).as_ref() == Some(&row["user_id"]));
                 prop_assert!(owner.is_some_and(Folded::exists), "{}: a row of nobody: {:?}", table.name, row);
+            }
+        }
+    }
+
+    /// However much of a life is written in one go, the rows are the same.
+    #[test]
+    fn many_decisions_can_be_written_at_once(steps in lives(), at_once in 2..40usize) {
+        let (mut one_by_one, mut together) = (Memory::default(), Memory::default());
+        let (mut folded, mut same) = (Folded::new(1), Folded::new(1));
+        for steps in steps.chunks(at_once) {
+            let mut changes = Vec::new();
+            for step in steps {
+                folded.live(step, &mut one_by_one);
+                same.changes(step, &mut changes);
+            }
+            changes.into_iter().for_each(|change| together.apply(change));
+            for table in INLINE {
+                prop_assert_eq!(one_by_one.rows(table), together.rows(table), "{}", table.name);
             }
         }
     }

@@ -156,6 +156,39 @@ pub enum Change {
     Delete { table: &'static Table, by: &'static str, value: Value },
 }
 
+/// Takes a change into an insert among those before it, if it only sets columns of that very row: the row is then
+/// inserted as it will be, and nothing is left to do. `earlier` are the changes that are to be written before this one.
+pub fn absorbed<'c>(earlier: impl DoubleEndedIterator<Item = &'c mut Change>, change: &Change) -> bool {
+    let Change::Update { table, set, by, values: new } = change else { return false };
+    let Some(key) = table.columns.iter().position(|column| column.name == *by && table.key == [*by]) else {
+        return false;
+    };
+    for before in earlier.rev().filter(|before| before.table() == *table) {
+        match before {
+            Change::Insert { values, .. } if Some(&values[key]) == new.last() => {
+                for (name, value) in set.iter().zip(new) {
+                    if let Some(index) = table.columns.iter().position(|column| column.name == *name) {
+                        values[index] = value.clone();
+                    }
+                }
+                return true;
+            }
+            Change::Insert { .. } => {}
+            // Whatever else happened to the table in between may have happened to the row.
+            Change::Update { .. } | Change::Delete { .. } => return false,
+        }
+    }
+    false
+}
+
+impl Change {
+    fn table(&self) -> &'static Table {
+        match self {
+            Change::Insert { table, .. } | Change::Update { table, .. } | Change::Delete { table, .. } => table,
+        }
+    }
+}
+
 impl PartialEq for Table {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{ClaimId, EventId, SealedId, UserId};
 use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::table::absorbed;
 use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, fold};
 
 use super::{Append, Claim, Context, Expected, Group, LogFault, NewEvent, SealedRecord, StreamId};
@@ -47,7 +48,7 @@ impl Group {
     ) -> Result<(), LogFault> {
         let sealed: HashMap<SealedId, &SealedRecord> = self.sealed.iter().map(|record| (record.id, record)).collect();
         let keys = Declared(&self.claims);
-        let stage = |event: &UserEvent| {
+        let mut stage = |event: &UserEvent| {
             let references = event.sealed().into_iter().map(|id| {
                 let record = sealed.get(&id).ok_or_else(|| {
                     LogFault::Bug(format!("{} names {id}, which is not in the group", event.event_type()))
@@ -69,8 +70,16 @@ impl Group {
                 return Err(LogFault::Bug(format!("{} declares a claim that is not in the group", event.event_type())));
             }
         }
-        let events = events.iter().map(stage).collect::<Result<_, _>>()?;
-        self.appends.push(Append { stream: StreamId::user(user), expected, events, snapshot: None });
+        let mut staged: Vec<NewEvent> = Vec::with_capacity(events.len());
+        for event in events {
+            let mut event = stage(event)?;
+            event.changes.retain(|change| {
+                let earlier = staged.iter_mut().flat_map(|event| event.changes.iter_mut());
+                !absorbed(earlier, change)
+            });
+            staged.push(event);
+        }
+        self.appends.push(Append { stream: StreamId::user(user), expected, events: staged, snapshot: None });
         Ok(())
     }
 }

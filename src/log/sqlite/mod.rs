@@ -43,7 +43,7 @@ pub struct Options {
 }
 
 /// What the page caches of all read connections hold together.
-const READ_CACHE_KIB: i64 = 16 * 1024;
+const READ_CACHE_KIB: i64 = 8 * 1024;
 
 impl Options {
     pub fn at(path: impl Into<PathBuf>) -> Self {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use chrysalis_domain::id::{ClaimId, SealedId};
-use chrysalis_projections::table::Table;
-use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, fold};
+use chrysalis_projections::table::{Table, absorbed};
+use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, INLINE, fold};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
@@ -53,6 +53,8 @@ pub struct Report {
 
 /// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
 const MOST_DIFFERENCES: usize = 100;
+/// Pages written by a rebuild before it brings them home: 32 MiB.
+const HOME_AFTER: i64 = 8_192;
 /// Pause between two steps of a rebuild: several looks of a server's writer that waits for the lock.
 const LET_IN: std::time::Duration = std::time::Duration::from_millis(5);
 
@@ -60,6 +62,8 @@ const LET_IN: std::time::Duration = std::time::Duration::from_millis(5);
 /// runs on the same file: its reads never see a half-built table.
 pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
+    // Where no server runs nobody else brings the pages home, and what was written would pile up beside the file.
+    connection.pragma_update(None, "wal_autocheckpoint", HOME_AFTER).map_err(fault)?;
     // The schema's version rises with every table that is made: no index still has a name of this generation.
     let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
     let generation = format!("_g{version}");
@@ -156,6 +160,8 @@ struct Refold<'a> {
 impl Refold<'_> {
     fn fold(&mut self, connection: &Connection, page: &[Decoded]) -> Result<(), LogFault> {
         let keys = Opened { connection, claims: self.claims, as_live: self.as_live };
+        let mut changes: Vec<(Position, Change)> = Vec::new();
+        let mut whose = None;
         for Decoded { position, occurred_at, event } in page {
             if *position != self.last + 1 {
                 self.report.gaps.push(self.last);
@@ -163,13 +169,26 @@ impl Refold<'_> {
             self.last = *position;
             self.report.events += 1;
             let Some((user, event)) = event else { continue };
+            // What was decided in one go is written in one go, as it was live.
+            if whose.replace(*user) != Some(*user) {
+                self.write(connection, &mut changes)?;
+            }
             for change in fold(*user, event, *occurred_at, &keys) {
-                match self.rows.write(connection, &change) {
-                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                        self.report.misfits.push(*position)
-                    }
-                    written => written.map_err(fault)?,
+                if !absorbed(changes.iter_mut().map(|(_, change)| change), &change) {
+                    changes.push((*position, change));
                 }
+            }
+        }
+        self.write(connection, &mut changes)
+    }
+
+    fn write(&mut self, connection: &Connection, changes: &mut Vec<(Position, Change)>) -> Result<(), LogFault> {
+        for (position, change) in changes.drain(..) {
+            match self.rows.write(connection, &change) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                    self.report.misfits.push(position)
+                }
+                written => written.map_err(fault)?,
             }
         }
         Ok(())
