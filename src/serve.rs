@@ -21,7 +21,7 @@ use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::Log;
-use crate::log::sqlite::{Options, SqliteLog};
+use crate::log::sqlite::{Options, SqliteLog, refold};
 use crate::metrics::Metrics;
 use crate::wire::origin::Origins;
 use crate::wire::signed::{Signer, SigningKey};
@@ -98,6 +98,8 @@ impl Server {
         let verbs = http::verbs();
         let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
         let Opened { log, keyring, .. } = open(&config, &ports, metrics.clone()).await?;
+        let Store::Sqlite(path) = &config.store;
+        refold::fit(path)?;
         let outbox = Outbox::open(&config.data_dir)?;
         let mailer = Arc::new(Mailer {
             log: log.clone(),

@@ -25,3 +25,28 @@ fn a_rebuild_under_load_disturbs_nobody() {
         assert_sound(folder.path());
     });
 }
+
+#[test]
+fn read_models_of_another_version_are_refused_until_they_are_made_anew() {
+    case(async {
+        let folder = Folder::new();
+        let server = Server::start(folder.path());
+        let guest = server.browser();
+        let arrived = guest.arrive().await.ok();
+        server.stop();
+        let file = rusqlite::Connection::open(folder.database()).unwrap();
+        file.execute_batch("ALTER TABLE users ADD COLUMN favourite_colour TEXT").unwrap();
+        drop(file);
+
+        for command in [&["serve"] as &[&str], &["verify"]] {
+            let refused = run(folder.path(), command);
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(!refused.status.success() && said.contains("chrysalis projections rebuild"), "{command:?}: {said}");
+        }
+        assert!(run(folder.path(), &["projections", "rebuild"]).status.success());
+        let server = Server::start(folder.path());
+        assert_eq!(guest.at(&server).session().await.ok().user(), arrived.user());
+        server.stop();
+        assert_sound(folder.path());
+    });
+}

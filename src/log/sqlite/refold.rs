@@ -102,9 +102,18 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
     Ok(refold.report)
 }
 
+/// Whether this program can work with the read models in a file.
+///
+/// # Errors
+/// [`LogFault::Unavailable`] when another version made them: [`rebuild`] makes them anew.
+pub fn fit(path: &Path) -> Result<(), LogFault> {
+    schema::models_fit(&connect(path)?)
+}
+
 /// Folds the log into temporary tables and compares them with the live ones, row by row, at one point in time.
 pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
+    schema::models_fit(&connection)?;
     // A scattered damage can hide an event from an index: what is compared must be whole first.
     let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
     if sound != "ok" {

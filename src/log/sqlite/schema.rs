@@ -32,6 +32,23 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), LogFault> {
     transaction.commit().map_err(fault)
 }
 
+/// Whether the file's read models are those that this program folds: another version may have made them.
+pub(super) fn models_fit(connection: &Connection) -> Result<(), LogFault> {
+    for table in INLINE {
+        let sql = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
+        let mut statement = connection.prepare(sql).map_err(fault)?;
+        let columns = statement.query_map([table.name], |row| row.get::<_, String>(0)).map_err(fault)?;
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(fault)?;
+        if !columns.iter().map(String::as_str).eq(table.stored().map(|(name, ..)| name)) {
+            return Err(LogFault::Unavailable(format!(
+                "the read model {} was made by another version of Chrysalis; run `chrysalis projections rebuild`, then start again",
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The statements that make a read model's table under some name. `generation` keeps the names of indexes apart while
 /// two generations stand side by side.
 pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
