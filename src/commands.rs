@@ -4,11 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrysalis::clock::{Clock, SystemClock};
-use chrysalis::config::{Config, Store, keys};
+use chrysalis::config::{Config, keys};
 use chrysalis::entropy::OsEntropy;
 use chrysalis::keys::{KeyringClaims, Purpose};
-use chrysalis::log::sqlite::refold;
-use chrysalis::serve::{Opened, Ports, Server, StartError, open};
+use chrysalis::log::refold::Difference;
+use chrysalis::open::{Opened, open};
+use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis::telemetry;
 use chrysalis::wire::json_time::JsonTime;
 use secrecy::ExposeSecret;
@@ -77,9 +78,8 @@ fn progress(events: u64) {
 }
 
 async fn verify(config: &Config) -> Result<ExitCode, StartError> {
-    let Opened { keyring, .. } = open(config, &ports(), Arc::new(())).await?;
-    let Store::Sqlite(path) = &config.store;
-    let report = refold::verify(path, &KeyringClaims(&keyring), |_| ())?;
+    let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
+    let report = store.verify(&KeyringClaims(&keyring), &mut |_| ()).await?;
     for position in &report.gaps {
         println!("the log has a gap after position {position}");
     }
@@ -87,7 +87,7 @@ async fn verify(config: &Config) -> Result<ExitCode, StartError> {
         println!("the event at position {position} contradicts those before it: something is missing or was altered");
     }
     for difference in &report.differences {
-        let refold::Difference { table, key, column, live, refolded } = difference;
+        let Difference { table, key, column, live, refolded } = difference;
         println!("{table} {key}: {column} is {live}, the log says {refolded}");
     }
     let differences = report.differences.len() + report.gaps.len() + report.misfits.len();
@@ -96,15 +96,14 @@ async fn verify(config: &Config) -> Result<ExitCode, StartError> {
 }
 
 async fn rebuild(config: &Config) -> Result<ExitCode, StartError> {
-    let Opened { keyring, .. } = open(config, &ports(), Arc::new(())).await?;
-    let Store::Sqlite(path) = &config.store;
-    let report = refold::rebuild(path, &KeyringClaims(&keyring), progress)?;
+    let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
+    let report = store.rebuild(&KeyringClaims(&keyring), &mut progress).await?;
     println!("{} events folded; the new tables are in place", report.events);
     Ok(ExitCode::SUCCESS)
 }
 
 async fn show(config: &Config, what: Log) -> Result<ExitCode, StartError> {
-    let Opened { log, .. } = open(config, &ports(), Arc::new(())).await?;
+    let Opened { store: log, .. } = open(config, &ports(), Arc::new(())).await?;
     let (mut after, mut left) = match what {
         Log::Head => {
             println!("{}", *log.head().borrow());
@@ -138,7 +137,7 @@ fn event_line(event: &chrysalis::log::Recorded) -> serde_json::Value {
 
 async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {
     let ports = ports();
-    let Opened { log, keyring, secret } = open(config, &ports, Arc::new(())).await?;
+    let Opened { store: log, keyring, secret } = open(config, &ports, Arc::new(())).await?;
     match what {
         Keys::List => {
             for key in log.keys().await? {

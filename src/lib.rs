@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod open;
 pub mod serve;
 pub mod telemetry;
 pub mod wire;

@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Store, secret};
+use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
 use crate::followers::follow;
 use crate::followers::mail::{Mailer, Outbox};
@@ -21,7 +20,7 @@ use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::Log;
-use crate::log::sqlite::{Options, SqliteLog, refold};
+use crate::open::{Opened, open};
 use crate::metrics::Metrics;
 use crate::wire::origin::Origins;
 use crate::wire::signed::{Signer, SigningKey};
@@ -62,44 +61,14 @@ pub struct Server {
     grace: Duration,
 }
 
-/// The store and its keys: what the command line works on too.
-pub struct Opened {
-    pub log: Arc<dyn Log>,
-    pub keyring: Arc<Keyring>,
-    pub secret: SecretString,
-}
-
-/// Opens the store of a configuration, made on a first start.
-pub async fn open(
-    config: &Config,
-    ports: &Ports,
-    metrics: Arc<dyn crate::log::WriterMetrics>,
-) -> Result<Opened, StartError> {
-    secret::make_folder(&config.data_dir)?;
-    let secret = config.secret.resolve(&config.data_dir, ports.entropy.as_ref())?;
-    let Store::Sqlite(path) = &config.store;
-    let options = Options { queue: config.writer.queue, max_batch: config.writer.max_batch, ..Options::at(path) };
-    let log: Arc<dyn Log> = Arc::new(SqliteLog::open(&options, ports.clock.clone(), metrics)?);
-    let previous = config.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
-    let keyring = Keyring::open(
-        log.as_ref(),
-        secret.expose_secret().as_bytes(),
-        previous,
-        ports.entropy.as_ref(),
-        ports.clock.now(),
-    )
-    .await?;
-    Ok(Opened { log, keyring: Arc::new(keyring), secret })
-}
-
 impl Server {
     /// Opens everything and starts to listen. Requests are answered once [`Server::run`] runs.
     pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
         let verbs = http::verbs();
         let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
-        let Opened { log, keyring, .. } = open(&config, &ports, metrics.clone()).await?;
-        let Store::Sqlite(path) = &config.store;
-        refold::fit(path)?;
+        let Opened { store, keyring, .. } = open(&config, &ports, metrics.clone()).await?;
+        store.fit().await?;
+        let log: Arc<dyn Log> = store;
         let outbox = Outbox::open(&config.data_dir)?;
         let mailer = Arc::new(Mailer {
             log: log.clone(),

@@ -9,7 +9,7 @@ use chrysalis_projections::users::WrappedKey;
 use chrysalis_projections::{ClaimKey, ClaimKind};
 
 use super::{Keyring, PersonSealer, SealKind};
-use crate::log::sqlite::refold::{ClaimReader, SealedRow};
+use crate::log::refold::{ClaimReader, SealedRow};
 
 /// Reads claims with the keys of a keyring.
 pub struct KeyringClaims<'a>(pub &'a Keyring);

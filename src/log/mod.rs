@@ -12,7 +12,11 @@
 //! - when more is asked than can be stored, the answer is [`AppendError::Busy`], at once.
 
 pub mod cqrs;
+pub mod postgres;
+mod queue;
+mod quota;
 pub mod record;
+pub mod refold;
 pub mod sqlite;
 mod staging;
 
@@ -273,6 +277,11 @@ pub trait Log: Send + Sync {
     /// Finds out whether the store can be written to now.
     async fn ready(&self) -> Result<(), LogFault>;
 }
+
+/// A log with its read models: what a whole store is.
+pub trait Store: Log + refold::Refold {}
+
+impl<S: Log + refold::Refold> Store for S {}
 
 /// Asks the read models.
 pub async fn ask<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[Value]) -> Result<Vec<T>, LogFault> {

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{ClaimId, EventId, SealedId, UserId};
 use chrysalis_domain::user::UserEvent;
-use chrysalis_projections::table::absorbed;
-use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, fold};
+use chrysalis_projections::claims::CLAIMS;
+use chrysalis_projections::table::{self, absorbed};
+use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, fold};
 
-use super::{Append, Claim, Context, Expected, Group, LogFault, NewEvent, SealedRecord, StreamId};
+use super::{Append, Claim, Context, Expected, Group, LogFault, NewEvent, SealedRecord, StreamId, Version};
 
 /// The claims of the group at hand, as the folds ask for them.
 struct Declared<'a>(&'a [Claim]);
@@ -81,5 +82,35 @@ impl Group {
         }
         self.appends.push(Append { stream: StreamId::user(user), expected, events: staged, snapshot: None });
         Ok(())
+    }
+    /// Whether one of its events gives up the claim.
+    pub(super) fn releases(&self, claim: ClaimId) -> bool {
+        let gone = table::id(claim);
+        self.changes().any(
+            |change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone),
+        )
+    }
+
+    /// What each append expects holds before the group: two of one stream contradict each other.
+    pub(super) fn stream_named_twice(&self) -> Option<&StreamId> {
+        let mut appends = self.appends.iter().enumerate();
+        let twice = appends.find(|(at, append)| self.appends[..*at].iter().any(|other| other.stream == append.stream));
+        twice.map(|(_, append)| &append.stream)
+    }
+
+    /// Every change of rows that follows from its events, in their order.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.appends.iter().flat_map(|append| &append.events).flat_map(|event| &event.changes)
+    }
+}
+
+impl Expected {
+    /// Whether a stream that stands at `actual` is as expected; 0 is a stream that does not exist.
+    pub(super) fn holds(self, actual: Version) -> bool {
+        match self {
+            Expected::NoStream => actual == 0,
+            Expected::Exact(version) => actual == version,
+            Expected::Any => true,
+        }
     }
 }

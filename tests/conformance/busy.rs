@@ -23,7 +23,7 @@ every_store! {
 const QUEUE: usize = 4;
 
 async fn a_full_queue_says_busy_and_loses_nothing_of_what_it_took(store: &dyn Store) {
-    let log = store.open(&clock(), QUEUE);
+    let log = store.open(&clock(), QUEUE).await;
     let stall = store.stall(&log).await;
     let mut sent = JoinSet::new();
     for number in 0..64 {
@@ -49,7 +49,7 @@ async fn a_full_queue_says_busy_and_loses_nothing_of_what_it_took(store: &dyn St
 }
 
 async fn each_lane_has_a_queue_of_its_own(store: &dyn Store) {
-    let log = store.open(&clock(), QUEUE);
+    let log = store.open(&clock(), QUEUE).await;
     let stall = store.stall(&log).await;
     let mut bulk = JoinSet::new();
     for _ in 0..2 * QUEUE {
@@ -69,7 +69,7 @@ async fn each_lane_has_a_queue_of_its_own(store: &dyn Store) {
 }
 
 async fn interactive_groups_come_before_bulk(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let stall = store.stall(&log).await;
     let mut waiting = Vec::new();
     for (lane, name) in [(Lane::Bulk, "bulk"), (Lane::Interactive, "visitor")] {
@@ -93,7 +93,7 @@ async fn interactive_groups_come_before_bulk(store: &dyn Store) {
 /// A client that hung up does not undo what was taken.
 async fn what_was_accepted_is_stored_though_nobody_waits(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, QUEUE);
+    let log = store.open(&clock, QUEUE).await;
     let stall = store.stall(&log).await;
     for _ in 0..QUEUE {
         let mut append = pin!(log.append(in_lane("left", Lane::Interactive)));
@@ -101,7 +101,7 @@ async fn what_was_accepted_is_stored_though_nobody_waits(store: &dyn Store) {
     }
     stall.release().await;
     drop(log);
-    let log = store.open(&clock, QUEUE);
+    let log = store.open(&clock, QUEUE).await;
     assert_eq!(everything(log.as_ref()).await.len(), 1 + QUEUE);
 }
 

@@ -28,7 +28,7 @@ async fn everything_acknowledged_is_there_after_a_restart(store: &dyn Store) {
     let clock = world.clock.clone();
     drop(world);
 
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     assert_eq!(*log.head().borrow(), head, "the head resumes before anything is written");
     assert_eq!(everything(log.as_ref()).await, before);
     for guest in &guests {
@@ -52,13 +52,13 @@ async fn the_keyring_is_the_same_after_a_restart(store: &dyn Store) {
     assert_eq!(before.len(), 5, "one key for each purpose that is used from the start");
     let clock = world.clock.clone();
     drop(world);
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     assert_eq!(secrets(&World::keyring(log.as_ref(), &Seeded::new(99)).await), before);
 }
 
 async fn the_first_to_put_a_key_wins(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let key = |id, wrapped: &[u8]| StoredKey {
         purpose: "p".to_owned(),
         id,
@@ -72,13 +72,13 @@ async fn the_first_to_put_a_key_wins(store: &dyn Store) {
     assert_eq!(log.keys().await.unwrap(), [key(1, b"one"), key(2, b"two")]);
     assert!(log.put_key(key(1, b"wrapped anew"), true).await.unwrap());
     drop(log);
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     assert_eq!(log.keys().await.unwrap(), [key(1, b"wrapped anew"), key(2, b"two")]);
 }
 
 async fn a_follower_is_moved_by_compare_and_swap(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     assert_eq!(log.checkpoint("mail").await.unwrap(), 0);
     assert!(!log.advance("mail", 3, 9).await.unwrap(), "it is not at 3");
     assert!(log.advance("mail", 0, 5).await.unwrap());
@@ -86,7 +86,7 @@ async fn a_follower_is_moved_by_compare_and_swap(store: &dyn Store) {
     assert!(log.advance("mail", 5, 8).await.unwrap());
     assert_eq!(log.checkpoint("audit").await.unwrap(), 0, "followers don't share a place");
     drop(log);
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     assert_eq!(log.checkpoint("mail").await.unwrap(), 8);
 
     let mut race = tokio::task::JoinSet::new();
@@ -100,7 +100,7 @@ async fn a_follower_is_moved_by_compare_and_swap(store: &dyn Store) {
 }
 
 async fn a_store_that_works_says_it_is_ready(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     log.ready().await.unwrap();
     assert_eq!(everything(log.as_ref()).await, []);
 }

@@ -38,7 +38,7 @@ fn as_first(first: &Appended, note: &str) -> Refused {
 
 async fn a_repeated_group_gets_the_first_outcome_and_note(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     log.append(bare("before", Expected::Any, 3)).await.unwrap();
     let group = keyed("k", "note");
     let first = log.append(group.clone()).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_repeated_group_gets_the_first_outcome_and_note(store: &dyn Store) {
 }
 
 async fn of_64_that_send_one_key_one_is_stored(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let mut sent = JoinSet::new();
     for number in 0..64 {
         let log = Arc::clone(&log);
@@ -70,7 +70,7 @@ async fn of_64_that_send_one_key_one_is_stored(store: &dyn Store) {
 }
 
 async fn a_repetition_is_not_counted_by_quotas(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let limited = |key| {
         let mut group = keyed(key, "");
         group.quotas = vec![Quota { key: b"q".to_vec(), limit: 2, span: DAY }];
@@ -87,7 +87,7 @@ async fn a_repetition_is_not_counted_by_quotas(store: &dyn Store) {
 }
 
 async fn a_refused_group_leaves_no_key(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let mut refused_first = keyed("k", "");
     refused_first.appends[0].expected = Expected::Exact(5);
     assert!(matches!(refused(log.append(refused_first).await), Refused::Version { .. }));
@@ -96,7 +96,7 @@ async fn a_refused_group_leaves_no_key(store: &dyn Store) {
 
 async fn a_key_is_forgotten_on_time(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let first = log.append(keyed("k", "1")).await.unwrap();
     clock.advance(Span::from_millis(DAY.as_millis() - 1));
     assert_eq!(refused(log.append(keyed("k", "2")).await), as_first(&first, "1"));
@@ -107,9 +107,9 @@ async fn a_key_is_forgotten_on_time(store: &dyn Store) {
 
 async fn a_key_outlives_a_restart(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let first = log.append(keyed("k", "note")).await.unwrap();
     drop(log);
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     assert_eq!(refused(log.append(keyed("k", "")).await), as_first(&first, "note"));
 }

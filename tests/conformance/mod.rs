@@ -3,6 +3,7 @@
 //! A theme is a file. Its cases take any [`store::Store`] and are run on each by [`every_store!`]: a new store is one
 //! line there. What only one store can show (its files, its faults) stands in a folder of that store.
 
+mod history;
 mod store;
 mod world;
 
@@ -14,6 +15,7 @@ mod idempotency;
 mod inline;
 mod order;
 mod quotas;
+mod refold;
 mod scale;
 mod snapshots;
 mod sqlite;
@@ -27,6 +29,9 @@ macro_rules! every_store {
     ($($case:ident,)*) => {
         mod on_sqlite {
             $(#[test] fn $case() { crate::conformance::run(super::$case(&crate::conformance::store::Sqlite::fresh())); })*
+        }
+        mod on_postgres {
+            $(#[test] fn $case() { crate::conformance::run(super::$case(&crate::conformance::store::Postgres::fresh())); })*
         }
     };
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrysalis::log::{Appended, Expected, Log, Recorded, StreamId};
+use chrysalis::log::{Appended, Expected, Recorded, Store as WholeStore, StreamId};
 use chrysalis_domain::Span;
 use tokio::task::JoinSet;
 
@@ -22,7 +22,7 @@ const WRITERS: u64 = 64;
 
 async fn a_follower_never_skips_while_64_write(store: &dyn Store) {
     let (clock, each) = (clock(), if long() { 1_000 } else { 40 });
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let mut writers = JoinSet::new();
     for seed in 0..WRITERS {
         let (log, clock) = (Arc::clone(&log), clock.clone());
@@ -74,7 +74,7 @@ async fn a_follower_never_skips_while_64_write(store: &dyn Store) {
 }
 
 /// Follows the log as followers do, until the last word.
-async fn follow(log: Arc<dyn Log>, groups: usize) -> Vec<Recorded> {
+async fn follow(log: Arc<dyn WholeStore>, groups: usize) -> Vec<Recorded> {
     let (mut head, mut seen) = (log.head(), Vec::<Recorded>::new());
     let page = (groups / 20).max(7);
     loop {
@@ -91,14 +91,14 @@ async fn follow(log: Arc<dyn Log>, groups: usize) -> Vec<Recorded> {
 
 async fn time_as_recorded_never_falls(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let first = log.append(bare("s", Expected::Any, 1)).await.unwrap();
     clock.advance(Span::from_secs(-3600));
     let second = log.append(bare("s", Expected::Any, 1)).await.unwrap();
     assert_eq!(second.recorded_at, first.recorded_at);
     // Nor over a restart.
     drop(log);
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     assert_eq!(log.append(bare("s", Expected::Any, 1)).await.unwrap().recorded_at, first.recorded_at);
     clock.advance(Span::from_secs(3601));
     let later = log.append(bare("s", Expected::Any, 1)).await.unwrap();
@@ -106,7 +106,7 @@ async fn time_as_recorded_never_falls(store: &dyn Store) {
 }
 
 async fn pages_are_bounded_and_join_without_a_seam(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     for _ in 0..10 {
         log.append(bare("a", Expected::Any, 3)).await.unwrap();
         log.append(bare("b", Expected::Any, 2)).await.unwrap();

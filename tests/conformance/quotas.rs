@@ -30,7 +30,7 @@ fn limited(key: &str, limit: u32) -> Group {
 }
 
 async fn of_many_at_once_exactly_the_limit_pass(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let mut sent = JoinSet::new();
     for _ in 0..64 {
         let log = Arc::clone(&log);
@@ -51,7 +51,7 @@ async fn of_many_at_once_exactly_the_limit_pass(store: &dyn Store) {
 /// Random steps of time, forwards and back, against the plainest model: a list of every time somebody was admitted.
 async fn no_minute_at_any_alignment_holds_more_than_the_limit(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let steps = if long() { 5_000 } else { 400 };
     let mut now = Timestamp::default();
     for (seed, limit) in [(1, 1), (2, 3), (3, 7)] {
@@ -93,7 +93,7 @@ async fn no_minute_at_any_alignment_holds_more_than_the_limit(store: &dyn Store)
 
 async fn retry_after_is_exact_to_the_millisecond(store: &dyn Store) {
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     for pause in [7_001, 20_000, 1] {
         log.append(limited("k", 3)).await.unwrap();
         clock.advance(Span::from_millis(pause));
@@ -111,7 +111,7 @@ async fn retry_after_is_exact_to_the_millisecond(store: &dyn Store) {
 }
 
 async fn a_group_refused_by_one_quota_counts_in_none(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let both = |narrow: &str| {
         let mut group = limited("wide", 2);
         group.quotas.extend(limited(narrow, 1).quotas);
@@ -126,7 +126,7 @@ async fn a_group_refused_by_one_quota_counts_in_none(store: &dyn Store) {
 }
 
 async fn a_group_refused_for_another_reason_counts_in_none(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     for _ in 0..5 {
         let mut group = bare("limited", Expected::Exact(9), 1);
         group.quotas = limited("k", 1).quotas;
@@ -136,7 +136,7 @@ async fn a_group_refused_for_another_reason_counts_in_none(store: &dyn Store) {
 }
 
 async fn a_limit_of_zero_admits_nobody_and_breaks_nothing(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     assert_eq!(refused(log.append(limited("k", 0)).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });
     log.append(limited("k", 1)).await.unwrap();
     assert_eq!(refused(log.append(limited("k", 0)).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });

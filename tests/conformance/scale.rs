@@ -19,7 +19,7 @@ const PAGE: usize = 1_000;
 async fn a_million_events(store: &dyn Store) {
     let total = if long() { 1_000_000 } else { 100_000 };
     let clock = clock();
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let log = Arc::clone(&log);
@@ -35,7 +35,7 @@ async fn a_million_events(store: &dyn Store) {
     }
     drop(log);
 
-    let log = store.open(&clock, ROOMY);
+    let log = store.open(&clock, ROOMY).await;
     let (mut last, mut count) = (0, 0);
     loop {
         // One page at a time is all that is ever held.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis::clock::MockClock;
-use chrysalis::log::WriterMetrics;
+use chrysalis::entropy::{self, OsEntropy};
+use chrysalis::log::postgres::{self, PostgresLog};
 use chrysalis::log::sqlite::{Options, SqliteLog};
-use chrysalis::log::{AppendError, Appended, Expected, Log, LogFault};
+use chrysalis::log::{AppendError, Appended, Expected, LogFault, Store as WholeStore, WriterMetrics};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,14 +19,23 @@ use super::world;
 /// A place where a log is kept.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Opens the log: empty the first time, later as it was left. Close one before you open the next.
-    fn open(&self, clock: &MockClock, queue: usize) -> Arc<dyn Log>;
+    /// Opens the log: empty the first time, later as it was left.
+    async fn open(&self, clock: &MockClock, queue: usize) -> Arc<dyn WholeStore>;
 
     /// Whether positions are 1, 2, 3 … without gaps.
     fn dense(&self) -> bool;
 
     /// Holds the writer up: what is sent from here on waits in the queue until the stall is released.
-    async fn stall(&self, log: &Arc<dyn Log>) -> Stall;
+    async fn stall(&self, log: &Arc<dyn WholeStore>) -> Stall;
+
+    /// Does something to what is stored, past the port; answers how many rows it touched.
+    async fn behind(&self, sql: &str) -> u64;
+
+    /// What a question past the port answers: one text.
+    async fn seen(&self, sql: &str) -> String;
+
+    /// Takes the guard off the log: what must never happen can happen.
+    async fn unguard(&self);
 }
 
 /// Groups that may wait, where a case doesn't care.
@@ -72,12 +82,18 @@ impl Sqlite {
     }
 
     /// Opens it where opening may fail.
-    pub fn try_open(&self, clock: &MockClock) -> Result<Arc<dyn Log>, LogFault> {
+    pub fn try_open(&self, clock: &MockClock) -> Result<Arc<dyn WholeStore>, LogFault> {
         Ok(Arc::new(SqliteLog::open(&Options::at(self.path()), Arc::new(clock.clone()), Arc::new(()))?))
     }
 
+    pub fn open(&self, clock: &MockClock, queue: usize) -> Arc<dyn WholeStore> {
+        let options = Options { queue, ..Options::at(self.path()) };
+        let metrics = Arc::new(Taken(self.taken.clone()));
+        Arc::new(SqliteLog::open(&options, Arc::new(clock.clone()), metrics).unwrap())
+    }
+
     /// A connection past the port, to look at what is stored or to spoil it.
-    pub fn behind(&self) -> rusqlite::Connection {
+    pub fn connection(&self) -> rusqlite::Connection {
         let connection = rusqlite::Connection::open(self.path()).unwrap();
         connection.busy_timeout(Duration::from_secs(5)).unwrap();
         connection
@@ -86,24 +102,117 @@ impl Sqlite {
 
 #[async_trait]
 impl Store for Sqlite {
-    fn open(&self, clock: &MockClock, queue: usize) -> Arc<dyn Log> {
-        let options = Options { queue, ..Options::at(self.path()) };
-        let metrics = Arc::new(Taken(self.taken.clone()));
-        Arc::new(SqliteLog::open(&options, Arc::new(clock.clone()), metrics).unwrap())
+    async fn open(&self, clock: &MockClock, queue: usize) -> Arc<dyn WholeStore> {
+        Sqlite::open(self, clock, queue)
     }
 
     fn dense(&self) -> bool {
         true
     }
 
-    async fn stall(&self, log: &Arc<dyn Log>) -> Stall {
-        let lock = self.behind();
+    async fn stall(&self, log: &Arc<dyn WholeStore>) -> Stall {
+        let lock = self.connection();
         lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let mut taken = self.taken.subscribe();
-        let log = log.clone();
-        let plug = tokio::spawn(async move { log.append(world::bare("plug", Expected::Any, 1)).await });
-        taken.changed().await.unwrap();
-        Stall { lock: Box::new(lock), plug }
+        Stall { lock: Box::new(lock), plug: plug(log, &self.taken).await }
+    }
+
+    async fn behind(&self, sql: &str) -> u64 {
+        self.connection().execute(sql, []).unwrap() as u64
+    }
+
+    async fn seen(&self, sql: &str) -> String {
+        self.connection().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    async fn unguard(&self) {
+        self.behind("DROP TRIGGER events_are_never_removed").await;
+    }
+}
+
+/// Something for the writer to be held up with; it has taken it when this is done.
+async fn plug(log: &Arc<dyn WholeStore>, taken: &watch::Sender<usize>) -> JoinHandle<Result<Appended, AppendError>> {
+    let mut taken = taken.subscribe();
+    let log = log.clone();
+    let plug = tokio::spawn(async move { log.append(world::bare("plug", Expected::Any, 1)).await });
+    taken.changed().await.unwrap();
+    plug
+}
+
+/// PostgreSQL, in a schema of its own.
+pub struct Postgres {
+    schema: String,
+    taken: watch::Sender<usize>,
+}
+
+impl Postgres {
+    pub fn fresh() -> Self {
+        let chance: [u8; 8] = entropy::bytes(&OsEntropy);
+        let schema = format!("test_{:016x}", u64::from_le_bytes(chance));
+        Self { schema, taken: watch::channel(0).0 }
+    }
+
+    pub fn options(&self) -> postgres::Options {
+        // Cases hold the writer up for as long as a busy machine takes.
+        let commit_timeout = Duration::from_secs(60);
+        let schema = self.schema.clone();
+        postgres::Options { schema, commit_timeout, ..postgres::Options::at(crate::postgres::shared()) }
+    }
+
+    async fn connection(&self) -> tokio_postgres::Client {
+        let (client, connection) =
+            tokio_postgres::connect(crate::postgres::shared(), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("SET search_path = {}", self.schema)).await.unwrap();
+        client
+    }
+}
+
+impl Drop for Postgres {
+    /// Leaves a server that was handed in as it was.
+    fn drop(&mut self) {
+        let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema);
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (client, connection) =
+                    tokio_postgres::connect(crate::postgres::shared(), tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                client.batch_execute(&sql).await.unwrap();
+            });
+        });
+        // What it left behind fails no case.
+        let _ = dropped.join();
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn open(&self, clock: &MockClock, queue: usize) -> Arc<dyn WholeStore> {
+        let options = postgres::Options { queue, ..self.options() };
+        let metrics = Arc::new(Taken(self.taken.clone()));
+        Arc::new(PostgresLog::open(&options, Arc::new(clock.clone()), metrics).await.unwrap())
+    }
+
+    fn dense(&self) -> bool {
+        true
+    }
+
+    async fn stall(&self, log: &Arc<dyn WholeStore>) -> Stall {
+        let lock = self.connection().await;
+        lock.batch_execute("BEGIN; SELECT FROM log_head FOR UPDATE").await.unwrap();
+        Stall { lock: Box::new(lock), plug: plug(log, &self.taken).await }
+    }
+
+    async fn behind(&self, sql: &str) -> u64 {
+        self.connection().await.execute(sql, &[]).await.unwrap()
+    }
+
+    async fn seen(&self, sql: &str) -> String {
+        self.connection().await.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    async fn unguard(&self) {
+        self.behind("DROP TRIGGER events_are_never_changed ON events").await;
     }
 }
 

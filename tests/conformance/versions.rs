@@ -22,7 +22,7 @@ every_store! {
 }
 
 async fn each_expectation_is_met_or_refused_with_the_version_that_stands(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let stands_at = |actual| Refused::Version { stream: StreamId::from_stored("s".to_owned()), actual };
     use Expected::{Any, Exact, NoStream};
 
@@ -63,7 +63,7 @@ async fn one_refused_append_takes_the_whole_group_with_it(store: &dyn Store) {
 }
 
 async fn a_group_spans_streams_at_one_time_and_place(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let mut group = bare("a", Expected::NoStream, 2);
     group.appends.extend(bare("b", Expected::Any, 3).appends);
     let appended = log.append(group).await.unwrap();
@@ -121,7 +121,7 @@ async fn every_field_reads_back_as_written(store: &dyn Store) {
 async fn writers_who_lost_a_race_try_again_and_lose_nothing(store: &dyn Store) {
     const WRITERS: u64 = 16;
     const EACH: u64 = 8;
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
         let log = Arc::clone(&log);
@@ -151,7 +151,7 @@ async fn writers_who_lost_a_race_try_again_and_lose_nothing(store: &dyn Store) {
 
 /// A program error in one group (here: a stream named twice) is that group's fault alone, though all share a batch.
 async fn a_group_that_contradicts_itself_hurts_nobody_beside_it(store: &dyn Store) {
-    let log = store.open(&clock(), ROOMY);
+    let log = store.open(&clock(), ROOMY).await;
     let stall = store.stall(&log).await;
     let mut sent = JoinSet::new();
     for number in 0..21 {

@@ -9,7 +9,7 @@ use chrysalis::keys::{Keyring, PersonSealer, SealKind, SessionToken};
 use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, execute, load};
 use chrysalis::log::{
     Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused,
-    SealedRecord, StreamId, ask_one,
+    SealedRecord, Store as WholeStore, StreamId, ask_one,
 };
 use chrysalis_domain::id::{
     AccountId, ChallengeId, ClaimId, CommandId, EventId, PersonId, ProjectId, SessionId, UserId,
@@ -132,7 +132,7 @@ pub fn refused_by_store(result: Result<Done, ExecuteError>) -> Refused {
 
 /// A log and everything that acts on it.
 pub struct World {
-    pub log: Arc<dyn Log>,
+    pub log: Arc<dyn WholeStore>,
     pub clock: MockClock,
     pub chance: Seeded,
     pub keyring: Keyring,
@@ -162,10 +162,10 @@ impl World {
 
     pub async fn seeded(store: &dyn Store, seed: u64) -> Self {
         let clock = clock();
-        Self::around(store.open(&clock, ROOMY), clock, seed).await
+        Self::around(store.open(&clock, ROOMY).await, clock, seed).await
     }
 
-    pub async fn around(log: Arc<dyn Log>, clock: MockClock, seed: u64) -> Self {
+    pub async fn around(log: Arc<dyn WholeStore>, clock: MockClock, seed: u64) -> Self {
         let chance = Seeded::new(seed);
         let keyring = Self::keyring(log.as_ref(), &chance).await;
         Self { log, clock, chance, keyring }

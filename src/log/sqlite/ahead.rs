@@ -4,26 +4,13 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
-use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::UserId;
-use chrysalis_domain::user::UserEvent;
 use rusqlite::Connection;
 
 use super::{LogFault, Position, READ_CACHE_KIB, connect_to_read, fault, reader};
-use crate::log::{Recorded, read_user_event};
+use crate::log::refold::{Decoded, PAGE, decode};
 
-/// Events of one page.
-pub(super) const PAGE: usize = 8_192;
 /// Pages that may wait.
 const AHEAD: usize = 2;
-
-/// One event as the fold takes it.
-pub(super) struct Decoded {
-    pub(super) position: Position,
-    pub(super) occurred_at: Timestamp,
-    /// Nothing where the stream is not a user's.
-    pub(super) event: Option<(UserId, UserEvent)>,
-}
 
 /// Hands `fold` every page up to a position, in order.
 pub(super) fn each_page(
@@ -75,11 +62,5 @@ fn read(
 
 /// The page after a position; empty at the end of the log.
 pub(super) fn page(connection: &Connection, after: Position) -> Result<Vec<Decoded>, LogFault> {
-    let events = reader::all(connection, after, PAGE).map_err(fault)?;
-    let decode = |recorded: &Recorded| {
-        let user = recorded.stream.as_user();
-        let event = user.map(|user| read_user_event(recorded).map(|event| (user, event))).transpose()?;
-        Ok(Decoded { position: recorded.position, occurred_at: recorded.occurred_at, event })
-    };
-    events.iter().map(decode).collect()
+    decode(&reader::all(connection, after, PAGE).map_err(fault)?)
 }

@@ -1,14 +1,13 @@
 //! What one group does inside a batch's transaction: first every check, then every write. A group that is refused has
 //! written nothing, so the groups beside it need no savepoint.
 
-use chrysalis_domain::id::ClaimId;
 use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::claims::{ClaimKind, Holder};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::events::EventWriter;
 use super::rows::RowWriter;
-use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Quota, Refused, Version};
+use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Quota, Refused, Version, quota};
 
 /// The log's end as the batch sees it; becomes the store's when the batch is committed.
 #[derive(Clone, Copy, Debug)]
@@ -106,18 +105,13 @@ fn version(
             found.optional()?.unwrap_or(0)
         }
     };
-    let expected = match append.expected {
-        Expected::NoStream => actual == 0,
-        Expected::Exact(version) => actual == version,
-        Expected::Any => true,
-    };
-    Ok(if expected { Ok(actual) } else { Err(Refused::Version { stream: append.stream.clone(), actual }) })
+    Ok(if append.expected.holds(actual) { Ok(actual) } else { Err(Refused::Version { stream: append.stream.clone(), actual }) })
 }
 
 /// Who holds the claim, under whichever look-up key, unless this very group releases it.
 fn held(connection: &Connection, group: &Group, claim: &Claim) -> rusqlite::Result<Option<Refused>> {
     for hash in claim.key.hashes() {
-        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !releases(group, holder.claim))
+        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !group.releases(holder.claim))
         {
             return Ok(Some(Refused::ClaimHeld { claim: claim.claim, holder }));
         }
@@ -138,37 +132,17 @@ fn holder(connection: &Connection, kind: ClaimKind, hash: &[u8]) -> rusqlite::Re
     }
 }
 
-fn releases(group: &Group, claim: ClaimId) -> bool {
-    use chrysalis_projections::{Change, claims::CLAIMS, table};
-    let gone = table::id(claim);
-    let changes = group.appends.iter().flat_map(|append| &append.events).flat_map(|event| &event.changes);
-    changes
-        .into_iter()
-        .any(|change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone))
-}
-
-/// The stamps that still count, or how long until one no longer does. No span of the quota's length ever holds more
-/// than its limit: a stamp counts while less than a whole span has passed.
+/// The stamps that still count, or how long until one no longer does.
 fn count(connection: &Connection, quota: &Quota, now: Timestamp) -> rusqlite::Result<Result<Vec<i64>, Span>> {
     let found: Option<Vec<u8>> = connection
         .prepare_cached("SELECT stamps FROM quotas WHERE key = ?1")?
         .query_row([&quota.key], |row| row.get(0))
         .optional()?;
-    let floor = (now - quota.span).as_millis();
-    let stamps = found.unwrap_or_default();
-    let stamps = stamps.chunks_exact(8).map(|chunk| i64::from_be_bytes(chunk.try_into().unwrap_or_default()));
-    let stamps: Vec<i64> = stamps.filter(|stamp| *stamp > floor).collect();
-    let limit = quota.limit as usize;
-    if stamps.len() < limit {
-        return Ok(Ok(stamps));
-    }
-    // Room comes when enough of the oldest have aged out.
-    let blocking = stamps.len().checked_sub(limit.max(1)).map_or(now.as_millis(), |index| stamps[index]);
-    Ok(Err((Timestamp::from_millis(blocking) + quota.span).since(now).max(Span::from_millis(1))))
+    Ok(quota::count(quota, &found.unwrap_or_default(), now))
 }
 
 fn put_quota(connection: &Connection, quota: &Quota, stamps: &[i64], now: Timestamp) -> rusqlite::Result<()> {
-    let stamps: Vec<u8> = stamps.iter().chain([&now.as_millis()]).flat_map(|stamp| stamp.to_be_bytes()).collect();
+    let stamps = quota::with(stamps, now);
     let sql = "INSERT INTO quotas (key, stamps, expires_at) VALUES (?1, ?2, ?3)
                ON CONFLICT (key) DO UPDATE SET stamps = excluded.stamps, expires_at = excluded.expires_at";
     connection.prepare_cached(sql)?.execute(params![quota.key, stamps, (now + quota.span).as_millis()])?;

@@ -13,7 +13,7 @@ mod batch;
 mod checkpointer;
 mod events;
 mod reader;
-pub mod refold;
+mod refold;
 mod rows;
 mod schema;
 mod writer;
@@ -27,6 +27,7 @@ use chrysalis_projections::{Row, Value};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::watch;
 
+use super::refold::{ClaimReader, Progress, Refold, Report};
 use super::*;
 use crate::clock::Clock;
 
@@ -59,6 +60,7 @@ pub struct SqliteLog {
     _checkpointer: checkpointer::Checkpointer,
     readers: reader::Readers,
     head: watch::Receiver<Position>,
+    path: PathBuf,
 }
 
 impl SqliteLog {
@@ -80,7 +82,7 @@ impl SqliteLog {
         let readers = reader::Readers::open(&options.path, options.readers)?;
         let checkpointer = checkpointer::Checkpointer::start(&options.path)?;
         let writer = writer::Writer::start(connection, options, clock, announce, metrics)?;
-        Ok(Self { writer, _checkpointer: checkpointer, readers, head })
+        Ok(Self { writer, _checkpointer: checkpointer, readers, head, path: options.path.clone() })
     }
 }
 
@@ -280,5 +282,21 @@ impl Log for SqliteLog {
             connection.pragma_update(None, "user_version", version).map(|()| true)
         };
         self.writer.aside(write).await.map(|_| ())
+    }
+}
+
+/// A refold has the file to itself as far as it needs: it opens connections of its own, and works where it is called.
+#[async_trait]
+impl Refold for SqliteLog {
+    async fn fit(&self) -> Result<(), LogFault> {
+        refold::fit(&self.path)
+    }
+
+    async fn rebuild(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
+        refold::rebuild(&self.path, claims, progress)
+    }
+
+    async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
+        refold::verify(&self.path, claims, progress)
     }
 }

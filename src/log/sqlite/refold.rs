@@ -3,64 +3,24 @@
 use std::path::Path;
 
 use chrysalis_domain::id::{ClaimId, SealedId};
-use chrysalis_projections::table::{Table, absorbed};
-use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, INLINE, fold};
+use chrysalis_projections::table::Table;
+use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
-use super::ahead::{self, Decoded};
+use super::ahead;
 use super::rows::RowWriter;
 use super::{LogFault, Position, connect, fault, schema};
+use crate::log::refold::{
+    ClaimReader, Decoded, Difference, Folded, Folding, MOST_DIFFERENCES, Progress, Report, SealedRow,
+};
 
-/// Opens sealed records to find out what was claimed. Handed in: the store has no keys.
-pub trait ClaimReader {
-    /// The key of the claim whose address or identity is sealed in this record.
-    fn claim_key(&self, kind: ClaimKind, sealed: &SealedRow) -> Option<ClaimKey>;
-}
-
-/// A sealed record and the wrapped key of its person.
-#[derive(Clone, Debug)]
-pub struct SealedRow {
-    pub id: SealedId,
-    pub person: String,
-    pub ciphertext: Vec<u8>,
-    pub epoch: u32,
-    pub wrapped: Vec<u8>,
-}
-
-/// One row that is not as a refold makes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    pub table: &'static str,
-    pub key: String,
-    pub column: String,
-    pub live: String,
-    pub refolded: String,
-}
-
-/// What a refold came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    pub events: u64,
-    pub rows: u64,
-    pub differences: Vec<Difference>,
-    /// Positions that are missing, as the last one before each gap.
-    pub gaps: Vec<Position>,
-    /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
-    /// was altered. Their rows are left out of the comparison.
-    pub misfits: Vec<Position>,
-}
-
-/// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
-const MOST_DIFFERENCES: usize = 100;
 /// Pages written by a rebuild before it brings them home: 32 MiB.
 const HOME_AFTER: i64 = 8_192;
 /// Pause between two steps of a rebuild: several looks of a server's writer that waits for the lock.
 const LET_IN: std::time::Duration = std::time::Duration::from_millis(5);
 
-/// Builds the read models beside the live ones, then puts them in their place in one transaction. Works while a server
-/// runs on the same file: its reads never see a half-built table.
-pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
+pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
     // Where no server runs nobody else brings the pages home, and what was written would pile up beside the file.
     connection.pragma_update(None, "wal_autocheckpoint", HOME_AFTER).map_err(fault)?;
@@ -69,28 +29,28 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
     let generation = format!("_g{version}");
     make(&connection, next_name, &generation)?;
     let mut refold =
-        Refold { rows: RowWriter::new(next_name), claims, as_live: false, report: Report::default(), last: 0 };
+        Refold { rows: RowWriter::new(next_name), claims, as_live: false, folding: Folding::default() };
     // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
     // nothing is stored between catching up and the flip.
     let upto = head(&connection)?;
     ahead::each_page(path, upto, |page| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
         refold.fold(&transaction, page)?;
-        refold.fits()?;
+        refold.folding.report.fits()?;
         transaction.commit().map_err(fault)?;
-        progress(refold.report.events);
+        progress(refold.folding.report.events);
         std::thread::sleep(LET_IN);
         Ok(())
     })?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     loop {
-        let page = ahead::page(&transaction, refold.last)?;
+        let page = ahead::page(&transaction, refold.folding.last)?;
         if page.is_empty() {
             break;
         }
         refold.fold(&transaction, &page)?;
     }
-    refold.fits()?;
+    refold.folding.report.fits()?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
         transaction
@@ -98,20 +58,16 @@ pub fn rebuild(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u
             .map_err(fault)?;
     }
     transaction.commit().map_err(fault)?;
-    progress(refold.report.events);
-    Ok(refold.report)
+    progress(refold.folding.report.events);
+    Ok(refold.folding.report)
 }
 
-/// Whether this program can work with the read models in a file.
-///
-/// # Errors
-/// [`LogFault::Unavailable`] when another version made them: [`rebuild`] makes them anew.
-pub fn fit(path: &Path) -> Result<(), LogFault> {
+pub(super) fn fit(path: &Path) -> Result<(), LogFault> {
     schema::models_fit(&connect(path)?)
 }
 
-/// Folds the log into temporary tables and compares them with the live ones, row by row, at one point in time.
-pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u64)) -> Result<Report, LogFault> {
+/// Into temporary tables.
+pub(super) fn verify(path: &Path, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
     schema::models_fit(&connection)?;
     // A scattered damage can hide an event from an index: what is compared must be whole first.
@@ -123,14 +79,14 @@ pub fn verify(path: &Path, claims: &dyn ClaimReader, mut progress: impl FnMut(u6
     // A read transaction: the log and the live tables stand still, the temporary ones are ours alone.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(fault)?;
     let mut refold =
-        Refold { rows: RowWriter::new(temporary_name), claims, as_live: true, report: Report::default(), last: 0 };
+        Refold { rows: RowWriter::new(temporary_name), claims, as_live: true, folding: Folding::default() };
     let upto = head(&transaction)?;
     ahead::each_page(path, upto, |page| {
         refold.fold(&transaction, page)?;
-        progress(refold.report.events);
+        progress(refold.folding.report.events);
         Ok(())
     })?;
-    let mut report = refold.report;
+    let mut report = refold.folding.report;
     for table in INLINE {
         compare(&transaction, table, &mut report)?;
     }
@@ -162,55 +118,21 @@ struct Refold<'a> {
     rows: RowWriter,
     claims: &'a dyn ClaimReader,
     as_live: bool,
-    report: Report,
-    last: Position,
+    folding: Folding,
 }
 
 impl Refold<'_> {
     fn fold(&mut self, connection: &Connection, page: &[Decoded]) -> Result<(), LogFault> {
         let keys = Opened { connection, claims: self.claims, as_live: self.as_live };
-        let mut changes: Vec<(Position, Change)> = Vec::new();
-        let mut whose = None;
-        for Decoded { position, occurred_at, event } in page {
-            if *position != self.last + 1 {
-                self.report.gaps.push(self.last);
-            }
-            self.last = *position;
-            self.report.events += 1;
-            let Some((user, event)) = event else { continue };
-            // What was decided in one go is written in one go, as it was live.
-            if whose.replace(*user) != Some(*user) {
-                self.write(connection, &mut changes)?;
-            }
-            for change in fold(*user, event, *occurred_at, &keys) {
-                if !absorbed(changes.iter_mut().map(|(_, change)| change), &change) {
-                    changes.push((*position, change));
-                }
-            }
-        }
-        self.write(connection, &mut changes)
-    }
-
-    fn write(&mut self, connection: &Connection, changes: &mut Vec<(Position, Change)>) -> Result<(), LogFault> {
-        for (position, change) in changes.drain(..) {
+        for Folded { position, change, .. } in self.folding.fold(page, &keys) {
             match self.rows.write(connection, &change) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                    self.report.misfits.push(position)
+                    self.folding.report.misfits.push(position)
                 }
                 written => written.map_err(fault)?,
             }
         }
         Ok(())
-    }
-
-    /// Tables that lack rows must not take the place of the live ones.
-    fn fits(&self) -> Result<(), LogFault> {
-        let misfit = |position| {
-            LogFault::Damaged(format!(
-                "position {position} contradicts the events before it; run `chrysalis verify`, then restore a backup"
-            ))
-        };
-        self.report.misfits.first().map_or(Ok(()), |position| Err(misfit(*position)))
     }
 }
 

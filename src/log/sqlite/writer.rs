@@ -1,12 +1,11 @@
 //! The group-commit writer: one thread, one loop. It takes whatever queued up while the last commit ran and stores it
 //! in one transaction, so that the cost of reaching the disk is shared by everybody who waits for it.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use chrysalis_domain::{Span, Timestamp};
+use chrysalis_domain::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::{oneshot, watch};
 
@@ -15,27 +14,12 @@ use super::events::EventWriter;
 use super::rows::RowWriter;
 use super::{Options, fault};
 use crate::clock::Clock;
+use crate::log::queue::{Queue, Taken, stopped};
 use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused, WriterMetrics};
 
-/// How long to wait when the queue was full: a batch takes milliseconds, a client's retry should take longer.
-const RETRY_AFTER: Span = Span::from_secs(1);
-
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    queue: Arc<Queue<Work>>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct Shared {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    capacity: usize,
-}
-
-#[derive(Default)]
-struct Queue {
-    interactive: VecDeque<Work>,
-    bulk: VecDeque<Work>,
-    closed: bool,
 }
 
 enum Work {
@@ -75,11 +59,11 @@ impl Writer {
         announce: watch::Sender<Position>,
         metrics: Arc<dyn WriterMetrics>,
     ) -> Result<Self, LogFault> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), capacity: options.queue.max(1) });
+        let queue = Arc::new(Queue::new(options.queue));
         let head = read_head(&connection).map_err(fault)?;
         let looped = Loop {
             connection,
-            shared: shared.clone(),
+            queue: queue.clone(),
             rows: RowWriter::live(),
             head,
             max_batch: options.max_batch.max(1),
@@ -92,13 +76,13 @@ impl Writer {
             .name("log-writer".to_owned())
             .spawn(move || looped.run())
             .map_err(|error| LogFault::Unavailable(format!("the writer's thread did not start: {error}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { queue, thread: Some(thread) })
     }
 
     pub(super) async fn append(&self, group: Group) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         let lane = group.lane;
-        self.push(lane, Work::Append(Box::new(group), reply))?;
+        self.queue.push(lane, Work::Append(Box::new(group), reply))?;
         // The group comes back and is freed here, by those who made it: the one thread that everybody waits for has
         // better things to do, and would have to wait for the allocator's locks.
         answer.await.map_or_else(|_| Err(stopped().into()), |(_group, stored)| stored)
@@ -109,37 +93,18 @@ impl Writer {
         write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<bool, LogFault> {
         let (reply, answer) = oneshot::channel();
-        match self.push(Lane::Interactive, Work::Aside(Box::new(write), reply)) {
+        match self.queue.push(Lane::Interactive, Work::Aside(Box::new(write), reply)) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
             Err(AppendError::Fault(fault)) => Err(fault),
             Err(other) => Err(LogFault::Unavailable(other.to_string())),
         }
-    }
-
-    fn push(&self, lane: Lane, work: Work) -> Result<(), AppendError> {
-        let mut queue = self.shared.lock();
-        if queue.closed {
-            return Err(stopped().into());
-        }
-        let lane = match lane {
-            Lane::Interactive => &mut queue.interactive,
-            Lane::Bulk => &mut queue.bulk,
-        };
-        if lane.len() >= self.shared.capacity {
-            return Err(AppendError::Busy { retry_after: RETRY_AFTER });
-        }
-        lane.push_back(work);
-        drop(queue);
-        self.shared.wake.notify_one();
-        Ok(())
     }
 }
 
 impl Drop for Writer {
     /// Stores what was accepted, then ends.
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.wake.notify_one();
+        self.queue.close();
         if let Some(thread) = self.thread.take() {
             // A writer that panicked has answered everybody with a fault already.
             let _ = thread.join();
@@ -147,19 +112,9 @@ impl Drop for Writer {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn stopped() -> LogFault {
-    LogFault::Unavailable("the writer has stopped".to_owned())
-}
-
 struct Loop {
     connection: Connection,
-    shared: Arc<Shared>,
+    queue: Arc<Queue<Work>>,
     rows: RowWriter,
     head: Head,
     max_batch: usize,
@@ -172,10 +127,7 @@ struct Loop {
 impl Drop for Loop {
     /// However the loop ended, nobody is left to wait for it: what still queues is answered, what comes is refused.
     fn drop(&mut self) {
-        let mut queue = self.shared.lock();
-        queue.closed = true;
-        queue.interactive.clear();
-        queue.bulk.clear();
+        self.queue.abandon();
     }
 }
 
@@ -184,26 +136,10 @@ const TIDY_EVERY: u64 = 64;
 
 impl Loop {
     fn run(mut self) {
-        while let Some(work) = self.next() {
+        while let Some(Taken { work, depth }) = self.queue.wait(self.max_batch) {
+            self.metrics.queued(depth);
             self.process(work);
         }
-    }
-
-    /// Waits for work; none when the store is closing and everything accepted is stored.
-    fn next(&self) -> Option<Vec<Work>> {
-        let mut queue = self.shared.lock();
-        while queue.interactive.is_empty() && queue.bulk.is_empty() {
-            if queue.closed {
-                return None;
-            }
-            queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-        self.metrics.queued(queue.interactive.len() + queue.bulk.len());
-        let interactive = queue.interactive.len().min(self.max_batch);
-        let mut work: Vec<_> = queue.interactive.drain(..interactive).collect();
-        let bulk = queue.bulk.len().min(self.max_batch - interactive);
-        work.extend(queue.bulk.drain(..bulk));
-        Some(work)
     }
 
     /// Stores a batch and answers everybody in it.

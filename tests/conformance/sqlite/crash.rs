@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use chrysalis::keys::KeyringClaims;
 use chrysalis::log::ask_one;
-use chrysalis::log::sqlite::refold::verify;
 use chrysalis_domain::user::event::EndReason;
 use chrysalis_domain::user::{Standing, UserCommand};
 use chrysalis_projections::{sessions, table, users};
@@ -71,7 +70,7 @@ async fn look_into(store: &Sqlite, acknowledged: &[String]) {
     }
     let events = everything(world.log.as_ref()).await;
     assert!(events.iter().zip(1..).all(|(event, position)| event.position == position), "positions must be dense");
-    let report = verify(&store.path(), &KeyringClaims(&world.keyring), |_| {}).unwrap();
+    let report = world.log.verify(&KeyringClaims(&world.keyring), &mut |_| {}).await.unwrap();
     assert_eq!((report.differences, report.gaps, report.misfits), (Vec::new(), Vec::new(), Vec::new()));
 }
 

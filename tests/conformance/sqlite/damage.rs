@@ -6,7 +6,7 @@ use std::io::{Seek, SeekFrom, Write};
 use chrysalis::log::{AppendError, Expected, LogFault, Recorded, StreamId};
 
 use crate::conformance::run;
-use crate::conformance::store::{ROOMY, Sqlite, Store};
+use crate::conformance::store::{ROOMY, Sqlite};
 use crate::conformance::world::{Seeded, World, bare, clock};
 use crate::long;
 
@@ -26,7 +26,7 @@ async fn grown() -> (Sqlite, Vec<Recorded>) {
 
 /// The pages that hold a table's rows, in their order.
 fn pages(store: &Sqlite, table: &str) -> Vec<u64> {
-    let connection = store.behind();
+    let connection = store.connection();
     let mut statement =
         connection.prepare("SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path").unwrap();
     let pages = statement.query_map([table], |row| row.get(0)).unwrap();
@@ -99,7 +99,7 @@ fn a_guest_whose_row_can_t_be_written_is_not_acknowledged() {
 /// What SQLite says of a file when it looks at all of it.
 fn sound(store: &Sqlite) -> bool {
     store
-        .behind()
+        .connection()
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))
         .is_ok_and(|said| said == "ok")
 }

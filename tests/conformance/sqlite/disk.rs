@@ -8,12 +8,12 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::Arc;
 
-use chrysalis::log::{AppendError, Expected, Group, Log, LogFault};
+use chrysalis::log::{AppendError, Expected, Group, LogFault, Store};
 use tokio::task::JoinSet;
 
 use super::apart;
 use crate::conformance::run;
-use crate::conformance::store::{ROOMY, Sqlite, Store};
+use crate::conformance::store::{ROOMY, Sqlite};
 use crate::conformance::world::{bare, clock, everything};
 
 /// The signal that comes with the limit is ignored, as a server would: writing then fails.
@@ -118,7 +118,7 @@ fn unavailable<T: std::fmt::Debug>(answer: Result<T, LogFault>, round: i32) {
 }
 
 /// An event too large for whatever room a last page has.
-async fn send(log: &Arc<dyn Log>) -> Result<String, AppendError> {
+async fn send(log: &Arc<dyn Store>) -> Result<String, AppendError> {
     let mut group: Group = bare("s", Expected::Any, 1);
     let event = &mut group.appends[0].events[0];
     event.body = vec![b'x'; 16 * 1024];

@@ -9,7 +9,7 @@ use chrysalis_domain::id::UserId;
 
 use super::apart;
 use crate::conformance::run;
-use crate::conformance::store::{ROOMY, Sqlite, Store};
+use crate::conformance::store::{ROOMY, Sqlite};
 use crate::conformance::world::{World, bare, clock, everything};
 use crate::long;
 
@@ -21,7 +21,7 @@ fn refusal(store: &Sqlite) -> LogFault {
 fn a_file_of_a_newer_version_is_refused_with_the_remedy() {
     let store = Sqlite::fresh();
     drop(store.open(&clock(), ROOMY));
-    store.behind().pragma_update(None, "user_version", 99).unwrap();
+    store.connection().pragma_update(None, "user_version", 99).unwrap();
     let LogFault::Unavailable(why) = refusal(&store) else { panic!("not for now") };
     assert!(why.contains("99") && why.contains("run the Chrysalis that last wrote it, or a later one"), "{why}");
 }

@@ -8,7 +8,7 @@ use chrysalis::log::sqlite::{Options, SqliteLog};
 use chrysalis::log::{AppendError, Expected, Log, LogFault};
 
 use crate::conformance::run;
-use crate::conformance::store::{ROOMY, Sqlite, Store};
+use crate::conformance::store::{ROOMY, Sqlite};
 use crate::conformance::world::{bare, clock, everything};
 
 /// Breaks the writer at its first commit.

@@ -1,0 +1,304 @@
+//! What a batch writes, in a second round trip: side rows and read models first, the log's head last, so that the
+//! other nodes wait for this one no longer than it takes to insert the events and to commit.
+
+use chrysalis_domain::Timestamp;
+use deadpool_postgres::ClientWrapper;
+use tokio_postgres::types::Type;
+
+use super::cells::Cells;
+use super::facts::number;
+use super::pipeline::Pipeline;
+use super::rows::RowWriter;
+use super::verdicts::{Left, Verdict};
+use super::writer::Failure;
+use crate::log::{Append, Appended, Expected, Group, NewEvent, Position, Refused, SealedRef, Version};
+
+/// The log's end after a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) position: Position,
+    pub(super) recorded_at: Timestamp,
+}
+
+const COUNT_AGAIN: &str = "UPDATE quotas q SET stamps = i.stamps, expires_at = i.expires_at
+     FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS i(key, stamps, expires_at) WHERE q.key = i.key";
+const COUNT: &str = "INSERT INTO quotas (key, stamps, expires_at) SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])";
+const COUNT_TYPES: &[Type] = &[Type::BYTEA_ARRAY, Type::BYTEA_ARRAY, Type::INT8_ARRAY];
+
+const PERSON_KEYS: &str =
+    "INSERT INTO person_keys (person_id, epoch, wrapped) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])";
+const PERSON_KEYS_TYPES: &[Type] = &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY];
+
+const SEALED: &str = "INSERT INTO sealed (sealed_id, person_id, kind, salt, ciphertext)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[])";
+const SEALED_TYPES: &[Type] =
+    &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::BYTEA_ARRAY, Type::BYTEA_ARRAY];
+
+const SNAPSHOTS: &str = "INSERT INTO snapshots (stream, version, state)
+     SELECT DISTINCT ON (i.stream) * FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS i(stream, version, state)
+     ORDER BY i.stream, i.version DESC
+     ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
+     WHERE excluded.version > snapshots.version";
+const SNAPSHOTS_TYPES: &[Type] = &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY];
+
+/// Takes the head, which orders the batches of all nodes, and appends behind it. The head's row is locked until the
+/// commit: who reads on from a position never finds one missing.
+const EVENTS: &str = "WITH head AS (
+         UPDATE log_head SET position = position + $1, recorded_at = greatest(recorded_at, $2)
+         RETURNING position, recorded_at
+     ), stored AS (
+         INSERT INTO events (position, project, stream, version, event_id, type, type_version, recorded_at, occurred_at,
+                             actor_type, actor_id, actor_by, impersonator, request_id, command_id, cause,
+                             settings_version, sealed, body)
+         SELECT head.position - $1 + e.nth, e.project, e.stream, e.version, e.event_id, e.type, e.type_version,
+                head.recorded_at, e.occurred_at, e.actor_type, e.actor_id, e.actor_by, e.impersonator, e.request_id,
+                e.command_id, e.cause, e.settings_version, e.sealed, e.body
+         FROM head, unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::bigint[],
+                           $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+                           $17::text[], $18::bigint[], $19::bytea[], $20::bytea[])
+              AS e(nth, project, stream, version, event_id, type, type_version, occurred_at, actor_type, actor_id,
+                   actor_by, impersonator, request_id, command_id, cause, settings_version, sealed, body)
+     )
+     SELECT position, recorded_at, pg_notify(current_schema(), position::text) FROM head";
+const EVENTS_TYPES: &[Type] = &[
+    Type::INT8,
+    Type::INT8,
+    Type::INT8_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::INT8_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::INT8_ARRAY,
+    Type::INT8_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::INT8_ARRAY,
+    Type::BYTEA_ARRAY,
+    Type::BYTEA_ARRAY,
+];
+
+const FORGET: &str = "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= $2";
+/// After the head, which says where the events came to stand.
+const REMEMBER: &str = "INSERT INTO idempotency (key, first_position, last_position, recorded_at, note, expires_at)
+     SELECT i.key, head.position - $1 + i.first, head.position - $1 + i.last, head.recorded_at, i.note,
+            head.recorded_at + i.keep
+     FROM log_head head, unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[])
+          AS i(key, first, last, note, keep)";
+const REMEMBER_TYPES: &[Type] =
+    &[Type::INT8, Type::BYTEA_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY, Type::INT8_ARRAY];
+
+/// A group that is stored, and where its events stand among those of the batch, counted from 1.
+struct Stored<'b, 'w> {
+    group: &'w Group,
+    versions: &'b [Version],
+    first: u64,
+    last: u64,
+}
+
+/// Writes what was accepted and commits; answers every group.
+pub(super) async fn write(
+    client: &ClientWrapper,
+    rows: &mut RowWriter,
+    groups: &[&Group],
+    verdicts: &[Verdict],
+    left: &Left<'_>,
+    now: Timestamp,
+) -> Result<(Vec<Result<Appended, Refused>>, Head), Failure> {
+    let stored = placed(groups, verdicts);
+    let total = stored.last().map_or(0, |stored| stored.last);
+    let changes = stored.iter().flat_map(|stored| &stored.group.appends).flat_map(|append| {
+        append.events.iter().flat_map(|event| &event.changes).map(|change| (append.stream.as_str(), change))
+    });
+    let steps = rows.steps(changes);
+    let texts: Vec<_> = steps.iter().map(|step| step.text.clone()).collect();
+
+    let mut pipeline = Pipeline::default();
+    count(&mut pipeline, left);
+    seal(&mut pipeline, &stored);
+    for (step, text) in steps.into_iter().zip(&texts) {
+        pipeline.push(&text.sql, &text.types, step.cells);
+    }
+    snapshots(&mut pipeline, &stored);
+    pipeline.push(EVENTS, EVENTS_TYPES, events(&stored, total, now));
+    let head = pipeline.last();
+    remember(&mut pipeline, &stored, total, now);
+    pipeline.push("COMMIT", &[], vec![]);
+
+    let answers = pipeline.run(client).await?;
+    let row = answers[head].first().ok_or_else(|| Failure::bug("the log has no head"))?;
+    let head =
+        Head { position: number(row.try_get(0)?), recorded_at: Timestamp::from_millis(row.try_get(1)?) };
+    Ok((answer(groups, verdicts, &stored, head, total), head))
+}
+
+fn placed<'b, 'w>(groups: &[&'w Group], verdicts: &'b [Verdict]) -> Vec<Stored<'b, 'w>> {
+    let mut last = 0;
+    let place = |(group, verdict): (&&'w Group, &'b Verdict)| match verdict {
+        Verdict::Stored(versions) => {
+            let first = last + 1;
+            last += group.appends.iter().map(|append| append.events.len() as u64).sum::<u64>();
+            Some(Stored { group, versions, first, last })
+        }
+        Verdict::Refused(_) | Verdict::Repeats(_) => None,
+    };
+    groups.iter().zip(verdicts).filter_map(place).collect()
+}
+
+fn answer(
+    groups: &[&Group],
+    verdicts: &[Verdict],
+    stored: &[Stored<'_, '_>],
+    head: Head,
+    total: u64,
+) -> Vec<Result<Appended, Refused>> {
+    let before = head.position - total;
+    let recorded_at = head.recorded_at;
+    let mut stored = stored.iter();
+    let mut answers: Vec<Result<Appended, Refused>> = Vec::with_capacity(groups.len());
+    for verdict in verdicts {
+        answers.push(match verdict {
+            Verdict::Stored(versions) => {
+                let (first, last) = stored.next().map_or((0, 0), |stored| (stored.first, stored.last));
+                let (first, last) = (before + first, before + last);
+                Ok(Appended { first, last, recorded_at, versions: versions.clone() })
+            }
+            Verdict::Refused(refused) => Err(refused.clone()),
+            Verdict::Repeats(index) => {
+                let note = groups[*index].idempotency.as_ref().map(|used| used.note.clone()).unwrap_or_default();
+                let (first, last) = answers[*index].as_ref().map_or((0, 0), |stored| (stored.first, stored.last));
+                Err(Refused::Repeated { first, last, recorded_at, note })
+            }
+        });
+    }
+    answers
+}
+
+fn count<'w>(pipeline: &mut Pipeline<'w>, left: &'w Left<'_>) {
+    for (sql, stands) in [(COUNT_AGAIN, true), (COUNT, false)] {
+        let mut counted: Vec<_> = left.quotas.iter().filter(|(_, counted)| counted.stands == stands).collect();
+        if counted.is_empty() {
+            continue;
+        }
+        // One order on every node: none waits for one who waits for it.
+        counted.sort_by_key(|(key, _)| **key);
+        let cells = vec![
+            Cells::bytes(counted.iter().map(|(key, _)| **key)),
+            Cells::bytes(counted.iter().map(|(_, counted)| counted.stamps.as_slice())),
+            Cells::integers(counted.iter().map(|(_, counted)| counted.expires_at)),
+        ];
+        pipeline.push(sql, COUNT_TYPES, cells);
+    }
+}
+
+fn seal<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
+    let keys: Vec<_> = stored.iter().flat_map(|stored| &stored.group.person_keys).collect();
+    if !keys.is_empty() {
+        let cells = vec![
+            Cells::made(keys.iter().map(|key| key.person)),
+            Cells::integers(keys.iter().map(|key| key.epoch)),
+            Cells::bytes(keys.iter().map(|key| key.wrapped.as_slice())),
+        ];
+        pipeline.push(PERSON_KEYS, PERSON_KEYS_TYPES, cells);
+    }
+    let records: Vec<_> = stored.iter().flat_map(|stored| &stored.group.sealed).collect();
+    if !records.is_empty() {
+        let cells = vec![
+            Cells::made(records.iter().map(|record| record.id)),
+            Cells::made(records.iter().map(|record| record.person)),
+            Cells::texts(records.iter().map(|record| record.kind)),
+            Cells::bytes(records.iter().map(|record| record.salt.as_slice())),
+            Cells::bytes(records.iter().map(|record| record.ciphertext.as_slice())),
+        ];
+        pipeline.push(SEALED, SEALED_TYPES, cells);
+    }
+}
+
+fn snapshots<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
+    let mut taken: Vec<(&'w str, Version, &'w [u8])> = Vec::new();
+    for Stored { group, versions, .. } in stored {
+        for (append, version) in group.appends.iter().zip(*versions) {
+            if let (Some(state), Expected::Exact(_)) = (&append.snapshot, append.expected) {
+                taken.push((append.stream.as_str(), *version, state));
+            }
+        }
+    }
+    if taken.is_empty() {
+        return;
+    }
+    let cells = vec![
+        Cells::texts(taken.iter().map(|(stream, ..)| *stream)),
+        Cells::integers(taken.iter().map(|(_, version, _)| *version)),
+        Cells::bytes(taken.iter().map(|(.., state)| *state)),
+    ];
+    pipeline.push(SNAPSHOTS, SNAPSHOTS_TYPES, cells);
+}
+
+fn remember<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>], total: u64, now: Timestamp) {
+    let keyed: Vec<_> =
+        stored.iter().filter_map(|stored| Some((stored, stored.group.idempotency.as_ref()?))).collect();
+    if keyed.is_empty() {
+        return;
+    }
+    let keys = || Cells::bytes(keyed.iter().map(|(_, used)| used.key.as_slice()));
+    pipeline.push(FORGET, &[Type::BYTEA_ARRAY, Type::INT8], vec![keys(), Cells::One(now.as_millis())]);
+    let cells = vec![
+        Cells::one(total),
+        keys(),
+        Cells::integers(keyed.iter().map(|(stored, _)| stored.first)),
+        Cells::integers(keyed.iter().map(|(stored, _)| stored.last)),
+        Cells::bytes(keyed.iter().map(|(_, used)| used.note.as_slice())),
+        Cells::integers(keyed.iter().map(|(_, used)| used.keep.as_millis())),
+    ];
+    pipeline.push(REMEMBER, REMEMBER_TYPES, cells);
+}
+
+/// One event with what it shares with others.
+struct Line<'w> {
+    group: &'w Group,
+    append: &'w Append,
+    event: &'w NewEvent,
+    version: Version,
+}
+
+fn events<'w>(stored: &[Stored<'_, 'w>], total: u64, now: Timestamp) -> Vec<Cells<'w>> {
+    let mut lines = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
+    for Stored { group, versions, .. } in stored {
+        for (append, after) in group.appends.iter().zip(*versions) {
+            let before = after - append.events.len() as Version;
+            lines.extend(
+                append.events.iter().zip(before + 1..).map(|(event, version)| Line { group, append, event, version }),
+            );
+        }
+    }
+    let actor = |text: fn(&crate::log::Actor) -> Option<&str>| {
+        Cells::Text(lines.iter().map(|line| text(&line.group.context.actor)).collect())
+    };
+    vec![
+        Cells::one(total),
+        Cells::One(now.as_millis()),
+        Cells::integers(1..=total),
+        Cells::made(lines.iter().map(|line| line.group.context.project)),
+        Cells::texts(lines.iter().map(|line| line.append.stream.as_str())),
+        Cells::integers(lines.iter().map(|line| line.version)),
+        Cells::made(lines.iter().map(|line| line.event.id)),
+        Cells::texts(lines.iter().map(|line| line.event.event_type)),
+        Cells::integers(lines.iter().map(|line| line.event.type_version)),
+        Cells::integers(lines.iter().map(|line| line.event.occurred_at.as_millis())),
+        actor(|actor| Some(actor.kind)),
+        actor(|actor| actor.id.as_deref()),
+        actor(|actor| actor.by.as_deref()),
+        actor(|actor| actor.impersonator.as_deref()),
+        Cells::Made(lines.iter().map(|line| line.group.context.request.map(|id| id.to_string())).collect()),
+        Cells::made(lines.iter().map(|line| line.group.context.command)),
+        Cells::Made(lines.iter().map(|line| line.group.context.cause.map(|id| id.to_string())).collect()),
+        Cells::integers(lines.iter().map(|line| line.group.context.settings_version)),
+        Cells::MadeBytes(lines.iter().map(|line| SealedRef::encode(&line.event.sealed)).collect()),
+        Cells::bytes(lines.iter().map(|line| line.event.body.as_slice())),
+    ]
+}

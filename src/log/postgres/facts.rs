@@ -1,0 +1,152 @@
+//! What the checks of a batch rest on, read at the beginning of its transaction: one round trip.
+//!
+//! Streams that exist and quotas are locked while they are read, each kind in one order on every node, so that no two
+//! batches wait for each other; claims and idempotency keys are held by their unique indexes.
+
+use std::collections::HashMap;
+
+use chrysalis_domain::Timestamp;
+use chrysalis_projections::claims::Holder;
+use deadpool_postgres::ClientWrapper;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::cells::Cells;
+use super::pipeline::Pipeline;
+use super::writer::Failure;
+use crate::log::{Expected, Group, LogFault, Position, Refused, Version};
+
+/// What stands.
+#[derive(Default)]
+pub(super) struct Facts<'w> {
+    pub(super) now: Timestamp,
+    pub(super) versions: HashMap<&'w str, Version>,
+    /// By kind and hash.
+    pub(super) holders: HashMap<(&'static str, &'w [u8]), Holder>,
+    /// Stamps by key; a key that was never counted is absent.
+    pub(super) quotas: HashMap<&'w [u8], Vec<u8>>,
+    /// What a repetition of a key is told.
+    pub(super) used: HashMap<&'w [u8], Refused>,
+}
+
+const LOCK_STREAMS: &str =
+    "SELECT FROM events WHERE stream = ANY($1) AND version = 1 ORDER BY stream FOR NO KEY UPDATE";
+const VERSIONS: &str = "SELECT s.stream, (SELECT version FROM events e WHERE e.stream = s.stream ORDER BY version DESC LIMIT 1)
+     FROM unnest($1::text[]) AS s(stream)";
+const HOLDERS: &str = "SELECT c.kind, c.hash, c.claim_id, c.user_id, c.verified
+     FROM unnest($1::text[], $2::bytea[]) AS q(kind, hash) JOIN claims c ON c.kind = q.kind AND c.hash = q.hash";
+const QUOTAS: &str = "SELECT key, stamps FROM quotas WHERE key = ANY($1) ORDER BY key FOR UPDATE";
+const USED: &str =
+    "SELECT key, first_position, last_position, recorded_at, note, expires_at FROM idempotency WHERE key = ANY($1)";
+const RECORDED_AT: &str = "SELECT recorded_at FROM log_head";
+
+/// Begins the transaction and reads. `clock` is this node's; the log's own time may be ahead of it.
+pub(super) async fn read<'w>(
+    client: &ClientWrapper,
+    groups: &[&'w Group],
+    clock: Timestamp,
+) -> Result<Facts<'w>, Failure> {
+    let appends = || groups.iter().flat_map(|group| &group.appends);
+    let streams: Vec<&'w str> = sorted(appends().map(|append| append.stream.as_str()));
+    let standing: Vec<&'w str> = sorted(
+        appends().filter(|append| append.expected != Expected::NoStream).map(|append| append.stream.as_str()),
+    );
+    let claims: Vec<(&'static str, &'w [u8])> = sorted(groups.iter().flat_map(|group| &group.claims).flat_map(|claim| {
+        claim.key.hashes().map(|hash| (claim.key.kind.name(), hash.as_slice()))
+    }));
+    let quotas: Vec<&'w [u8]> =
+        sorted(groups.iter().flat_map(|group| &group.quotas).map(|quota| quota.key.as_slice()));
+    let keys: Vec<&'w [u8]> =
+        sorted(groups.iter().filter_map(|group| group.idempotency.as_ref()).map(|used| used.key.as_slice()));
+
+    let mut pipeline = Pipeline::default();
+    pipeline.push("BEGIN ISOLATION LEVEL READ COMMITTED", &[], vec![]);
+    if !standing.is_empty() {
+        pipeline.push(LOCK_STREAMS, &[Type::TEXT_ARRAY], vec![Cells::texts(standing)]);
+    }
+    if !quotas.is_empty() {
+        pipeline.push(QUOTAS, &[Type::BYTEA_ARRAY], vec![Cells::bytes(quotas.iter().copied())]);
+    }
+    let counted = pipeline.last();
+    pipeline.push(VERSIONS, &[Type::TEXT_ARRAY], vec![Cells::texts(streams.iter().copied())]);
+    let versions = pipeline.last();
+    if !claims.is_empty() {
+        let cells = vec![
+            Cells::texts(claims.iter().map(|(kind, _)| *kind)),
+            Cells::bytes(claims.iter().map(|(_, hash)| *hash)),
+        ];
+        pipeline.push(HOLDERS, &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY], cells);
+    }
+    let held = pipeline.last();
+    if !keys.is_empty() {
+        pipeline.push(USED, &[Type::BYTEA_ARRAY], vec![Cells::bytes(keys.iter().copied())]);
+    }
+    let used = pipeline.last();
+    pipeline.push(RECORDED_AT, &[], vec![]);
+    let recorded = pipeline.last();
+    let rows = pipeline.run(client).await?;
+
+    let last: i64 = rows[recorded].first().map_or(Ok(0), |row| row.try_get(0))?;
+    let mut facts = Facts { now: clock.max(Timestamp::from_millis(last)), ..Facts::default() };
+    for row in &rows[versions] {
+        let (stream, version): (&str, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        if let Ok(index) = streams.binary_search(&stream) {
+            facts.versions.insert(streams[index], number(version.unwrap_or(0)));
+        }
+    }
+    if !claims.is_empty() {
+        for row in &rows[held] {
+            let (kind, hash): (&str, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
+            if let Ok(index) = claims.binary_search(&(kind, hash)) {
+                facts.holders.insert(claims[index], holder(row)?);
+            }
+        }
+    }
+    if !quotas.is_empty() {
+        for row in &rows[counted] {
+            let (key, stamps): (&[u8], Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+            if let Ok(index) = quotas.binary_search(&key) {
+                facts.quotas.insert(quotas[index], stamps);
+            }
+        }
+    }
+    if !keys.is_empty() {
+        for row in &rows[used] {
+            let (key, expires_at): (&[u8], i64) = (row.try_get(0)?, row.try_get(5)?);
+            if let (Ok(index), true) = (keys.binary_search(&key), expires_at > facts.now.as_millis()) {
+                facts.used.insert(keys[index], repeated(row)?);
+            }
+        }
+    }
+    Ok(facts)
+}
+
+fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+pub(super) fn number(stored: i64) -> Position {
+    stored.cast_unsigned()
+}
+
+fn holder(row: &Row) -> Result<Holder, Failure> {
+    let (claim, user): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
+    match (claim.parse(), user.parse()) {
+        (Ok(claim), Ok(user)) => Ok(Holder { claim, user, verified: row.try_get::<_, i64>(4)? == 1 }),
+        _ => Err(Failure::Fault(LogFault::Damaged(format!(
+            "the claim {claim} of {user} does not read; run `chrysalis projections rebuild`"
+        )))),
+    }
+}
+
+fn repeated(row: &Row) -> Result<Refused, Failure> {
+    Ok(Refused::Repeated {
+        first: number(row.try_get(1)?),
+        last: number(row.try_get(2)?),
+        recorded_at: Timestamp::from_millis(row.try_get(3)?),
+        note: row.try_get(4)?,
+    })
+}

@@ -1,0 +1,286 @@
+//! The store for several nodes: PostgreSQL. Every node is equal; the log head's row lock orders their batches.
+//!
+//! - [`connect`]: where to, how protected, within which time;
+//! - [`writer`]: this node's group-commit loop; a batch is two round trips:
+//!   [`facts`] reads what its checks rest on, [`verdicts`] checks, [`batch`] writes and commits;
+//! - [`rows`], [`cells`], [`pipeline`]: row changes as few statements, sent without waiting in between;
+//! - [`lookups`]: questions to the read models, those that arrive together in one statement;
+//! - [`reader`]: how events are read;
+//! - [`pulse`]: whether PostgreSQL answers, and how far the log has come;
+//! - [`schema`]: migrations and the read models' tables;
+//! - [`refold`]: rebuild and comparison of the read models.
+
+mod batch;
+mod cells;
+mod connect;
+mod facts;
+mod lookups;
+mod pipeline;
+mod pulse;
+mod reader;
+mod refold;
+mod rows;
+mod schema;
+mod verdicts;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrysalis_domain::Timestamp;
+use chrysalis_projections::{Row, Value};
+use deadpool_postgres::{Object, Pool, PoolError};
+use tokio::sync::watch;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::refold::{ClaimReader, Progress, Refold, Report};
+use super::*;
+use crate::clock::Clock;
+pub use connect::Options;
+use connect::{Connector, Purpose};
+use facts::number;
+
+/// PostgreSQL. Dropping it stores what was accepted, then stops its writer.
+pub struct PostgresLog {
+    writer: writer::Writer,
+    lookups: lookups::Lookups,
+    /// For everything else that is short.
+    pool: Pool,
+    pulse: Arc<pulse::Pulse>,
+    connector: Connector,
+    patience: Duration,
+}
+
+/// Statements of look-ups on their way at the same time: while they are, the next ones gather.
+const LOOKUPS: usize = 2;
+
+impl PostgresLog {
+    /// Connects, makes or migrates the schema, and starts the writer.
+    ///
+    /// # Errors
+    /// When no server that takes writes is reached, or the schema was made by a newer Chrysalis.
+    pub async fn open(
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<dyn WriterMetrics>,
+    ) -> Result<Self, LogFault> {
+        let connector = Connector::new(options)?;
+        let mut client = connector.open_driven(Purpose::Long).await?;
+        schema::migrate(&mut client, &options.schema).await?;
+        let head = client.query_one("SELECT position FROM log_head", &[]).await.map_err(fault)?;
+        let pulse = Arc::new(pulse::Pulse::new(number(head.get(0))));
+        drop(client);
+        let pool = connector.pool(options.pool)?;
+        let lookups = lookups::Lookups::new(
+            connector.pool(LOOKUPS)?,
+            LOOKUPS,
+            pulse.clone(),
+            options.query_timeout,
+        );
+        let writer = writer::Writer::start(&connector, options, clock, pulse.clone(), metrics)?;
+        Ok(Self { writer, lookups, pool, pulse, connector, patience: options.query_timeout })
+    }
+
+    /// One short statement of its own.
+    async fn query(
+        &self,
+        sql: &str,
+        types: &[Type],
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, LogFault> {
+        self.pulse.alive()?;
+        let client = self.pool.get().await.map_err(|error| {
+            self.pulse.doubt();
+            pool_fault(error)
+        })?;
+        let asked = async {
+            let statement = client.prepare_typed_cached(sql, types).await?;
+            client.query(&statement, parameters).await
+        };
+        let answered = tokio::select! {
+            answered = tokio::time::timeout(self.patience, asked) => answered.ok(),
+            () = self.pulse.stopped() => None,
+        };
+        match answered {
+            Some(Ok(rows)) => Ok(rows),
+            Some(Err(error)) => {
+                if error.is_closed() {
+                    drop(Object::take(client));
+                    self.pulse.doubt();
+                }
+                Err(fault(error))
+            }
+            None => {
+                // What it answers late is for nobody.
+                drop(Object::take(client));
+                self.pulse.doubt();
+                Err(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned()))
+            }
+        }
+    }
+}
+
+/// What kind of failure an error of PostgreSQL is.
+fn fault(error: tokio_postgres::Error) -> LogFault {
+    let Some(told) = error.as_db_error() else {
+        // Nothing was told: the connection broke, or a value was not of its column's kind.
+        let said = spelled(&error);
+        return if said.contains("deserializing") || said.contains("serializing") {
+            LogFault::Damaged(format!("{said}; run `chrysalis verify`"))
+        } else {
+            LogFault::Unavailable(said)
+        };
+    };
+    let (code, said) = (told.code(), format!("PostgreSQL says: {} ({})", told.message(), told.code().code()));
+    if [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(code) {
+        return LogFault::Damaged(format!("{said}; restore a backup, then start again"));
+    }
+    // Connection, resources, the operator's doing, the system, read-only, locks that took too long, who may do what.
+    let passing = ["08", "53", "57", "58", "25", "55", "28", "3D", "40"].iter().any(|class| code.code().starts_with(class))
+        || *code == SqlState::INSUFFICIENT_PRIVILEGE;
+    if passing { LogFault::Unavailable(said) } else { LogFault::Bug(said) }
+}
+
+/// The error with its causes: the library's own text leaves them out.
+fn spelled(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        said += &format!(": {error}");
+        cause = error.source();
+    }
+    said
+}
+
+fn pool_fault(error: PoolError) -> LogFault {
+    match error {
+        PoolError::Backend(error) => fault(error),
+        other => LogFault::Unavailable(format!("no connection to PostgreSQL: {}", spelled(&other))),
+    }
+}
+
+#[async_trait]
+impl Log for PostgresLog {
+    async fn append(&self, group: Group) -> Result<Appended, AppendError> {
+        if let Some(twice) = group.stream_named_twice() {
+            return Err(LogFault::Bug(format!("a group names {} twice", twice.as_str())).into());
+        }
+        self.pulse.alive()?;
+        self.writer.append(group).await
+    }
+
+    async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        let (after, limit) = (after.cast_signed(), reader::limit(limit));
+        let types = [Type::TEXT, Type::INT8, Type::INT8];
+        reader::recorded(&self.query(reader::STREAM, &types, &[&stream.as_str(), &after, &limit]).await?)
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        let (after, limit) = (after.cast_signed(), reader::limit(limit));
+        reader::recorded(&self.query(reader::ALL, &[Type::INT8, Type::INT8], &[&after, &limit]).await?)
+    }
+
+    async fn read_types(
+        &self,
+        types: &'static [&'static str],
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogFault> {
+        let (after, upto, limit) = (after.cast_signed(), upto.cast_signed(), reader::limit(limit));
+        let kinds = [Type::INT8, Type::INT8, Type::TEXT_ARRAY, Type::INT8];
+        reader::recorded(&self.query(reader::OF_TYPES, &kinds, &[&after, &upto, &types, &limit]).await?)
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        self.pulse.head()
+    }
+
+    async fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogFault> {
+        let sql = "SELECT version, state FROM snapshots WHERE stream = $1";
+        let rows = self.query(sql, &[Type::TEXT], &[&stream.as_str()]).await?;
+        let read = |row: &tokio_postgres::Row| {
+            Ok(Snapshot { version: number(row.try_get(0)?), state: row.try_get(1)? })
+        };
+        rows.first().map(read).transpose().map_err(fault)
+    }
+
+    async fn rows(
+        &self,
+        sql: &'static str,
+        parameters: &[Value],
+        each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+    ) -> Result<(), LogFault> {
+        self.lookups.ask(sql, parameters, each).await
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {
+        let sql = "SELECT purpose, id, root, wrapped, created_at FROM keys ORDER BY purpose, id";
+        let rows = self.query(sql, &[], &[]).await?;
+        let read = |row: &tokio_postgres::Row| {
+            Ok(StoredKey {
+                purpose: row.try_get(0)?,
+                id: u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX),
+                root: row.try_get(2)?,
+                wrapped: row.try_get(3)?,
+                created_at: Timestamp::from_millis(row.try_get(4)?),
+            })
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(fault)
+    }
+
+    async fn put_key(&self, key: StoredKey, replace: bool) -> Result<bool, LogFault> {
+        let sql = if replace {
+            "INSERT INTO keys (purpose, id, root, wrapped, created_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (purpose, id) DO UPDATE SET root = excluded.root, wrapped = excluded.wrapped,
+                 created_at = excluded.created_at RETURNING id"
+        } else {
+            "INSERT INTO keys (purpose, id, root, wrapped, created_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT DO NOTHING RETURNING id"
+        };
+        let types = [Type::TEXT, Type::INT8, Type::TEXT, Type::BYTEA, Type::INT8];
+        let StoredKey { purpose, id, root, wrapped, created_at } = &key;
+        let put = self.query(sql, &types, &[purpose, &i64::from(*id), root, wrapped, &created_at.as_millis()]).await?;
+        Ok(!put.is_empty())
+    }
+
+    async fn checkpoint(&self, follower: &str) -> Result<Position, LogFault> {
+        let sql = "SELECT position FROM checkpoints WHERE follower = $1";
+        let rows = self.query(sql, &[Type::TEXT], &[&follower]).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get(0).map(number)).map_err(fault)
+    }
+
+    async fn advance(&self, follower: &str, from: Position, to: Position) -> Result<bool, LogFault> {
+        let (from, to) = (from.cast_signed(), to.cast_signed());
+        let sql = "INSERT INTO checkpoints AS c (follower, position) VALUES ($1, $3)
+                   ON CONFLICT (follower) DO UPDATE SET position = $3 WHERE c.position = $2 RETURNING position";
+        let moved = "UPDATE checkpoints SET position = $3 WHERE follower = $1 AND position = $2 RETURNING position";
+        let types = [Type::TEXT, Type::INT8, Type::INT8];
+        let sql = if from == 0 { sql } else { moved };
+        Ok(!self.query(sql, &types, &[&follower, &from, &to]).await?.is_empty())
+    }
+
+    async fn ready(&self) -> Result<(), LogFault> {
+        // A record in the write-ahead log that is made durable, and nothing else.
+        let sql = "SELECT 1 FROM pg_logical_emit_message(true, 'chrysalis', 'ready')";
+        self.query(sql, &[], &[]).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Refold for PostgresLog {
+    async fn fit(&self) -> Result<(), LogFault> {
+        let client = self.connector.open_driven(Purpose::Long).await?;
+        schema::models_fit(&client, self.connector.schema()).await
+    }
+
+    async fn rebuild(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
+        refold::rebuild(&self.connector, claims, progress).await
+    }
+
+    async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
+        refold::verify(&self.connector, claims, progress).await
+    }
+}

@@ -1,0 +1,365 @@
+//! Rebuild and comparison of the read models: the same fold as live, from the first event on.
+
+use std::collections::{HashMap, HashSet};
+
+use chrysalis_domain::id::{ClaimId, SealedId};
+use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::table::{Kind, Table};
+use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, INLINE, Value};
+use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, GenericClient};
+
+use super::cells::Cells;
+use super::connect::{Connector, Purpose};
+use super::facts::number;
+use super::rows::RowWriter;
+use super::{LogFault, Position, fault, reader, schema};
+use crate::log::refold::{
+    ClaimReader, Decoded, Difference, Folding, MOST_DIFFERENCES, PAGE, Progress, Report, SealedRow, decode,
+};
+
+/// How often the flip is tried that meets with writers in another order.
+const FLIPS: usize = 10;
+
+/// While tables grow from nothing, every statement finds its rows by an index.
+const BY_INDEX: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+const AS_IT_LIKES: &str = "RESET enable_seqscan; RESET enable_hashjoin; RESET enable_mergejoin";
+
+pub(super) async fn rebuild(
+    connector: &Connector,
+    claims: &dyn ClaimReader,
+    progress: Progress<'_>,
+) -> Result<Report, LogFault> {
+    let mut client = connector.open_driven(Purpose::Long).await?;
+    // One rebuild at a time; the lock goes with the connection.
+    let lock = "SELECT pg_advisory_lock(hashtextextended('chrysalis rebuild of ' || current_schema(), 0))";
+    client.batch_execute(&format!("{lock}; {BY_INDEX}")).await.map_err(fault)?;
+    let id = client.query_one("SELECT pg_current_xact_id()::text", &[]).await.map_err(fault)?;
+    let generation = format!("_g{}", id.get::<_, &str>(0));
+    make(&client, next_name, &generation).await?;
+    let mut refold = Refold { rows: RowWriter::lenient(next_name), claims, as_live: false, folding: Folding::default() };
+    // In steps, beside the live tables; until little is left.
+    let upto = head(&client).await?;
+    let mut ahead = Ahead::of(connector, upto).await?;
+    while let Some(page) = ahead.next().await? {
+        let transaction = client.transaction().await.map_err(fault)?;
+        refold.fold(&transaction, &page).await?;
+        refold.folding.report.fits()?;
+        transaction.commit().await.map_err(fault)?;
+        progress(refold.folding.report.events);
+    }
+    for table in INLINE {
+        client.batch_execute(&format!("ANALYZE {}", next_name(table))).await.map_err(fault)?;
+    }
+    let (reached, mut tries) = (refold.folding, 1);
+    loop {
+        let Report { events, gaps, .. } = &reached.report;
+        let report = Report { events: *events, gaps: gaps.clone(), ..Report::default() };
+        refold.folding = Folding { report, last: reached.last };
+        match flip(&mut client, &mut refold).await {
+            Err(Flip::Crossed) if tries < FLIPS => tries += 1,
+            Err(Flip::Crossed) => return Err(LogFault::Unavailable("the tables are too busy; try again".to_owned())),
+            Err(Flip::Fault(fault)) => return Err(fault),
+            Ok(()) => break,
+        }
+    }
+    progress(refold.folding.report.events);
+    Ok(refold.folding.report)
+}
+
+enum Flip {
+    /// A writer waited for us while we waited for it.
+    Crossed,
+    Fault(LogFault),
+}
+
+impl From<LogFault> for Flip {
+    fn from(fault: LogFault) -> Self {
+        Flip::Fault(fault)
+    }
+}
+
+impl From<tokio_postgres::Error> for Flip {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&SqlState::T_R_DEADLOCK_DETECTED) => Flip::Crossed,
+            _ => Flip::Fault(fault(error)),
+        }
+    }
+}
+
+/// Folds what is left while nobody writes, and puts the new tables in the place of the live ones.
+async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), Flip> {
+    let transaction = client.transaction().await?;
+    // Writers wait from here on, after those that are at it have finished; readers read on.
+    let tables: Vec<_> = INLINE.iter().map(|table| table.name).collect();
+    transaction.batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "))).await?;
+    loop {
+        let page = page(&transaction, refold.folding.last).await?;
+        if page.is_empty() {
+            break;
+        }
+        refold.fold(&transaction, &page).await?;
+    }
+    refold.folding.report.fits()?;
+    for table in INLINE {
+        let (name, next) = (table.name, next_name(table));
+        transaction.batch_execute(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};")).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn verify(
+    connector: &Connector,
+    claims: &dyn ClaimReader,
+    progress: Progress<'_>,
+) -> Result<Report, LogFault> {
+    let mut client = connector.open_driven(Purpose::Long).await?;
+    schema::models_fit(&client, connector.schema()).await?;
+    client.batch_execute(BY_INDEX).await.map_err(fault)?;
+    make(&client, temporary_name, "_verify").await?;
+    // A snapshot: the log and the live tables stand still, the temporary ones are ours alone.
+    let still = client.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);
+    let transaction = still.start().await.map_err(fault)?;
+    let mut refold =
+        Refold { rows: RowWriter::lenient(temporary_name), claims, as_live: true, folding: Folding::default() };
+    let upto = head(&transaction).await?;
+    // What is in the log stays as it is: another connection sees the same.
+    let mut ahead = Ahead::of(connector, upto).await?;
+    while let Some(page) = ahead.next().await? {
+        refold.fold(&transaction, &page).await?;
+        progress(refold.folding.report.events);
+    }
+    transaction.batch_execute(AS_IT_LIKES).await.map_err(fault)?;
+    let mut report = refold.folding.report;
+    for table in INLINE {
+        compare(&transaction, table, &mut report).await?;
+    }
+    Ok(report)
+}
+
+fn next_name(table: &Table) -> String {
+    format!("{}_next", table.name)
+}
+
+fn temporary_name(table: &Table) -> String {
+    format!("pg_temp.{}_verify", table.name)
+}
+
+/// Where the events end: their last position, whatever the head says of itself.
+async fn head(client: &impl GenericClient) -> Result<Position, LogFault> {
+    let row = client.query_one("SELECT coalesce(max(position), 0) FROM events", &[]).await.map_err(fault)?;
+    Ok(number(row.get(0)))
+}
+
+async fn make(client: &Client, name: fn(&Table) -> String, generation: &str) -> Result<(), LogFault> {
+    for table in INLINE {
+        let name = name(table);
+        let sql = format!("DROP TABLE IF EXISTS {name};\n{}", schema::create(table, &name, generation));
+        client.batch_execute(&sql).await.map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// The page after a position; empty at the end of the log.
+async fn page(client: &impl GenericClient, after: Position) -> Result<Vec<Decoded>, LogFault> {
+    let rows = client.query(reader::ALL, &[&after.cast_signed(), &reader::limit(PAGE)]).await.map_err(fault)?;
+    decode(&reader::recorded(&rows)?)
+}
+
+/// Reads and decodes a page ahead of whoever folds: decoding costs a third of a refold.
+struct Ahead {
+    client: std::sync::Arc<Client>,
+    upto: Position,
+    coming: Option<JoinHandle<Result<Vec<Decoded>, LogFault>>>,
+}
+
+impl Ahead {
+    async fn of(connector: &Connector, upto: Position) -> Result<Self, LogFault> {
+        let client = std::sync::Arc::new(connector.open_driven(Purpose::Long).await?);
+        client.batch_execute(BY_INDEX).await.map_err(fault)?;
+        let mut ahead = Self { client, upto, coming: None };
+        ahead.fetch(0);
+        Ok(ahead)
+    }
+
+    fn fetch(&mut self, after: Position) {
+        let client = self.client.clone();
+        self.coming = (after < self.upto).then(|| tokio::spawn(async move { page(client.as_ref(), after).await }));
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<Decoded>>, LogFault> {
+        let Some(coming) = self.coming.take() else { return Ok(None) };
+        let mut page = coming.await.map_err(|error| LogFault::Bug(error.to_string()))??;
+        page.retain(|decoded| decoded.position <= self.upto);
+        let Some(last) = page.last() else { return Ok(None) };
+        self.fetch(last.position);
+        Ok(Some(page))
+    }
+}
+
+struct Refold<'a> {
+    rows: RowWriter,
+    claims: &'a dyn ClaimReader,
+    /// A comparison hashes under the look-up key that the live row was made with; a rebuild moves every claim to the
+    /// present one.
+    as_live: bool,
+    folding: Folding,
+}
+
+impl Refold<'_> {
+    async fn fold(&mut self, client: &tokio_postgres::Transaction<'_>, page: &[Decoded]) -> Result<(), LogFault> {
+        let keys = self.open(client, page).await?;
+        let folded = self.folding.fold(page, &keys);
+        let steps = self.rows.steps(folded.iter().map(|folded| (folded.user, &folded.change)));
+        for step in steps {
+            let statement = client.prepare_typed(&step.text.sql, &step.text.types).await.map_err(fault)?;
+            let parameters: Vec<_> = step.cells.iter().map(Cells::parameter).collect();
+            let written = client.query(&statement, &parameters).await.map_err(fault)?;
+            let inserts = step.changes.iter().any(|change| matches!(change, Change::Insert { .. }));
+            if inserts && written.len() < step.changes.len() {
+                let width = step.changes.first().map_or(0, |change| key(change).len());
+                let mut there: HashSet<Vec<String>> = HashSet::new();
+                for row in &written {
+                    there.insert((0..width).map(|index| shown(row, index)).collect());
+                }
+                // A key that came twice was written once.
+                let missing: HashSet<*const Change> = step
+                    .changes
+                    .iter()
+                    .filter(|change| !there.remove(&key(change)))
+                    .map(|change| std::ptr::from_ref(*change))
+                    .collect();
+                let misfits = folded.iter().filter(|folded| missing.contains(&std::ptr::from_ref(&folded.change)));
+                self.folding.report.misfits.extend(misfits.map(|folded| folded.position));
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of the claims that a page declares, from the sealed records of the log.
+    async fn open(&self, client: &tokio_postgres::Transaction<'_>, page: &[Decoded]) -> Result<Opened, LogFault> {
+        let declared = |decoded: &Decoded| match decoded.event.as_ref().map(|(_, event)| event) {
+            Some(UserEvent::EmailClaimed(e)) => Some((ClaimKind::Email, e.claim, e.address)),
+            Some(UserEvent::IdentityLinked(e)) => Some((ClaimKind::Identity, e.claim, e.subject)),
+            _ => None,
+        };
+        let declared: Vec<_> = page.iter().filter_map(declared).collect();
+        let mut opened = Opened::default();
+        if declared.is_empty() {
+            return Ok(opened);
+        }
+        let ids: Vec<String> = declared.iter().map(|(_, _, sealed)| sealed.to_string()).collect();
+        let sql = "SELECT s.sealed_id, s.person_id, s.ciphertext, k.epoch, k.wrapped
+                   FROM sealed s JOIN person_keys k USING (person_id) WHERE s.sealed_id = ANY($1)";
+        let mut records = HashMap::new();
+        for row in client.query(sql, &[&ids]).await.map_err(fault)? {
+            if let Ok(id) = row.get::<_, &str>(0).parse::<SealedId>() {
+                let epoch = u32::try_from(row.get::<_, i64>(3)).unwrap_or(u32::MAX);
+                let (person, ciphertext, wrapped) = (row.get(1), row.get(2), row.get(4));
+                records.insert(id, SealedRow { id, person, ciphertext, epoch, wrapped });
+            }
+        }
+        let mut live: HashMap<String, i64> = HashMap::new();
+        if self.as_live {
+            let claims: Vec<String> = declared.iter().map(|(_, claim, _)| claim.to_string()).collect();
+            let sql = "SELECT claim_id, key_id FROM claims WHERE claim_id = ANY($1)";
+            live.extend(client.query(sql, &[&claims]).await.map_err(fault)?.iter().map(|row| (row.get(0), row.get(1))));
+        }
+        for (kind, claim, sealed) in declared {
+            let Some(key) = records.get(&sealed).and_then(|record| self.claims.claim_key(kind, record)) else { continue };
+            let under = live.get(&claim.to_string()).and_then(|id| u32::try_from(*id).ok());
+            opened.0.insert(claim, under.map_or(key.clone(), |id| key.under(id)));
+        }
+        Ok(opened)
+    }
+}
+
+#[derive(Default)]
+struct Opened(HashMap<ClaimId, ClaimKey>);
+
+impl ClaimKeys for Opened {
+    fn claim_key(&self, _: ClaimKind, claim: ClaimId, _: SealedId) -> Option<ClaimKey> {
+        self.0.get(&claim).cloned()
+    }
+}
+
+/// The key of the row that a change inserts, as text.
+fn key(change: &Change) -> Vec<String> {
+    let Change::Insert { table, values } = change else { return Vec::new() };
+    let value = |name: &&str| table.columns.iter().position(|column| column.name == *name).map(|at| &values[at]);
+    table.key.iter().filter_map(value).map(as_text).collect()
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Static(text) => (*text).to_owned(),
+        Value::Bytes(bytes) => hex(bytes),
+    }
+}
+
+fn shown(row: &tokio_postgres::Row, index: usize) -> String {
+    match row.try_get::<_, &str>(index) {
+        Ok(text) => text.to_owned(),
+        Err(_) => row.try_get::<_, &[u8]>(index).map(hex).unwrap_or_default(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Lets the database set both tables side by side; what differs comes back as text.
+async fn compare(client: &impl GenericClient, table: &'static Table, report: &mut Report) -> Result<(), LogFault> {
+    let columns: Vec<_> = table.stored().collect();
+    let list = |side: &str| columns.iter().map(|(name, ..)| format!("{side}.{name}")).collect::<Vec<_>>().join(", ");
+    let text = |side: &str| {
+        let shown = columns.iter().map(|(name, kind, _)| match kind {
+            Kind::Bytes => format!("encode({side}.{name}, 'hex')"),
+            Kind::Text | Kind::Integer => format!("{side}.{name}::text"),
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    let key = table.key.join(", ");
+    let order = table.key.iter().map(|key| format!("coalesce(l.{key}, r.{key})")).collect::<Vec<_>>().join(", ");
+    let both = format!("FROM {} AS l FULL JOIN {} AS r USING ({key})", table.name, temporary_name(table));
+    let counted = client.query_one(&format!("SELECT count(*) {both}"), &[]).await.map_err(fault)?;
+    report.rows += number(counted.get(0));
+    let left = MOST_DIFFERENCES.saturating_sub(report.differences.len());
+    let sql = format!(
+        "SELECT l.{first} IS NULL, r.{first} IS NULL, {}, {} {both}
+         WHERE ROW({}) IS DISTINCT FROM ROW({}) ORDER BY {order} LIMIT {left}",
+        text("l"),
+        text("r"),
+        list("l"),
+        list("r"),
+        first = table.key[0],
+    );
+    let width = columns.len();
+    for row in client.query(&sql, &[]).await.map_err(fault)? {
+        let cell = |index: usize| row.get::<_, Option<String>>(2 + index).unwrap_or_else(|| "null".to_owned());
+        let (no_live, no_refolded): (bool, bool) = (row.get(0), row.get(1));
+        let side = if no_live { width } else { 0 };
+        let at = |name: &&str| columns.iter().position(|(column, ..)| column == name);
+        let key = table.key.iter().filter_map(at).map(|index| cell(side + index)).collect::<Vec<_>>().join(" ");
+        let mut differ = |column: &str, live: String, refolded: String| {
+            report.differences.push(Difference { table: table.name, key: key.clone(), column: column.to_owned(), live, refolded });
+        };
+        match (no_live, no_refolded) {
+            (true, _) => differ("the whole row", "missing".to_owned(), "follows from the log".to_owned()),
+            (_, true) => differ("the whole row", "stands".to_owned(), "does not follow from the log".to_owned()),
+            _ => {
+                for (index, (column, ..)) in columns.iter().enumerate() {
+                    if cell(index) != cell(width + index) {
+                        differ(column, cell(index), cell(width + index));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The database's schema: numbered migrations for what can't be rebuilt, and the read models from their definitions.
+
+use chrysalis_projections::INLINE;
+use chrysalis_projections::table::{Kind, Table};
+use tokio_postgres::Client;
+
+use super::{LogFault, fault};
+
+/// In order; the table `schema_version` counts those that ran.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_log.sql")];
+
+/// Brings the schema up to this program's. Safe when several nodes start at once: the first to take the lock migrates,
+/// the others find it done.
+pub(super) async fn migrate(client: &mut Client, schema: &str) -> Result<(), LogFault> {
+    let transaction = client.transaction().await.map_err(fault)?;
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('chrysalis migration of ' || $1, 0))";
+    transaction.execute(lock, &[&schema]).await.map_err(fault)?;
+    // To be allowed to use a schema is enough where somebody else made it.
+    let there = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
+    if transaction.query_opt(there, &[&schema]).await.map_err(fault)?.is_none() {
+        transaction.batch_execute(&format!("CREATE SCHEMA {schema}")).await.map_err(fault)?;
+    }
+    transaction
+        .batch_execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
+        .await
+        .map_err(fault)?;
+    let done = transaction.query_opt("SELECT version FROM schema_version", &[]).await.map_err(fault)?;
+    let done: i64 = done.map_or(0, |row| row.get(0));
+    let done = usize::try_from(done).unwrap_or(usize::MAX);
+    if done > MIGRATIONS.len() {
+        let known = MIGRATIONS.len();
+        return Err(LogFault::Unavailable(format!(
+            "the database has schema version {done}, this program knows {known}; run the Chrysalis that last migrated it, or a later one"
+        )));
+    }
+    for migration in &MIGRATIONS[done..] {
+        transaction.batch_execute(migration).await.map_err(fault)?;
+    }
+    if done == 0 {
+        for table in INLINE {
+            transaction.batch_execute(&create(table, table.name, "")).await.map_err(fault)?;
+        }
+    }
+    if done < MIGRATIONS.len() {
+        let version = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        transaction.execute("DELETE FROM schema_version", &[]).await.map_err(fault)?;
+        transaction.execute("INSERT INTO schema_version VALUES ($1)", &[&version]).await.map_err(fault)?;
+    }
+    transaction.commit().await.map_err(fault)
+}
+
+/// Whether the read models are those that this program folds: another version may have made them.
+pub(super) async fn models_fit(client: &Client, schema: &str) -> Result<(), LogFault> {
+    for table in INLINE {
+        let sql = "SELECT column_name::text FROM information_schema.columns
+                   WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position";
+        let columns = client.query(sql, &[&schema, &table.name]).await.map_err(fault)?;
+        if !columns.iter().map(|row| row.get::<_, &str>(0)).eq(table.stored().map(|(name, ..)| name)) {
+            return Err(LogFault::Unavailable(format!(
+                "the read model {} was made by another version of Chrysalis; run `chrysalis projections rebuild`, then start again",
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The statements that make a read model's table under some name. `generation` keeps the names of indexes apart while
+/// two generations stand side by side.
+pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
+    let columns = table.stored().map(|(name, kind, required)| {
+        let kind = match kind {
+            Kind::Text => "text COLLATE \"C\"",
+            Kind::Integer => "bigint",
+            Kind::Bytes => "bytea",
+        };
+        let required = if required { " NOT NULL" } else { "" };
+        format!("{name} {kind}{required}")
+    });
+    let columns: Vec<_> = columns.collect();
+    // Rows are changed in place now and then: a little room keeps the new version on the page of the old one.
+    let mut sql = format!(
+        "CREATE TABLE {name} ({}, CONSTRAINT {}_key{generation} PRIMARY KEY ({})) WITH (fillfactor = 95);\n",
+        columns.join(", "),
+        table.name,
+        table.key.join(", ")
+    );
+    for index in table.indexes {
+        let unique = if index.unique { "UNIQUE " } else { "" };
+        let only = if index.only_present { format!(" WHERE {} IS NOT NULL", index.column) } else { String::new() };
+        sql += &format!(
+            "CREATE {unique}INDEX {}_{}{generation} ON {name} ({}){only};\n",
+            table.name, index.column, index.column
+        );
+    }
+    sql
+}

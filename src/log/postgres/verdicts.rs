@@ -1,0 +1,139 @@
+//! Which groups of a batch are stored: every check, in memory, one group after the other. A group that is refused
+//! leaves nothing behind; one that is accepted counts for those after it.
+
+use std::collections::HashMap;
+
+use chrysalis_domain::id::ClaimId;
+use chrysalis_projections::claims::{CLAIMS, Holder};
+use chrysalis_projections::{Change, Value};
+
+use super::facts::Facts;
+use crate::log::{Claim, Group, Refused, Version, quota};
+
+/// What becomes of one group.
+pub(super) enum Verdict {
+    /// Stored: the version that each of its streams has afterwards.
+    Stored(Vec<Version>),
+    Refused(Refused),
+    /// It repeats a group of this very batch, by its index.
+    Repeats(usize),
+}
+
+/// What the accepted groups leave in the side tables.
+#[derive(Default)]
+pub(super) struct Left<'w> {
+    /// Stamps and expiry by key, and whether the key has a row already.
+    pub(super) quotas: HashMap<&'w [u8], Counted>,
+}
+
+pub(super) struct Counted {
+    pub(super) stamps: Vec<u8>,
+    pub(super) expires_at: i64,
+    pub(super) stands: bool,
+}
+
+pub(super) fn judge<'w>(groups: &[&'w Group], facts: Facts<'w>) -> (Vec<Verdict>, Left<'w>) {
+    let mut bench = Bench { facts, accepted: HashMap::new(), left: Left::default() };
+    let verdicts = groups.iter().enumerate().map(|(index, group)| bench.judge(index, group)).collect();
+    (verdicts, bench.left)
+}
+
+struct Bench<'w> {
+    facts: Facts<'w>,
+    /// Idempotency keys of groups that were accepted.
+    accepted: HashMap<&'w [u8], usize>,
+    left: Left<'w>,
+}
+
+impl<'w> Bench<'w> {
+    fn judge(&mut self, index: usize, group: &'w Group) -> Verdict {
+        if let Some(key) = group.idempotency.as_ref().map(|used| used.key.as_slice()) {
+            if let Some(first) = self.accepted.get(key) {
+                return Verdict::Repeats(*first);
+            }
+            if let Some(repeated) = self.facts.used.get(key) {
+                return Verdict::Refused(repeated.clone());
+            }
+        }
+        if let Some(refused) = self.moved_on(group).or_else(|| self.held(group)) {
+            return Verdict::Refused(refused);
+        }
+        let mut counted = Vec::with_capacity(group.quotas.len());
+        for (index, quota) in group.quotas.iter().enumerate() {
+            let stamps = self.left.quotas.get(quota.key.as_slice()).map(|counted| &counted.stamps);
+            let stamps = stamps.or_else(|| self.facts.quotas.get(quota.key.as_slice()));
+            match quota::count(quota, stamps.map_or(&[], Vec::as_slice), self.facts.now) {
+                Ok(stamps) => counted.push(stamps),
+                Err(retry_after) => return Verdict::Refused(Refused::QuotaExceeded { quota: index, retry_after }),
+            }
+        }
+        self.accept(index, group, &counted)
+    }
+
+    fn moved_on(&self, group: &Group) -> Option<Refused> {
+        let actual = |stream: &str| self.facts.versions.get(stream).copied().unwrap_or(0);
+        let moved = group.appends.iter().find(|append| !append.expected.holds(actual(append.stream.as_str())))?;
+        Some(Refused::Version { stream: moved.stream.clone(), actual: actual(moved.stream.as_str()) })
+    }
+
+    /// Who holds a claim, under whichever look-up key, unless this very group releases it.
+    fn held(&self, group: &Group) -> Option<Refused> {
+        let holder = |claim: &Claim| {
+            let holders = claim.key.hashes().filter_map(|hash| self.facts.holders.get(&(claim.key.kind.name(), hash)));
+            holders.copied().find(|holder| !group.releases(holder.claim))
+        };
+        let held = |claim: &Claim| Some(Refused::ClaimHeld { claim: claim.claim, holder: holder(claim)? });
+        group.claims.iter().find_map(held)
+    }
+
+    fn accept(&mut self, index: usize, group: &'w Group, counted: &[Vec<i64>]) -> Verdict {
+        let now = self.facts.now;
+        for (quota, stamps) in group.quotas.iter().zip(counted) {
+            let stands = self.facts.quotas.contains_key(quota.key.as_slice());
+            let expires_at = (now + quota.span).as_millis();
+            let counted = Counted { stamps: quota::with(stamps, now), expires_at, stands };
+            self.left.quotas.insert(&quota.key, counted);
+        }
+        if let Some(idempotency) = &group.idempotency {
+            self.accepted.insert(&idempotency.key, index);
+        }
+        let versions = group.appends.iter().map(|append| {
+            let version = self.facts.versions.entry(append.stream.as_str()).or_default();
+            *version += append.events.len() as Version;
+            *version
+        });
+        let versions = versions.collect();
+        for change in group.changes() {
+            self.follow_claim(change);
+        }
+        Verdict::Stored(versions)
+    }
+
+    /// The holders as the change leaves them.
+    fn follow_claim(&mut self, change: &'w Change) {
+        let is = |holder: &Holder, claim: &Value| matches!(claim, Value::Text(text) if text.parse::<ClaimId>() == Ok(holder.claim));
+        match change {
+            Change::Insert { table, values } if **table == CLAIMS => {
+                let [Value::Static(kind), Value::Bytes(hash), _, _, Value::Text(claim), Value::Text(user), verified, _] =
+                    values.as_slice()
+                else {
+                    return;
+                };
+                if let (Ok(claim), Ok(user)) = (claim.parse(), user.parse()) {
+                    let verified = *verified == Value::Integer(1);
+                    self.facts.holders.insert((kind, hash), Holder { claim, user, verified });
+                }
+            }
+            Change::Delete { table, value, .. } if **table == CLAIMS => {
+                self.facts.holders.retain(|_, holder| !is(holder, value));
+            }
+            Change::Update { table, values, .. } if **table == CLAIMS => {
+                let claim = values.last().unwrap_or(&Value::Null);
+                for holder in self.facts.holders.values_mut().filter(|holder| is(holder, claim)) {
+                    holder.verified = true;
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What waits to be stored: two bounded lanes, interactive before bulk. Writers take as much at a time as they like;
+//! who finds no room is told so at once.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use chrysalis_domain::Span;
+use tokio::sync::Notify;
+
+use super::{AppendError, Lane, LogFault};
+
+/// How long to wait when the queue was full: a batch takes milliseconds, a client's retry should take longer.
+const RETRY_AFTER: Span = Span::from_secs(1);
+
+pub(super) struct Queue<W> {
+    lanes: Mutex<Lanes<W>>,
+    /// One writer waits, as a thread or as a task.
+    thread: Condvar,
+    task: Notify,
+    capacity: usize,
+}
+
+struct Lanes<W> {
+    interactive: VecDeque<W>,
+    bulk: VecDeque<W>,
+    closed: bool,
+}
+
+/// What a writer took, and how much waited when it did.
+pub(super) struct Taken<W> {
+    pub(super) work: Vec<W>,
+    pub(super) depth: usize,
+}
+
+impl<W> Queue<W> {
+    /// `capacity` is that of each lane.
+    pub(super) fn new(capacity: usize) -> Self {
+        let lanes = Lanes { interactive: VecDeque::new(), bulk: VecDeque::new(), closed: false };
+        Self { lanes: Mutex::new(lanes), thread: Condvar::new(), task: Notify::new(), capacity: capacity.max(1) }
+    }
+
+    pub(super) fn push(&self, lane: Lane, work: W) -> Result<(), AppendError> {
+        let mut lanes = self.lock();
+        if lanes.closed {
+            return Err(stopped().into());
+        }
+        let lane = match lane {
+            Lane::Interactive => &mut lanes.interactive,
+            Lane::Bulk => &mut lanes.bulk,
+        };
+        if lane.len() >= self.capacity {
+            return Err(AppendError::Busy { retry_after: RETRY_AFTER });
+        }
+        lane.push_back(work);
+        drop(lanes);
+        self.rouse();
+        Ok(())
+    }
+
+    /// Waits for work, as a thread does; none when the queue is closed and empty.
+    pub(super) fn wait(&self, most: usize) -> Option<Taken<W>> {
+        let mut lanes = self.lock();
+        loop {
+            match lanes.take(most) {
+                Some(taken) => return Some(taken),
+                None if lanes.closed => return None,
+                None => lanes = self.thread.wait(lanes).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Waits for work, as a task does; none when the queue is closed and empty.
+    pub(super) async fn next(&self, most: usize) -> Option<Taken<W>> {
+        loop {
+            {
+                let mut lanes = self.lock();
+                match lanes.take(most) {
+                    Some(taken) => return Some(taken),
+                    None if lanes.closed => return None,
+                    None => {}
+                }
+            }
+            // A call that came in between has left a permit.
+            self.task.notified().await;
+        }
+    }
+
+    /// What was accepted stays; nothing more comes.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.rouse();
+    }
+
+    /// Closes, and forgets what waits: whoever waits for an answer learns that none comes.
+    pub(super) fn abandon(&self) {
+        let mut lanes = self.lock();
+        lanes.closed = true;
+        lanes.interactive.clear();
+        lanes.bulk.clear();
+    }
+
+    fn rouse(&self) {
+        self.thread.notify_one();
+        self.task.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lanes<W>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W> Lanes<W> {
+    fn take(&mut self, most: usize) -> Option<Taken<W>> {
+        let depth = self.interactive.len() + self.bulk.len();
+        let interactive = self.interactive.len().min(most);
+        let mut work: Vec<_> = self.interactive.drain(..interactive).collect();
+        let bulk = self.bulk.len().min(most - interactive);
+        work.extend(self.bulk.drain(..bulk));
+        (!work.is_empty()).then_some(Taken { work, depth })
+    }
+}
+
+pub(super) fn stopped() -> LogFault {
+    LogFault::Unavailable("the writer has stopped".to_owned())
+}

@@ -1,0 +1,146 @@
+//! What a store tells of its read models: whether this program can work with them, whether they are as the log makes
+//! them, and the way to make them anew.
+
+use async_trait::async_trait;
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::{SealedId, UserId};
+use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::table::absorbed;
+use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, fold};
+
+use super::{LogFault, Position, Recorded, read_user_event};
+
+/// Told how many events are folded so far, now and then.
+pub type Progress<'a> = &'a mut (dyn FnMut(u64) + Send);
+
+/// The read models of a store, folded anew from the first event on by the same folds as live.
+#[async_trait]
+pub trait Refold: Send + Sync {
+    /// Whether this program can work with the read models as they stand.
+    ///
+    /// # Errors
+    /// [`LogFault::Unavailable`] when another version made them: [`Refold::rebuild`] makes them anew.
+    async fn fit(&self) -> Result<(), LogFault>;
+
+    /// Builds the read models beside the live ones, then puts them in their place in one transaction. Works while
+    /// servers run on the same store: their reads never see a half-built table.
+    async fn rebuild(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault>;
+
+    /// Folds the log beside the live tables and compares the two, row by row, at one point in time.
+    async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault>;
+}
+
+/// Opens sealed records to find out what was claimed. Handed in: a store has no keys.
+pub trait ClaimReader: Send + Sync {
+    /// The key of the claim whose address or identity is sealed in this record.
+    fn claim_key(&self, kind: ClaimKind, sealed: &SealedRow) -> Option<ClaimKey>;
+}
+
+/// A sealed record and the wrapped key of its person.
+#[derive(Clone, Debug)]
+pub struct SealedRow {
+    pub id: SealedId,
+    pub person: String,
+    pub ciphertext: Vec<u8>,
+    pub epoch: u32,
+    pub wrapped: Vec<u8>,
+}
+
+/// One row that is not as a refold makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub table: &'static str,
+    pub key: String,
+    pub column: String,
+    pub live: String,
+    pub refolded: String,
+}
+
+/// What a refold came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub events: u64,
+    pub rows: u64,
+    pub differences: Vec<Difference>,
+    /// Positions that are missing, as the last one before each gap.
+    pub gaps: Vec<Position>,
+    /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
+    /// was altered. Their rows are left out of the comparison.
+    pub misfits: Vec<Position>,
+}
+
+impl Report {
+    /// Tables that lack rows must not take the place of the live ones.
+    pub(super) fn fits(&self) -> Result<(), LogFault> {
+        let misfit = |position| {
+            LogFault::Damaged(format!(
+                "position {position} contradicts the events before it; run `chrysalis verify`, then restore a backup"
+            ))
+        };
+        self.misfits.first().map_or(Ok(()), |position| Err(misfit(*position)))
+    }
+}
+
+/// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
+pub(super) const MOST_DIFFERENCES: usize = 100;
+
+/// Events of one page of a refold.
+pub(super) const PAGE: usize = 8_192;
+
+/// One event as the fold takes it.
+pub(super) struct Decoded {
+    pub(super) position: Position,
+    pub(super) occurred_at: Timestamp,
+    /// Nothing where the stream is not a user's.
+    pub(super) event: Option<(UserId, UserEvent)>,
+}
+
+pub(super) fn decode(events: &[Recorded]) -> Result<Vec<Decoded>, LogFault> {
+    let decode = |recorded: &Recorded| {
+        let user = recorded.stream.as_user();
+        let event = user.map(|user| read_user_event(recorded).map(|event| (user, event))).transpose()?;
+        Ok(Decoded { position: recorded.position, occurred_at: recorded.occurred_at, event })
+    };
+    events.iter().map(decode).collect()
+}
+
+/// A refold on its way, page by page.
+#[derive(Default)]
+pub(super) struct Folding {
+    pub(super) report: Report,
+    /// The last position that was folded.
+    pub(super) last: Position,
+}
+
+/// A change of rows, whose it is and where it comes from.
+pub(super) struct Folded {
+    pub(super) user: UserId,
+    pub(super) position: Position,
+    pub(super) change: Change,
+}
+
+impl Folding {
+    /// The changes that follow from a page, in their order.
+    pub(super) fn fold(&mut self, page: &[Decoded], keys: &dyn ClaimKeys) -> Vec<Folded> {
+        let mut folded: Vec<Folded> = Vec::with_capacity(page.len() * 2);
+        // Where the changes of the user at hand begin: what was decided in one go is written in one go, as it was live.
+        let mut begin = 0;
+        for Decoded { position, occurred_at, event } in page {
+            if *position != self.last + 1 {
+                self.report.gaps.push(self.last);
+            }
+            self.last = *position;
+            self.report.events += 1;
+            let Some((user, event)) = event else { continue };
+            if folded.last().is_some_and(|last| last.user != *user) {
+                begin = folded.len();
+            }
+            for change in fold(*user, event, *occurred_at, keys) {
+                if !absorbed(folded[begin..].iter_mut().map(|folded| &mut folded.change), &change) {
+                    folded.push(Folded { user: *user, position: *position, change });
+                }
+            }
+        }
+        folded
+    }
+}

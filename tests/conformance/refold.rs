@@ -1,0 +1,240 @@
+//! Folded again from the first event on, the log gives exactly the live tables.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrysalis::keys::{Keyring, KeyringClaims};
+use chrysalis::log::refold::{Difference, Report};
+use chrysalis::log::{LogFault, Store as WholeStore};
+use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::INLINE;
+use chrysalis_projections::table::{Kind, Table};
+
+use super::every_store;
+use super::history::History;
+use super::store::{ROOMY, Store};
+use super::world::{World, clock, everything};
+use crate::long;
+
+every_store! {
+    any_history_folded_again_gives_the_live_tables,
+    a_store_goes_on_after_a_rebuild_and_can_be_rebuilt_again,
+    an_empty_store_can_be_rebuilt,
+    a_rebuild_among_writers_ends_equal,
+    a_row_that_was_altered_is_named,
+    an_event_that_was_removed_is_a_gap,
+    a_rebuild_moves_claims_to_the_current_look_up_key,
+    a_store_can_be_verified_after_a_restart,
+}
+
+/// What happened in a store that is still empty.
+async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
+    let mut history = History::of(World::seeded(store, seed).await);
+    history.go_on(steps).await;
+    history
+}
+
+async fn verified(world: &World) -> Report {
+    verify(world.log.as_ref(), &world.keyring).await
+}
+
+async fn verify(log: &dyn WholeStore, keyring: &Keyring) -> Report {
+    log.verify(&KeyringClaims(keyring), &mut |_| {}).await.unwrap()
+}
+
+async fn rebuilt(world: &World) -> Report {
+    world.log.rebuild(&KeyringClaims(&world.keyring), &mut |_| {}).await.unwrap()
+}
+
+fn assert_clean(report: &Report) {
+    assert_eq!(*report, Report { events: report.events, rows: report.rows, ..Report::default() });
+}
+
+/// How many rows a read model has, and a text that is another as soon as one cell is.
+async fn content(store: &dyn Store, table: &Table) -> (u64, String) {
+    let cells = table.stored().map(|(name, kind, _)| match kind {
+        // Both dialects know hexadecimal digits, by different names.
+        Kind::Bytes => format!("coalesce(cast(length({name}) AS text), '-')"),
+        Kind::Text | Kind::Integer => format!("coalesce(cast({name} AS text), '-')"),
+    });
+    let cells = cells.collect::<Vec<_>>().join(" || ' ' || ");
+    let (from, all) = (table.name, table.key.join(", "));
+    let rows = store.seen(&format!("SELECT cast(count(*) AS text) FROM {from}")).await.parse().unwrap();
+    let line = format!("SELECT {cells} AS line FROM {from} ORDER BY {all}");
+    (rows, store.seen(&format!("SELECT coalesce(string_agg(line, '/'), '') FROM ({line}) AS lines")).await)
+}
+
+async fn tables(store: &dyn Store) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    for table in INLINE {
+        all.push(content(store, table).await);
+    }
+    all
+}
+
+async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
+    let mut met = BTreeSet::new();
+    let mut history = lived(store, 0, 0).await;
+    for round in 0..if long() { 50 } else { 4 } {
+        history.go_on(400).await;
+        let world = &history.world;
+        let events = everything(world.log.as_ref()).await;
+        let report = verified(world).await;
+        assert_clean(&report);
+        assert_eq!(report.events, events.len() as u64);
+        let live = tables(store).await;
+        assert_eq!(report.rows, live.iter().map(|(rows, _)| rows).sum::<u64>());
+        assert!(live.iter().all(|(rows, _)| *rows > 0), "round {round} left a table empty: it shows nothing");
+
+        assert_clean(&rebuilt(world).await);
+        assert_eq!(tables(store).await, live, "round {round}");
+        assert_clean(&verified(world).await);
+        met.extend(events.into_iter().map(|event| event.event_type));
+    }
+    let all: BTreeSet<_> = UserEvent::TYPES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(met, all, "a history that leaves events out proves nothing of them");
+}
+
+async fn a_store_goes_on_after_a_rebuild_and_can_be_rebuilt_again(store: &dyn Store) {
+    let mut history = lived(store, 7, 100).await;
+    for _ in 0..3 {
+        rebuilt(&history.world).await;
+        rebuilt(&history.world).await;
+        history.go_on(50).await;
+        assert_clean(&verified(&history.world).await);
+    }
+}
+
+async fn an_empty_store_can_be_rebuilt(store: &dyn Store) {
+    let world = World::on(store).await;
+    assert_eq!(rebuilt(&world).await.events, 0);
+    assert_eq!(rebuilt(&world).await.events, 0);
+    world.arrival().await;
+    assert_clean(&verified(&world).await);
+}
+
+async fn a_rebuild_among_writers_ends_equal(store: &dyn Store) {
+    let history = lived(store, 3, 300).await;
+    let (world, done) = (Arc::new(history.world), Arc::new(AtomicBool::new(false)));
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (world, done) = (world.clone(), done.clone());
+        writers.spawn(async move {
+            let mut guests = 0;
+            while !done.load(Ordering::SeqCst) {
+                let guest = world.arrival().await;
+                let address = format!("{}@example.com", guest.user).to_lowercase();
+                world
+                    .execute(world.upgrade(guest.user, &guest.person, guest.session, &address, false))
+                    .await
+                    .unwrap();
+                guests += 1;
+            }
+            guests
+        });
+    }
+    let (rebuilding, rounds) = (world.clone(), if long() { 30 } else { 3 });
+    let rebuilds = tokio::spawn(async move {
+        for _ in 0..rounds {
+            rebuilt(&rebuilding).await;
+            assert_clean(&verified(&rebuilding).await);
+        }
+    });
+    let ended = rebuilds.await;
+    done.store(true, Ordering::SeqCst);
+    let guests: Vec<i32> = writers.join_all().await;
+    ended.unwrap();
+    assert!(guests.iter().sum::<i32>() > 0, "nobody wrote while it was rebuilt");
+    assert_clean(&verified(&world).await);
+}
+
+async fn a_row_that_was_altered_is_named(store: &dyn Store) {
+    let history = lived(store, 5, 150).await;
+    let world = &history.world;
+    let user = store.seen("SELECT user_id FROM users WHERE standing = 'guest' LIMIT 1").await;
+    let put = async |sql: &str| assert_eq!(store.behind(&sql.replace("?1", &format!("'{user}'"))).await, 1);
+    let found = async || verified(world).await.differences;
+    let difference = |column: &str, live: &str, refolded: &str| Difference {
+        table: "users",
+        key: user.clone(),
+        column: column.to_owned(),
+        live: live.to_owned(),
+        refolded: refolded.to_owned(),
+    };
+
+    put("UPDATE users SET standing = 'member' WHERE user_id = ?1").await;
+    assert_eq!(found().await, [difference("standing", "member", "guest")]);
+    put("DELETE FROM users WHERE user_id = ?1").await;
+    assert_eq!(found().await, [difference("the whole row", "missing", "follows from the log")]);
+    rebuilt(world).await;
+    assert_eq!(found().await, []);
+    put("UPDATE users SET person_key_epoch = 9 WHERE user_id = ?1").await;
+    assert_eq!(found().await, [difference("person_key_epoch", "9", "1")]);
+    rebuilt(world).await;
+    let columns = "person_id, standing, email_verified, role, created_at, updated_at, last_active_at";
+    store
+        .behind(&format!("INSERT INTO users (user_id, {columns}) SELECT 'usr_zzz', {columns} FROM users LIMIT 1"))
+        .await;
+    let added = Difference {
+        key: "usr_zzz".to_owned(),
+        ..difference("the whole row", "stands", "does not follow from the log")
+    };
+    assert_eq!(found().await, [added]);
+}
+
+/// Whichever event is taken out, the gap is named, and what stands behind it is still compared.
+async fn an_event_that_was_removed_is_a_gap(store: &dyn Store) {
+    let history = lived(store, 11, 80).await;
+    let world = &history.world;
+    let events = everything(world.log.as_ref()).await.len();
+    assert!(events > 60);
+    store.unguard().await;
+    let mut misfits = 0;
+    // The last one leaves no gap: to miss it takes the Merkle tree.
+    for position in 1..events {
+        store.behind(&format!("CREATE TABLE kept AS SELECT * FROM events WHERE position = {position}")).await;
+        store.behind(&format!("DELETE FROM events WHERE position = {position}")).await;
+        let report = world.log.verify(&KeyringClaims(&world.keyring), &mut |_| {}).await;
+        let report = report.unwrap_or_else(|fault| panic!("without {position}: {fault}"));
+        assert_eq!(report.gaps, [position as u64 - 1]);
+        if !report.misfits.is_empty() {
+            misfits += 1;
+            let refused = world.log.rebuild(&KeyringClaims(&world.keyring), &mut |_| {}).await;
+            assert!(matches!(refused, Err(LogFault::Damaged(_))), "a table that lacks rows took the live one's place");
+        }
+        store.behind("INSERT INTO events SELECT * FROM kept").await;
+        store.behind("DROP TABLE kept").await;
+    }
+    assert!(misfits > 0, "no event was missed by those behind it: lengthen the history");
+    assert_clean(&verified(world).await);
+}
+
+/// After the look-up key was rotated, a rebuild hashes every claim under the new one.
+async fn a_rebuild_moves_claims_to_the_current_look_up_key(store: &dyn Store) {
+    let mut history = lived(store, 2, 200).await;
+    let under = async |key: u32| -> i64 {
+        let sql = format!("SELECT cast(count(*) AS text) FROM claims WHERE key_id = {key}");
+        store.seen(&sql).await.parse().unwrap()
+    };
+    let claims = under(1).await;
+    assert!(claims > 0);
+    history.world.rotate_lookup_key().await;
+    // Hashes under yesterday's key are as good until then.
+    assert_clean(&verified(&history.world).await);
+    rebuilt(&history.world).await;
+    assert_eq!((under(1).await, under(2).await), (0, claims));
+    assert_clean(&verified(&history.world).await);
+    history.go_on(100).await;
+    assert_clean(&verified(&history.world).await);
+}
+
+/// A store from yesterday, whose tables were not touched since it was opened, needs nothing but itself.
+async fn a_store_can_be_verified_after_a_restart(store: &dyn Store) {
+    let history = lived(store, 13, 50).await;
+    let keyring = history.world.keyring.clone();
+    drop(history);
+    let reopened = World::around(store.open(&clock(), ROOMY).await, clock(), 99).await;
+    assert_clean(&verify(reopened.log.as_ref(), &keyring).await);
+    assert_clean(&verified(&reopened).await);
+}
