@@ -27,7 +27,7 @@ struct Global {
     /// Address and port to listen on.
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where the log is kept: sqlite:PATH.
+    /// Where the log is kept: sqlite:PATH or postgres://….
     #[arg(long, global = true, value_name = "URL")]
     store: Option<String>,
     /// Folder of the embedded store, the secret and the outbox.

@@ -1,13 +1,16 @@
 //! From a configuration to the store it names, with its keys. The one place that knows which stores there are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrysalis_domain::Span;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, Config, secret};
 use crate::keys::Keyring;
-use crate::log::sqlite::{Options, SqliteLog};
-use crate::log::{LogFault, Store, WriterMetrics};
+use crate::log::postgres::PostgresLog;
+use crate::log::sqlite::SqliteLog;
+use crate::log::{LogFault, Store, WriterMetrics, postgres, sqlite};
 use crate::serve::{Ports, StartError};
 
 /// The store and its keys: what the command line works on too.
@@ -43,8 +46,29 @@ async fn open_store(
     let config::Writer { queue, max_batch } = config.writer;
     match store {
         config::Store::Sqlite(path) => {
-            let options = Options { queue, max_batch, ..Options::at(path) };
+            let options = sqlite::Options { queue, max_batch, ..sqlite::Options::at(path) };
             Ok(Arc::new(SqliteLog::open(&options, ports.clock.clone(), metrics)?))
         }
+        config::Store::Postgres(given) => {
+            let options = postgres::Options {
+                url: given.url.expose_secret().to_owned(),
+                schema: given.schema.clone(),
+                root_cert: given.root_cert.clone(),
+                queue,
+                max_batch,
+                pool: given.pool,
+                connect_timeout: duration(given.connect_timeout),
+                wait_timeout: duration(given.wait_timeout),
+                query_timeout: duration(given.query_timeout),
+                commit_timeout: duration(given.commit_timeout),
+                poll: duration(given.poll),
+            };
+            Ok(Arc::new(PostgresLog::open(&options, ports.clock.clone(), metrics).await?))
+        }
     }
+}
+
+/// Configured times are not negative.
+pub(crate) fn duration(span: Span) -> Duration {
+    Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(0))
 }

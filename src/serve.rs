@@ -20,7 +20,7 @@ use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::Log;
-use crate::open::{Opened, open};
+use crate::open::{Opened, duration, open};
 use crate::metrics::Metrics;
 use crate::wire::origin::Origins;
 use crate::wire::signed::{Signer, SigningKey};
@@ -83,7 +83,7 @@ impl Server {
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let grace = Duration::from_millis(u64::try_from(config.shutdown_grace.as_millis()).unwrap_or(0));
+        let grace = duration(config.shutdown_grace);
         let parts = Parts {
             origins: Origins::new(config.public.clone(), config.trusted_origins.clone()),
             cookies: config.cookies.clone(),

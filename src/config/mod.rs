@@ -4,6 +4,7 @@ pub mod keys;
 mod reader;
 pub mod secret;
 mod sources;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::hasher::HashParams;
 use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
 use reader::Reader;
+pub use store::Store;
 
 /// A configuration that can be served with.
 #[derive(Clone, Debug)]
@@ -52,11 +54,6 @@ pub struct Config {
     pub effective: Vec<(String, String, String)>,
     /// Variables of the environment that look like keys and are none.
     pub unknown: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Store {
-    Sqlite(PathBuf),
 }
 
 #[derive(Clone, Debug)]
@@ -251,7 +248,7 @@ fn build(r: &mut Reader) -> Option<Config> {
     let config = Config {
         listen,
         app_origin: app_origin(r),
-        store: store(r, &data_dir),
+        store: store::read(r, &data_dir),
         secret: secret_source(r),
         secret_previous: r.text("secret_previous").map(|text| text.to_owned().into()),
         trusted_origins: trusted_origins(r),
@@ -320,20 +317,6 @@ fn app_origin(r: &mut Reader) -> Option<Origin> {
         );
     }
     origin
-}
-
-fn store(r: &mut Reader, data_dir: &std::path::Path) -> Store {
-    match r
-        .text("store")
-        .map(|text| (text.to_owned(), text.split_once(':').map(|(scheme, rest)| (scheme.to_owned(), rest.to_owned()))))
-    {
-        None => Store::Sqlite(data_dir.join("chrysalis.db")),
-        Some((_, Some((scheme, path)))) if scheme == "sqlite" && !path.is_empty() => Store::Sqlite(path.into()),
-        Some((text, _)) => {
-            r.mistake("store", format!("{text:?} is no store of this build"), "write sqlite: and a path");
-            Store::Sqlite(PathBuf::new())
-        }
-    }
 }
 
 fn secret_source(r: &mut Reader) -> SecretSource {

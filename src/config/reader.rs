@@ -114,10 +114,26 @@ impl Reader {
     pub(super) fn effective(&self) -> Vec<(String, String, String)> {
         let line = |key: &super::keys::Key| match self.given.get(key.name) {
             Some(_) if key.secret => (key.name.to_owned(), "(hidden)".to_owned(), self.given[key.name].source.clone()),
-            Some(given) => (key.name.to_owned(), given.text.clone(), given.source.clone()),
+            Some(given) => (key.name.to_owned(), without_password(&given.text), given.source.clone()),
             None => (key.name.to_owned(), key.default.to_owned(), "default".to_owned()),
         };
         KEYS.iter().map(line).collect()
+    }
+}
+
+/// A URL with its password hidden; anything else as it is.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let hidden = match rest.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((user, _)) => format!("{user}:(hidden)@{host}"),
+            None => format!("{user}@{host}"),
+        },
+        None => rest.to_owned(),
+    };
+    match hidden.split_once("password=") {
+        Some((before, _)) => format!("{scheme}://{before}password=(hidden)"),
+        None => format!("{scheme}://{hidden}"),
     }
 }
 

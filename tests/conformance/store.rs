@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis::clock::MockClock;
-use chrysalis::entropy::{self, OsEntropy};
 use chrysalis::log::postgres::{self, PostgresLog};
 use chrysalis::log::sqlite::{Options, SqliteLog};
 use chrysalis::log::{AppendError, Appended, Expected, LogFault, Store as WholeStore, WriterMetrics};
@@ -146,9 +145,7 @@ pub struct Postgres {
 
 impl Postgres {
     pub fn fresh() -> Self {
-        let chance: [u8; 8] = entropy::bytes(&OsEntropy);
-        let schema = format!("test_{:016x}", u64::from_le_bytes(chance));
-        Self { schema, taken: watch::channel(0).0 }
+        Self { schema: crate::support::fresh_schema(), taken: watch::channel(0).0 }
     }
 
     pub fn options(&self) -> postgres::Options {
@@ -168,20 +165,8 @@ impl Postgres {
 }
 
 impl Drop for Postgres {
-    /// Leaves a server that was handed in as it was.
     fn drop(&mut self) {
-        let sql = format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema);
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let (client, connection) =
-                    tokio_postgres::connect(crate::postgres::shared(), tokio_postgres::NoTls).await.unwrap();
-                tokio::spawn(connection);
-                client.batch_execute(&sql).await.unwrap();
-            });
-        });
-        // What it left behind fails no case.
-        let _ = dropped.join();
+        crate::postgres::forget(&self.schema);
     }
 }
 

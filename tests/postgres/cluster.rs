@@ -1,0 +1,230 @@
+//! One server with its data folder.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::ask;
+
+/// Nobody in particular: PostgreSQL refuses to run as root.
+const NOBODY: u32 = 65_534;
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const PREFIX: &str = "chrysalis-postgres-";
+
+pub struct Cluster {
+    folder: PathBuf,
+    port: u16,
+    settings: Vec<(String, String)>,
+    /// The postmaster, while it runs.
+    running: Option<Pid>,
+}
+
+impl Cluster {
+    /// As PostgreSQL comes: what is committed is on disk.
+    pub fn start() -> Self {
+        Self::start_with(&[("max_connections", "200")])
+    }
+
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        let mut cluster = Self::at(fresh_folder(), settings);
+        let mut initdb = cluster.command("initdb");
+        initdb.args(["-U", "chrysalis", "--auth=trust", "--locale=C", "-E", "UTF8", "--no-sync"]);
+        finish(initdb.arg("-D").arg(cluster.data()));
+        cluster.restart();
+        ask(&cluster.url_of("postgres"), "CREATE DATABASE chrysalis");
+        cluster
+    }
+
+    fn at(folder: PathBuf, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Self { folder, port: free_port(), settings, running: None }
+    }
+
+    pub fn url(&self) -> String {
+        self.url_of("chrysalis")
+    }
+
+    fn url_of(&self, database: &str) -> String {
+        format!("postgres://chrysalis@127.0.0.1:{}/{database}", self.port)
+    }
+
+    #[allow(dead_code, reason = "for whoever stands between a node and its server")]
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Ends it and every process of it in the middle of whatever they do.
+    pub fn kill(&mut self) {
+        let Some(postmaster) = self.running.take() else { return };
+        let children = children(postmaster);
+        // The parent first: it would start others for those that die.
+        for pid in std::iter::once(postmaster).chain(children) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        wait_for("the killed processes end", || !is_there(postmaster));
+    }
+
+    /// Starts it on what it left, and waits until it answers.
+    pub fn restart(&mut self) {
+        assert!(self.running.is_none(), "it runs");
+        // A killed one leaves the name of a process that may be another's by now.
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+        let log = fs::File::options().create(true).append(true).open(self.folder.join("log")).unwrap();
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
+        command.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+        for (key, value) in &self.settings {
+            command.args(["-c", &format!("{key}={value}")]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.running = Some(spawn_for_life(command));
+        wait_for("PostgreSQL answers", || self.answers());
+    }
+
+    /// A copy of this primary that follows it from now on.
+    pub fn standby(&self) -> Self {
+        let settings: Vec<_> = self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut standby = Self::at(fresh_folder(), &settings);
+        let from = format!("host=127.0.0.1 port={} user=chrysalis application_name=standby", self.port);
+        let mut copy = standby.command("pg_basebackup");
+        finish(copy.args(["-R", "-c", "fast", "--no-sync", "-d", &from]).arg("-D").arg(standby.data()));
+        standby.restart();
+        standby
+    }
+
+    /// From now on a commit is acknowledged when the standby has it too.
+    pub fn wait_for_standby(&self) {
+        ask(&self.url(), "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+        ask(&self.url(), "SELECT pg_reload_conf()");
+        let synchronous = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'";
+        wait_for("the standby follows", || !ask(&self.url(), synchronous).is_empty());
+    }
+
+    /// Makes a standby the primary. It waits for no standby of its own.
+    pub fn promote(&self) {
+        ask(&self.url(), "SELECT pg_promote()");
+        let writes = "SELECT 1 WHERE NOT pg_is_in_recovery()";
+        wait_for("the standby is promoted", || !ask(&self.url(), writes).is_empty());
+        ask(&self.url(), "ALTER SYSTEM RESET synchronous_standby_names");
+        ask(&self.url(), "SELECT pg_reload_conf()");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn answers(&self) -> bool {
+        let mut ready = self.command("pg_isready");
+        ready.args(["-q", "-t", "5", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        ready.status().is_ok_and(|status| status.success())
+    }
+
+    /// A program of PostgreSQL's, run as somebody who is not root and killed with the thread that started it.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        if rustix::process::geteuid().is_root() {
+            let nobody = NOBODY.to_string();
+            // Two steps: who becomes another loses the signal that was asked for before.
+            command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "setpriv"]);
+        }
+        command.args(["--pdeathsig", "INT"]).arg(binary(program)).current_dir(&self.folder);
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Removes what test runs that were killed have left.
+pub(super) fn sweep() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn fresh_folder() -> PathBuf {
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap().keep();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    folder
+}
+
+/// Starts a process on a thread that never ends: the process is told to end when its thread does, so that is when this
+/// whole process ends, and not when some test's thread does.
+fn spawn_for_life(mut command: Command) -> Pid {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("setpriv does not run: {error}"));
+        tell.send(Pid::from_child(&child)).unwrap();
+        // Its end is noticed, so that nothing is left of it.
+        let _ = child.wait();
+        loop {
+            std::thread::park();
+        }
+    });
+    told.recv().unwrap()
+}
+
+fn children(of: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{0}/task/{0}/children", of.as_raw_nonzero());
+    let all = fs::read_to_string(path).unwrap_or_default();
+    all.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+fn is_there(pid: Pid) -> bool {
+    Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists()
+}
+
+fn finish(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("setpriv does not run: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A program of the newest server that is installed.
+fn binary(program: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin").join(program))))
+        .filter(|(_, path)| path.exists())
+        .collect();
+    found.sort();
+    match found.pop() {
+        Some((_, path)) => path,
+        None => {
+            let path = std::env::split_paths(option_env!("PATH").unwrap_or_default());
+            path.map(|folder| folder.join(program))
+                .find(|path| path.exists())
+                .unwrap_or_else(|| panic!("PostgreSQL's {program} is missing; ./test installs it"))
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}

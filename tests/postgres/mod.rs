@@ -1,0 +1,61 @@
+//! PostgreSQL servers of the tests' own, started from the installed binaries: one for everybody, and one for each test
+//! that does to its server what others would notice.
+//!
+//! No server outlives the process that started it, however that ends.
+
+mod cluster;
+mod tests;
+
+use std::sync::OnceLock;
+
+pub use cluster::Cluster;
+
+/// The URL of a server for everybody: that of `TEST_DATABASE_URL`, or one that is started at the first call. Who uses
+/// it works in a schema of their own, and [`forget`]s it.
+#[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]
+pub fn shared() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
+        Ok(url) => url,
+        Err(_) => {
+            cluster::sweep();
+            // What is lost in a crash is lost with the test run: crashes are tested on clusters of their own.
+            let cluster = Cluster::start_with(&[("fsync", "off"), ("max_connections", "500")]);
+            let url = cluster.url();
+            // It ends with this process.
+            std::mem::forget(cluster);
+            url
+        }
+    })
+}
+
+/// Drops a schema of the shared server, with all that is in it.
+pub fn forget(schema: &str) {
+    let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+    // A thread of its own: it is called where values are dropped, inside a runtime or outside.
+    let dropped = std::thread::spawn(move || execute(shared(), &sql));
+    // What is left behind fails no test.
+    let _ = dropped.join();
+}
+
+/// Does something to a database, past Chrysalis.
+pub fn execute(url: &str, sql: &str) {
+    ask(url, sql);
+}
+
+/// The rows of an answer, each with its columns as text, as the server's simple protocol gives them.
+pub fn ask(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let messages = client.simple_query(sql).await.unwrap();
+        let rows = messages.into_iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+            }
+            _ => None,
+        });
+        rows.collect()
+    })
+}
