@@ -120,7 +120,7 @@ fn damage(database: &Path, table: &str) {
 #[test]
 fn a_damaged_read_model_is_a_fault_and_signs_nobody_out() {
     case(async {
-        let folder = Folder::new();
+        let folder = Folder::embedded();
         let server = Server::start(folder.path());
         let browser = server.browser();
         let arrived = browser.arrive().await.ok();
@@ -169,7 +169,7 @@ fn a_damaged_read_model_is_a_fault_and_signs_nobody_out() {
 #[test]
 fn a_damaged_log_stops_the_start_and_says_what_to_do() {
     case(async {
-        let folder = Folder::new();
+        let folder = Folder::embedded();
         let server = Server::start(folder.path());
         let arrived = server.app().arrive().await.ok();
         server.stop();

@@ -34,9 +34,7 @@ fn read_models_of_another_version_are_refused_until_they_are_made_anew() {
         let guest = server.browser();
         let arrived = guest.arrive().await.ok();
         server.stop();
-        let file = rusqlite::Connection::open(folder.database()).unwrap();
-        file.execute_batch("ALTER TABLE users ADD COLUMN favourite_colour TEXT").unwrap();
-        drop(file);
+        folder.alter("ALTER TABLE users ADD COLUMN favourite_colour TEXT");
 
         for command in [&["serve"] as &[&str], &["verify"]] {
             let refused = run(folder.path(), command);

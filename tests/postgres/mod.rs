@@ -32,10 +32,8 @@ pub fn shared() -> &'static str {
 /// Drops a schema of the shared server, with all that is in it.
 pub fn forget(schema: &str) {
     let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
-    // A thread of its own: it is called where values are dropped, inside a runtime or outside.
-    let dropped = std::thread::spawn(move || execute(shared(), &sql));
     // What is left behind fails no test.
-    let _ = dropped.join();
+    let _ = std::panic::catch_unwind(|| execute(shared(), &sql));
 }
 
 /// Does something to a database, past Chrysalis.
@@ -45,8 +43,7 @@ pub fn execute(url: &str, sql: &str) {
 
 /// The rows of an answer, each with its columns as text, as the server's simple protocol gives them.
 pub fn ask(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    let asked = async {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         let messages = client.simple_query(sql).await.unwrap();
@@ -57,5 +54,12 @@ pub fn ask(url: &str, sql: &str) -> Vec<Vec<Option<String>>> {
             _ => None,
         });
         rows.collect()
-    })
+    };
+    // A thread of its own: it is called inside of runtimes and outside.
+    let answered = std::thread::scope(|scope| {
+        scope
+            .spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(asked))
+            .join()
+    });
+    answered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

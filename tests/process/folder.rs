@@ -5,21 +5,75 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A new folder. The server's data are in `data` below it, as [`super::chrysalis`] tells it.
-pub struct Folder(TempDir);
+use crate::postgres;
+use crate::support::{fresh_schema, on_postgres};
+
+/// A new folder. The server's data are in `data` below it, and what says where its log is kept in `store`, if that is
+/// not in `data` too: [`super::chrysalis`] tells it both.
+pub struct Folder {
+    folder: TempDir,
+    /// On the server for everybody, what goes with the folder.
+    schema: Option<String>,
+}
 
 impl Folder {
+    /// With a store as this run of the tests is told.
     pub fn new() -> Self {
-        Self(tempfile::Builder::new().prefix("chrysalis-test-").tempdir().unwrap())
+        if !on_postgres() {
+            return Self::embedded();
+        }
+        let schema = fresh_schema();
+        let mut folder = Self::embedded();
+        folder.keep_in(postgres::shared(), &schema);
+        folder.schema = Some(schema);
+        folder
+    }
+
+    /// With the embedded store.
+    pub fn embedded() -> Self {
+        Self { folder: tempfile::Builder::new().prefix("chrysalis-test-").tempdir().unwrap(), schema: None }
+    }
+
+    /// With its log in a database.
+    pub fn on(url: &str) -> Self {
+        let folder = Self::embedded();
+        folder.keep_in(url, "chrysalis");
+        folder
+    }
+
+    fn keep_in(&self, url: &str, schema: &str) {
+        std::fs::write(self.path().join("store"), format!("{url} {schema}")).unwrap();
     }
 
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
+    }
+
+    /// Changes what is stored, past Chrysalis.
+    pub fn alter(&self, sql: &str) {
+        match store(self.path()) {
+            Some((url, schema)) => postgres::execute(&url, &format!("SET search_path = {schema}; {sql}")),
+            None => rusqlite::Connection::open(self.database()).unwrap().execute_batch(sql).unwrap(),
+        }
     }
 
     pub fn database(&self) -> PathBuf {
         self.path().join("data/chrysalis.db")
     }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(schema) = &self.schema {
+            postgres::forget(schema);
+        }
+    }
+}
+
+/// The database and the schema that a folder's log is kept in; none for the embedded store.
+pub fn store(folder: &Path) -> Option<(String, String)> {
+    let told = std::fs::read_to_string(folder.join("store")).ok()?;
+    told.split_once(' ').map(|(url, schema)| (url.to_owned(), schema.to_owned()))
 }
 
 /// A small disk in memory; unmounted when dropped.
@@ -28,7 +82,7 @@ pub struct Tmpfs(Folder);
 impl Tmpfs {
     /// `None`, with a word why, where nothing may be mounted.
     pub fn mount(size: &str) -> Option<Self> {
-        let folder = Folder::new();
+        let folder = Folder::embedded();
         let options = format!("size={size},mode=0700");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &options, "chrysalis-test"]).arg(folder.path()).output();

@@ -12,7 +12,7 @@ pub use answer::Answer;
 pub use app::{App, Tweak};
 pub use chrysalis_domain::Span;
 pub use client::{Client, Method};
-pub use store::fresh_schema;
+pub use store::{fresh_schema, on_postgres};
 
 /// The product page's own sample, so it must be one that is accepted.
 pub const PASSWORD: &str = "securePassword123";
