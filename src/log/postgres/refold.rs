@@ -19,8 +19,11 @@ use crate::log::refold::{
     ClaimReader, Decoded, Difference, Folding, MOST_DIFFERENCES, PAGE, Progress, Report, SealedRow, decode,
 };
 
-/// How often the flip is tried that meets with writers in another order.
-const FLIPS: usize = 10;
+/// How long a lock is waited for before all are let go: shorter than PostgreSQL takes to find a deadlock, of which it
+/// would make somebody else the victim.
+const LET_GO_AFTER_MS: u32 = 100;
+/// How often.
+const LOCKS: usize = 600;
 
 /// While tables grow from nothing, every statement finds its rows by an index.
 const BY_INDEX: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
@@ -52,49 +55,16 @@ pub(super) async fn rebuild(
     for table in INLINE {
         client.batch_execute(&format!("ANALYZE {}", next_name(table))).await.map_err(fault)?;
     }
-    let (reached, mut tries) = (refold.folding, 1);
-    loop {
-        let Report { events, gaps, .. } = &reached.report;
-        let report = Report { events: *events, gaps: gaps.clone(), ..Report::default() };
-        refold.folding = Folding { report, last: reached.last };
-        match flip(&mut client, &mut refold).await {
-            Err(Flip::Crossed) if tries < FLIPS => tries += 1,
-            Err(Flip::Crossed) => return Err(LogFault::Unavailable("the tables are too busy; try again".to_owned())),
-            Err(Flip::Fault(fault)) => return Err(fault),
-            Ok(()) => break,
-        }
-    }
+    flip(&mut client, &mut refold).await?;
     progress(refold.folding.report.events);
     Ok(refold.folding.report)
 }
 
-enum Flip {
-    /// A writer waited for us while we waited for it.
-    Crossed,
-    Fault(LogFault),
-}
-
-impl From<LogFault> for Flip {
-    fn from(fault: LogFault) -> Self {
-        Flip::Fault(fault)
-    }
-}
-
-impl From<tokio_postgres::Error> for Flip {
-    fn from(error: tokio_postgres::Error) -> Self {
-        match error.code() {
-            Some(&SqlState::T_R_DEADLOCK_DETECTED) => Flip::Crossed,
-            _ => Flip::Fault(fault(error)),
-        }
-    }
-}
-
 /// Folds what is left while nobody writes, and puts the new tables in the place of the live ones.
-async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), Flip> {
-    let transaction = client.transaction().await?;
+async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), LogFault> {
+    let mut transaction = client.transaction().await.map_err(fault)?;
     // Writers wait from here on, after those that are at it have finished; readers read on.
-    let tables: Vec<_> = INLINE.iter().map(|table| table.name).collect();
-    transaction.batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "))).await?;
+    lock(&mut transaction, "EXCLUSIVE").await?;
     loop {
         let page = page(&transaction, refold.folding.last).await?;
         if page.is_empty() {
@@ -103,11 +73,31 @@ async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), Flip> 
         refold.fold(&transaction, &page).await?;
     }
     refold.folding.report.fits()?;
+    lock(&mut transaction, "ACCESS EXCLUSIVE").await?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
-        transaction.batch_execute(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};")).await?;
+        let sql = format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};");
+        transaction.batch_execute(&sql).await.map_err(fault)?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await.map_err(fault)
+}
+
+/// Locks every read model. Others take them in an order of their own: rather than wait for somebody who waits for us,
+/// what was locked so far is let go, and all of it asked for again.
+async fn lock(transaction: &mut tokio_postgres::Transaction<'_>, mode: &str) -> Result<(), LogFault> {
+    transaction.batch_execute(&format!("SET LOCAL lock_timeout = {LET_GO_AFTER_MS}")).await.map_err(fault)?;
+    let tables: Vec<_> = INLINE.iter().map(|table| table.name).collect();
+    for _ in 0..LOCKS {
+        let attempt = transaction.savepoint("locks").await.map_err(fault)?;
+        match attempt.batch_execute(&format!("LOCK TABLE {} IN {mode} MODE", tables.join(", "))).await {
+            Ok(()) => return attempt.commit().await.map_err(fault),
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                attempt.rollback().await.map_err(fault)?;
+            }
+            Err(error) => return Err(fault(error)),
+        }
+    }
+    Err(LogFault::Unavailable("the tables are too busy for new ones to take their place; try again".to_owned()))
 }
 
 pub(super) async fn verify(
