@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
-use crate::followers::follow;
+use crate::followers::{Turn, follow};
 use crate::followers::mail::{Mailer, Outbox};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
@@ -58,6 +58,7 @@ pub struct Server {
     outbox: Option<Outbox>,
     log: Arc<dyn Log>,
     mailer: Arc<Mailer>,
+    turn: Turn,
     grace: Duration,
 }
 
@@ -103,7 +104,9 @@ impl Server {
             },
         };
         let dev = parts.app.config.dev.then_some(outbox);
-        Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, grace })
+        let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
+        let turn = Turn { node, lease: duration(parts.app.config.followers.lease) };
+        Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, turn, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -119,7 +122,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
         let service = http::service(self.http, self.outbox);
-        let following = tokio::spawn(follow(self.log.clone(), self.mailer, halted.clone()));
+        let following = tokio::spawn(follow(self.log.clone(), self.mailer, self.turn, halted.clone()));
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");

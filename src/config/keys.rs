@@ -92,6 +92,11 @@ pub const KEYS: &[Key] = &[
     key("hashing.queue", "256", "Hashes that may wait; one more is answered 503."),
     key("writer.queue", "8192", "Groups that may wait to be stored; one more is answered 503."),
     key("writer.max_batch", "1024", "Groups stored in one transaction."),
+    key(
+        "followers.lease",
+        "10s",
+        "Mails and other work that follows from events are done by one node at a time; this long after it stops without a word another takes over. 1 to 300 seconds.",
+    ),
     key("postgres.schema", "chrysalis", "Schema that holds every table; made when it is missing."),
     key(
         "postgres.root_cert",

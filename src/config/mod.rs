@@ -48,6 +48,7 @@ pub struct Config {
     pub cookies: CookieNames,
     pub hashing: Hashing,
     pub writer: Writer,
+    pub followers: Followers,
     pub shutdown_grace: Span,
     pub log: Logging,
     /// Key, value and source of everything, secrets hidden: what `config check` prints.
@@ -119,6 +120,11 @@ pub struct Hashing {
 pub struct Writer {
     pub queue: usize,
     pub max_batch: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Followers {
+    pub lease: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -275,6 +281,7 @@ fn build(r: &mut Reader) -> Option<Config> {
             queue: r.number("writer.queue", 1..=1_000_000),
             max_batch: r.number("writer.max_batch", 1..=100_000),
         },
+        followers: Followers { lease: r.span("followers.lease", Span::from_secs(1)..=Span::from_secs(300)) },
         shutdown_grace: r.span("shutdown_grace", Span::ZERO..=Span::from_secs(600)),
         log: Logging {
             format: r.choice(

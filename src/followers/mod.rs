@@ -6,7 +6,7 @@
 pub mod mail;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -43,29 +43,86 @@ pub enum FollowerError {
     Other(String),
 }
 
-/// Follows until `stop` turns true.
-pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, mut stop: watch::Receiver<bool>) {
+/// How a node follows.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Names this node among those that share the log.
+    pub node: String,
+    /// How long a node that stops without a word keeps the others from taking its place.
+    pub lease: Duration,
+}
+
+/// Follows until `stop` turns true; of the nodes that share a log, one at a time.
+pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, turn: Turn, mut stop: watch::Receiver<bool>) {
     let mut head = log.head();
     let mut place = None;
+    let mut lease = Lease { turn, until: None };
     while !*stop.borrow() {
         let seen = *head.borrow_and_update();
-        if let Err(error) = catch_up(log.as_ref(), follower.as_ref(), &mut place, seen, &stop).await {
-            tracing::warn!(follower = follower.name(), %error, "a follower stands still; it will try again");
-            place = None;
-            tokio::select! {
-                () = tokio::time::sleep(AFTER_FAULT) => {}
-                _ = stop.changed() => {}
+        let pause = match lease.hold(log.as_ref(), follower.name()).await {
+            Ok(true) => match catch_up(log.as_ref(), follower.as_ref(), &mut place, seen, &lease, &stop).await {
+                Ok(()) => None,
+                Err(error) => Some(stands_still(follower.as_ref(), &error)),
+            },
+            // Somebody else acts. Where they come to, they have noted.
+            Ok(false) => {
+                place = None;
+                Some(lease.turn.lease / 3)
             }
-            continue;
+            Err(error) => Some(stands_still(follower.as_ref(), &error.into())),
+        };
+        if pause.is_some() {
+            place = None;
         }
-        let grown = async {
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-            head.changed().await
+        let wait = async {
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                // Something new, after a moment; or time to keep the lease.
+                None => {
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                    let _ = tokio::time::timeout(lease.turn.lease / 3, head.changed()).await;
+                }
+            }
         };
         tokio::select! {
-            _ = grown => {}
+            () = wait => {}
             _ = stop.changed() => {}
         }
+    }
+    // Another may take its place at once. Where the store is gone, it waits for the lease to end.
+    let _ = log.release(follower.name(), &lease.turn.node).await;
+}
+
+fn stands_still(follower: &dyn Follower, error: &FollowerError) -> Duration {
+    tracing::warn!(follower = follower.name(), %error, "a follower stands still; it will try again");
+    AFTER_FAULT
+}
+
+/// The turn of one follower on this node.
+struct Lease {
+    turn: Turn,
+    /// Until when it is ours, as far as we know; none while it is somebody else's.
+    until: Option<Instant>,
+}
+
+impl Lease {
+    /// Takes or keeps it, well before its end.
+    async fn hold(&mut self, log: &dyn Log, name: &str) -> Result<bool, LogFault> {
+        let third = self.turn.lease / 3;
+        if self.until.is_some_and(|until| Instant::now() + third * 2 < until) {
+            return Ok(true);
+        }
+        // From before the question on: what the answer takes is not ours.
+        let asked = Instant::now();
+        self.until = None;
+        let ours = log.lease(name, &self.turn.node, self.turn.lease).await?;
+        self.until = ours.then(|| asked + self.turn.lease);
+        Ok(ours)
+    }
+
+    /// Whether it is still ours: a node that was paused finds out here.
+    fn stands(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
     }
 }
 
@@ -82,6 +139,7 @@ async fn catch_up(
     follower: &dyn Follower,
     place: &mut Option<Place>,
     head: Position,
+    lease: &Lease,
     stop: &watch::Receiver<bool>,
 ) -> Result<(), FollowerError> {
     let name = follower.name();
@@ -92,9 +150,13 @@ async fn catch_up(
             place.insert(Place { noted, looked: noted })
         }
     };
-    while place.looked < head && !*stop.borrow() {
+    while place.looked < head && lease.stands() && !*stop.borrow() {
         let events = log.read_types(follower.types(), place.looked, head, PAGE).await?;
         for event in &events {
+            if !lease.stands() {
+                // What is left is another's, or ours again after the next asking.
+                return Ok(());
+            }
             follower.handle(event).await?;
         }
         // A short page means that nothing of interest is left up to the head.
@@ -102,7 +164,8 @@ async fn catch_up(
         // To note that nothing happened can wait: looking again is cheap, a write for every event of others is not.
         let worth_noting = !events.is_empty() || place.looked - place.noted >= NOTE_EVERY;
         if worth_noting {
-            // If somebody else moved the checkpoint, they follow too: what both did was done twice without harm.
+            // If somebody else moved the checkpoint, this node was paused and another took its place: what both did was
+            // done twice without harm, and this one goes on from where the other is.
             let moved = log.advance(name, place.noted, place.looked).await?;
             place.noted = if moved { place.looked } else { log.checkpoint(name).await? };
             place.looked = place.looked.max(place.noted);

@@ -274,6 +274,14 @@ pub trait Log: Send + Sync {
     /// Moves a follower from one position to another; `false` when it was not at `from` (somebody else moved it).
     async fn advance(&self, follower: &str, from: Position, to: Position) -> Result<bool, LogFault>;
 
+    /// Takes a lease for a while, or keeps it; `false` while somebody else has it. For what only one node at a time
+    /// should do. It is a courtesy and no lock: whoever stops in the middle may believe for too long that it is theirs,
+    /// so what is done under it must bear being done twice.
+    async fn lease(&self, name: &str, holder: &str, span: Duration) -> Result<bool, LogFault>;
+
+    /// Gives a lease back before its time.
+    async fn release(&self, name: &str, holder: &str) -> Result<(), LogFault>;
+
     /// Finds out whether the store can be written to now.
     async fn ready(&self) -> Result<(), LogFault>;
 }

@@ -262,6 +262,22 @@ impl Log for PostgresLog {
         Ok(!self.query(sql, &types, &[&follower, &from, &to]).await?.is_empty())
     }
 
+    async fn lease(&self, name: &str, holder: &str, span: Duration) -> Result<bool, LogFault> {
+        // By the database's clock: the nodes' own may differ.
+        let sql = "INSERT INTO leases AS l (name, holder, expires_at)
+                   VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond')
+                   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+                   WHERE l.holder = $2 OR l.expires_at <= clock_timestamp() RETURNING name";
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let types = [Type::TEXT, Type::TEXT, Type::INT8];
+        Ok(!self.query(sql, &types, &[&name, &holder, &millis]).await?.is_empty())
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<(), LogFault> {
+        let sql = "DELETE FROM leases WHERE name = $1 AND holder = $2";
+        self.query(sql, &[Type::TEXT, Type::TEXT], &[&name, &holder]).await.map(|_| ())
+    }
+
     async fn ready(&self) -> Result<(), LogFault> {
         // A record in the write-ahead log that is made durable, and nothing else.
         let sql = "SELECT 1 FROM pg_logical_emit_message(true, 'chrysalis', 'ready')";

@@ -61,6 +61,7 @@ pub struct SqliteLog {
     readers: reader::Readers,
     head: watch::Receiver<Position>,
     path: PathBuf,
+    clock: Arc<dyn Clock>,
 }
 
 impl SqliteLog {
@@ -81,8 +82,8 @@ impl SqliteLog {
         let (announce, head) = watch::channel(position);
         let readers = reader::Readers::open(&options.path, options.readers)?;
         let checkpointer = checkpointer::Checkpointer::start(&options.path)?;
-        let writer = writer::Writer::start(connection, options, clock, announce, metrics)?;
-        Ok(Self { writer, _checkpointer: checkpointer, readers, head, path: options.path.clone() })
+        let writer = writer::Writer::start(connection, options, clock.clone(), announce, metrics)?;
+        Ok(Self { writer, _checkpointer: checkpointer, readers, head, path: options.path.clone(), clock })
     }
 }
 
@@ -273,6 +274,28 @@ impl Log for SqliteLog {
                 Ok(fresh || connection.execute(moved, params![follower, from, to])? == 1)
             })
             .await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, span: Duration) -> Result<bool, LogFault> {
+        let (name, holder, clock) = (name.to_owned(), holder.to_owned(), self.clock.clone());
+        self.writer
+            .aside(move |connection| {
+                let now = clock.now();
+                let until = now + Span::from_millis(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
+                let sql = "INSERT INTO leases (name, holder, expires_at) VALUES (?1, ?2, ?3)
+                           ON CONFLICT (name) DO UPDATE SET holder = ?2, expires_at = ?3
+                           WHERE leases.holder = ?2 OR leases.expires_at <= ?4";
+                Ok(connection.execute(sql, params![name, holder, until.as_millis(), now.as_millis()])? == 1)
+            })
+            .await
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<(), LogFault> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        let gone = move |connection: &Connection| {
+            Ok(connection.execute("DELETE FROM leases WHERE name = ?1 AND holder = ?2", [&name, &holder])? == 1)
+        };
+        self.writer.aside(gone).await.map(|_| ())
     }
 
     async fn ready(&self) -> Result<(), LogFault> {

@@ -7,7 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{LogFault, fault};
 
 /// In order; the file's `user_version` counts those that ran.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_log.sql"),
+    include_str!("../../../migrations/sqlite/0002_leases.sql"),
+];
 
 /// Brings the file up to this program's schema. Safe when several processes start at once: the first to take the
 /// write lock migrates, the others find it done.
