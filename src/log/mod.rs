@@ -11,6 +11,7 @@
 //! - a group with an idempotency key is stored once, however often it is sent;
 //! - when more is asked than can be stored, the answer is [`AppendError::Busy`], at once.
 
+pub mod copy;
 pub mod cqrs;
 pub mod postgres;
 mod queue;
@@ -19,6 +20,7 @@ pub mod record;
 pub mod refold;
 pub mod sqlite;
 mod staging;
+pub mod transfer;
 
 use std::time::Duration;
 
@@ -286,10 +288,10 @@ pub trait Log: Send + Sync {
     async fn ready(&self) -> Result<(), LogFault>;
 }
 
-/// A log with its read models: what a whole store is.
-pub trait Store: Log + refold::Refold {}
+/// A log with its read models, and all that stands beside them: what a whole store is.
+pub trait Store: Log + refold::Refold + transfer::Transfer {}
 
-impl<S: Log + refold::Refold> Store for S {}
+impl<S: Log + refold::Refold + transfer::Transfer> Store for S {}
 
 /// Asks the read models.
 pub async fn ask<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[Value]) -> Result<Vec<T>, LogFault> {

@@ -8,7 +8,8 @@
 //! - [`reader`]: how events are read;
 //! - [`pulse`]: whether PostgreSQL answers, and how far the log has come;
 //! - [`schema`]: migrations and the read models' tables;
-//! - [`refold`]: rebuild and comparison of the read models.
+//! - [`refold`]: rebuild and comparison of the read models;
+//! - [`transfer`]: as an end of a copy.
 
 mod batch;
 mod cells;
@@ -21,6 +22,7 @@ mod reader;
 mod refold;
 mod rows;
 mod schema;
+mod transfer;
 mod verdicts;
 mod writer;
 

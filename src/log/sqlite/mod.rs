@@ -6,7 +6,8 @@
 //! - [`reader`]: the pool of read connections;
 //! - [`checkpointer`]: moves the write-ahead log into the file, beside the writer;
 //! - [`schema`]: migrations and the read models' tables;
-//! - [`refold`]: rebuild and comparison of the read models.
+//! - [`refold`]: rebuild and comparison of the read models;
+//! - [`transfer`]: as an end of a copy.
 
 mod ahead;
 mod batch;
@@ -16,6 +17,7 @@ mod reader;
 mod refold;
 mod rows;
 mod schema;
+mod transfer;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,120 @@
+//! Moving a log from one store to another, as it is: what is read at one end and put down at the other. How a copy goes
+//! about it is in [`super::copy`].
+
+use async_trait::async_trait;
+use chrysalis_projections::Value;
+use chrysalis_projections::table::Kind;
+
+use super::{LogFault, Position, Recorded};
+
+/// A table that stands beside the log and can't be folded from it.
+#[derive(Debug)]
+pub struct SideTable {
+    pub name: &'static str,
+    /// The columns of its key first.
+    pub columns: &'static [(&'static str, Kind)],
+    /// How many columns its key has.
+    pub key: usize,
+    /// What another node or a server may change at any time: it is copied, and not compared.
+    pub restless: bool,
+}
+
+const TEXT: Kind = Kind::Text;
+const INTEGER: Kind = Kind::Integer;
+const BYTES: Kind = Kind::Bytes;
+
+/// Every side table that moves. Snapshots are made again as they are needed; leases are of no use elsewhere.
+pub static SIDE_TABLES: [SideTable; 6] = [
+    SideTable {
+        name: "keys",
+        columns: &[("purpose", TEXT), ("id", INTEGER), ("root", TEXT), ("wrapped", BYTES), ("created_at", INTEGER)],
+        key: 2,
+        restless: false,
+    },
+    SideTable {
+        name: "person_keys",
+        columns: &[("person_id", TEXT), ("epoch", INTEGER), ("wrapped", BYTES)],
+        key: 1,
+        restless: false,
+    },
+    SideTable {
+        name: "sealed",
+        columns: &[("sealed_id", TEXT), ("person_id", TEXT), ("kind", TEXT), ("salt", BYTES), ("ciphertext", BYTES)],
+        key: 1,
+        restless: false,
+    },
+    SideTable {
+        name: "quotas",
+        columns: &[("key", BYTES), ("stamps", BYTES), ("expires_at", INTEGER)],
+        key: 1,
+        restless: true,
+    },
+    SideTable {
+        name: "idempotency",
+        columns: &[
+            ("key", BYTES),
+            ("first_position", INTEGER),
+            ("last_position", INTEGER),
+            ("recorded_at", INTEGER),
+            ("note", BYTES),
+            ("expires_at", INTEGER),
+        ],
+        key: 1,
+        restless: true,
+    },
+    SideTable {
+        name: "checkpoints",
+        columns: &[("follower", TEXT), ("position", INTEGER)],
+        key: 1,
+        restless: true,
+    },
+];
+
+impl SideTable {
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.columns.iter().map(|(name, _)| *name).collect()
+    }
+
+    pub(super) fn key_names(&self) -> Vec<&'static str> {
+        self.columns[..self.key].iter().map(|(name, _)| *name).collect()
+    }
+}
+
+/// A row of a side table: a value for each column.
+pub type SideRow = Vec<Value>;
+
+/// A store that a log can be moved from, and into.
+#[async_trait]
+pub trait Transfer: Send + Sync {
+    /// Rows in the order of their key, behind one of them.
+    async fn side_rows(
+        &self,
+        table: &'static SideTable,
+        after: Option<&[Value]>,
+        limit: usize,
+    ) -> Result<Vec<SideRow>, LogFault>;
+
+    /// Puts rows down, in the place of those that have their keys; takes away those with the keys in `gone`.
+    async fn put_side_rows(
+        &self,
+        table: &'static SideTable,
+        rows: Vec<SideRow>,
+        gone: Vec<SideRow>,
+    ) -> Result<(), LogFault>;
+
+    /// Puts events down just as they are, behind `after`.
+    ///
+    /// # Errors
+    /// [`LogFault::Unavailable`] when the log does not end at `after`: somebody else writes to it.
+    async fn receive(&self, after: Position, events: Vec<Recorded>) -> Result<(), LogFault>;
+
+    /// Where the log ends now, whoever wrote last.
+    async fn end(&self) -> Result<Position, LogFault>;
+}
+
+/// What [`Transfer::receive`] says to whoever comes second.
+pub(super) fn elsewhere(after: Position) -> LogFault {
+    LogFault::Unavailable(format!(
+        "the destination does not end at position {after} any more: something else writes to it; stop it, then copy again"
+    ))
+}
