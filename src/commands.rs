@@ -6,9 +6,10 @@ use std::sync::Arc;
 use chrysalis::clock::{Clock, SystemClock};
 use chrysalis::config::{Config, keys};
 use chrysalis::entropy::OsEntropy;
-use chrysalis::keys::{KeyringClaims, Purpose};
+use chrysalis::keys::{Keyring, KeyringClaims, Purpose};
+use chrysalis::log::copy::{self, Copied};
 use chrysalis::log::refold::Difference;
-use chrysalis::open::{Opened, open};
+use chrysalis::open::{Opened, open, open_store};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis::telemetry;
 use chrysalis::wire::json_time::JsonTime;
@@ -16,6 +17,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::progress::CopyBar;
 use crate::{Command, Keys, Log, Projections};
 
 /// `verify` found differences.
@@ -26,8 +28,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
         return Ok(config_check(&config));
     }
     telemetry::start(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         match command {
             Command::Serve { .. } => serve(config).await,
             Command::Verify => verify(&config).await,
@@ -36,6 +37,35 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::Configuration(_) => Ok(ExitCode::SUCCESS),
         }
+    })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Copies one store into another, and folds the other's read models.
+pub fn copy(from: &Config, to: &Config) -> Result<ExitCode, StartError> {
+    telemetry::start(&to.log);
+    runtime()?.block_on(async {
+        let source = open_store(from, &ports(), Arc::new(())).await?;
+        let destination = open_store(to, &ports(), Arc::new(())).await?;
+        let bar = CopyBar::new();
+        let copied = copy::copy(source.as_ref(), destination.as_ref(), &mut |step| bar.tell(step)).await?;
+        let Copied { events, moved, behind } = copied;
+        // The keys came along: they open under the same secret.
+        let secret = to.secret.resolve(&to.data_dir, &OsEntropy)?;
+        let previous = to.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
+        let secret = secret.expose_secret().as_bytes();
+        let keyring = Keyring::open(destination.as_ref(), secret, previous, &OsEntropy, SystemClock.now()).await?;
+        destination.rebuild(&KeyringClaims(&keyring), &mut |folded| bar.folded(folded, events)).await?;
+        copy::finish(destination.as_ref()).await?;
+        bar.clear();
+        println!("{events} events at both ends, {moved} of them copied now; keys, sealed records and positions compared");
+        if behind > 0 {
+            println!("{behind} more came to the source meanwhile: stop its server, then copy again");
+        }
+        Ok(ExitCode::SUCCESS)
     })
 }
 
@@ -110,6 +140,8 @@ async fn show(config: &Config, what: Log) -> Result<ExitCode, StartError> {
             return Ok(ExitCode::SUCCESS);
         }
         Log::Show { after, limit } => (after, limit),
+        // Has a configuration for each end: see `copy`.
+        Log::Copy { .. } => return Ok(ExitCode::SUCCESS),
     };
     while left > 0 {
         let events = log.read_all(after, left.min(1024)).await?;

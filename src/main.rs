@@ -1,11 +1,13 @@
 //! The command line.
 
 mod commands;
+mod progress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrysalis::config::{Config, Overrides};
+use chrysalis::serve::StartError;
 use clap::{Args, Parser, Subcommand};
 
 /// Guest-first authentication: a guest becomes a member in place.
@@ -84,6 +86,16 @@ enum Log {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
+    /// Copies a whole store into another one, which is empty or was copied into before. Can be stopped, and run again;
+    /// the source may be served from until the last time. Both ends share the secret.
+    Copy {
+        /// The store to copy, as `--store` has it.
+        #[arg(long)]
+        from: String,
+        /// The store to copy into.
+        #[arg(long)]
+        to: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,7 +153,25 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match commands::run(cli.command, config) {
+    if let Command::Log(Log::Copy { from, to }) = &cli.command {
+        let end = |store: &str| {
+            let mut overrides = cli.overrides();
+            overrides.values.insert("store".to_owned(), store.to_owned());
+            Config::load(&overrides)
+        };
+        return match (end(from), end(to)) {
+            (Ok(from), Ok(to)) => ended(commands::copy(&from, &to)),
+            (Err(mistakes), _) | (_, Err(mistakes)) => {
+                eprint!("{mistakes}");
+                ExitCode::from(USAGE)
+            }
+        };
+    }
+    ended(commands::run(cli.command, config))
+}
+
+fn ended(outcome: Result<ExitCode, StartError>) -> ExitCode {
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             eprintln!("chrysalis: {error}");

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, Config, secret};
 use crate::keys::Keyring;
+use crate::log::copy::UNFINISHED;
 use crate::log::postgres::PostgresLog;
 use crate::log::sqlite::SqliteLog;
 use crate::log::{LogFault, Store, WriterMetrics, postgres, sqlite};
@@ -24,7 +25,10 @@ pub struct Opened {
 pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics>) -> Result<Opened, StartError> {
     secret::make_folder(&config.data_dir)?;
     let secret = config.secret.resolve(&config.data_dir, ports.entropy.as_ref())?;
-    let store = open_store(&config.store, config, ports, metrics).await?;
+    let store = open_store(config, ports, metrics).await?;
+    if store.checkpoint(UNFINISHED).await? != 0 {
+        return Err(StartError::Unfinished);
+    }
     let previous = config.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
     let keyring = Keyring::open(
         store.as_ref(),
@@ -37,14 +41,14 @@ pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics
     Ok(Opened { store, keyring: Arc::new(keyring), secret })
 }
 
-async fn open_store(
-    store: &config::Store,
+/// Opens the store of a configuration, whatever is in it.
+pub async fn open_store(
     config: &Config,
     ports: &Ports,
     metrics: Arc<dyn WriterMetrics>,
 ) -> Result<Arc<dyn Store>, LogFault> {
     let config::Writer { queue, max_batch } = config.writer;
-    match store {
+    match &config.store {
         config::Store::Sqlite(path) => {
             let options = sqlite::Options { queue, max_batch, ..sqlite::Options::at(path) };
             Ok(Arc::new(SqliteLog::open(&options, ports.clock.clone(), metrics)?))

@@ -37,6 +37,10 @@ pub enum StartError {
     Hasher(#[from] crate::hasher::HashError),
     #[error("{address} can't be listened on: {source}; free it, or listen elsewhere with --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("a copy into this store is not finished; run `chrysalis log copy` again")]
+    Unfinished,
+    #[error(transparent)]
+    Copy(#[from] crate::log::copy::CopyError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("{0}")]

@@ -24,7 +24,7 @@ pub enum CopyError {
     Source(LogFault),
     #[error("the destination: {0}")]
     Destination(LogFault),
-    #[error("the source holds no keys: it is no store that was ever served from")]
+    #[error("the source holds no keys, or is an unfinished copy itself: it is no store to be served from")]
     NothingThere,
     #[error(
         "the destination has a log of its own: its event at position {0} is not the source's; copy into an empty store"
@@ -94,7 +94,7 @@ pub async fn finish(to: &dyn Store) -> Result<(), LogFault> {
 /// Where the destination stands, if that is somewhere on the source's own way.
 async fn agree(from: &dyn Store, to: &dyn Store) -> Result<Position, CopyError> {
     let keys = from.keys().await.map_err(CopyError::Source)?;
-    if keys.is_empty() {
+    if keys.is_empty() || from.checkpoint(UNFINISHED).await.map_err(CopyError::Source)? != 0 {
         return Err(CopyError::NothingThere);
     }
     let theirs = to.keys().await.map_err(CopyError::Destination)?;
@@ -175,9 +175,8 @@ async fn level(
         }
         seen += 1;
         let differs = match order {
-            Ordering::Equal => one != other,
+            Ordering::Equal | Ordering::Less => one != other && !is_mark(table, one.as_ref()),
             Ordering::Greater => !is_mark(table, other.as_ref()),
-            Ordering::Less => !is_mark(table, one.as_ref()),
         };
         if !differs {
             continue;

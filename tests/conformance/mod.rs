@@ -9,6 +9,7 @@ mod world;
 
 mod busy;
 mod claims;
+mod copy;
 mod cqrs;
 mod durability;
 mod idempotency;

@@ -7,6 +7,7 @@ mod disk;
 mod kill;
 mod lives;
 mod logs;
+mod moving;
 mod races;
 mod rebuild;
 mod start;

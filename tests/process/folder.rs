@@ -41,6 +41,11 @@ impl Folder {
         folder
     }
 
+    /// From now on its log is kept elsewhere: in a file as `sqlite:PATH` or in a database.
+    pub fn move_to(&self, store: &str) {
+        self.keep_in(store, "chrysalis");
+    }
+
     fn keep_in(&self, url: &str, schema: &str) {
         std::fs::write(self.path().join("store"), format!("{url} {schema}")).unwrap();
     }

@@ -1,4 +1,4 @@
-//! What a batch writes, in a second round trip: side rows and read models first, the log's head last, so that the
+//! What a batch writes, in one round trip: side rows and read models first, the log's head last, so that the
 //! other nodes wait for this one no longer than it takes to insert the events and to commit.
 
 use chrysalis_domain::Timestamp;
@@ -6,7 +6,7 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::types::Type;
 
 use super::cells::Cells;
-use super::facts::number;
+use super::facts::{BEGIN, number};
 use super::pipeline::Pipeline;
 use super::rows::RowWriter;
 use super::verdicts::{Left, Verdict};
@@ -101,9 +101,10 @@ struct Stored<'b, 'w> {
     last: u64,
 }
 
-/// Writes what was accepted and commits; answers every group.
+/// Writes what was accepted and commits; answers every group. `begin` where no question has begun the transaction.
 pub(super) async fn write(
     client: &ClientWrapper,
+    begin: bool,
     rows: &mut RowWriter,
     groups: &[&Group],
     verdicts: &[Verdict],
@@ -119,14 +120,16 @@ pub(super) async fn write(
     let texts: Vec<_> = steps.iter().map(|step| step.text.clone()).collect();
 
     let mut pipeline = Pipeline::default();
+    if begin {
+        pipeline.push(BEGIN, &[], vec![]);
+    }
     count(&mut pipeline, left);
     seal(&mut pipeline, &stored);
     for (step, text) in steps.into_iter().zip(&texts) {
         pipeline.push(&text.sql, &text.types, step.cells);
     }
     snapshots(&mut pipeline, &stored);
-    pipeline.push(EVENTS, EVENTS_TYPES, events(&stored, total, now));
-    let head = pipeline.last();
+    let head = pipeline.push(EVENTS, EVENTS_TYPES, events(&stored, total, now));
     remember(&mut pipeline, &stored, total, now);
     pipeline.push("COMMIT", &[], vec![]);
 

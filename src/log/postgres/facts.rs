@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use super::cells::Cells;
 use super::pipeline::Pipeline;
 use super::writer::Failure;
-use crate::log::{Expected, Group, LogFault, Position, Refused, Version};
+use crate::log::{Claim, Expected, Group, LogFault, Position, Refused, Version};
 
 /// What stands.
 #[derive(Default)]
@@ -29,6 +29,7 @@ pub(super) struct Facts<'w> {
     pub(super) used: HashMap<&'w [u8], Refused>,
 }
 
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 const LOCK_STREAMS: &str =
     "SELECT FROM events WHERE stream = ANY($1) AND version = 1 ORDER BY stream FOR NO KEY UPDATE";
 const VERSIONS: &str = "SELECT s.stream, (SELECT version FROM events e WHERE e.stream = s.stream ORDER BY version DESC LIMIT 1)
@@ -40,85 +41,90 @@ const USED: &str =
     "SELECT key, first_position, last_position, recorded_at, note, expires_at FROM idempotency WHERE key = ANY($1)";
 const RECORDED_AT: &str = "SELECT recorded_at FROM log_head";
 
-/// Begins the transaction and reads. `clock` is this node's; the log's own time may be ahead of it.
-pub(super) async fn read<'w>(
-    client: &ClientWrapper,
-    groups: &[&'w Group],
-    clock: Timestamp,
-) -> Result<Facts<'w>, Failure> {
-    let appends = || groups.iter().flat_map(|group| &group.appends);
-    let streams: Vec<&'w str> = sorted(appends().map(|append| append.stream.as_str()));
-    let standing: Vec<&'w str> = sorted(
-        appends().filter(|append| append.expected != Expected::NoStream).map(|append| append.stream.as_str()),
-    );
-    let claims: Vec<(&'static str, &'w [u8])> = sorted(groups.iter().flat_map(|group| &group.claims).flat_map(|claim| {
-        claim.key.hashes().map(|hash| (claim.key.kind.name(), hash.as_slice()))
-    }));
-    let quotas: Vec<&'w [u8]> =
-        sorted(groups.iter().flat_map(|group| &group.quotas).map(|quota| quota.key.as_slice()));
-    let keys: Vec<&'w [u8]> =
-        sorted(groups.iter().filter_map(|group| group.idempotency.as_ref()).map(|used| used.key.as_slice()));
+/// What a batch has to know before it can be checked. A stream that is expected not to exist is not looked for unless
+/// `careful`: ids are new, and should one not be, the index over the events refuses the batch, which is then tried again
+/// with care.
+pub(super) struct Questions<'w> {
+    streams: Vec<&'w str>,
+    /// Streams that may exist: they are locked.
+    standing: Vec<&'w str>,
+    claims: Vec<(&'static str, &'w [u8])>,
+    quotas: Vec<&'w [u8]>,
+    keys: Vec<&'w [u8]>,
+}
 
-    let mut pipeline = Pipeline::default();
-    pipeline.push("BEGIN ISOLATION LEVEL READ COMMITTED", &[], vec![]);
-    if !standing.is_empty() {
-        pipeline.push(LOCK_STREAMS, &[Type::TEXT_ARRAY], vec![Cells::texts(standing)]);
-    }
-    if !quotas.is_empty() {
-        pipeline.push(QUOTAS, &[Type::BYTEA_ARRAY], vec![Cells::bytes(quotas.iter().copied())]);
-    }
-    let counted = pipeline.last();
-    pipeline.push(VERSIONS, &[Type::TEXT_ARRAY], vec![Cells::texts(streams.iter().copied())]);
-    let versions = pipeline.last();
-    if !claims.is_empty() {
-        let cells = vec![
-            Cells::texts(claims.iter().map(|(kind, _)| *kind)),
-            Cells::bytes(claims.iter().map(|(_, hash)| *hash)),
-        ];
-        pipeline.push(HOLDERS, &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY], cells);
-    }
-    let held = pipeline.last();
-    if !keys.is_empty() {
-        pipeline.push(USED, &[Type::BYTEA_ARRAY], vec![Cells::bytes(keys.iter().copied())]);
-    }
-    let used = pipeline.last();
-    pipeline.push(RECORDED_AT, &[], vec![]);
-    let recorded = pipeline.last();
-    let rows = pipeline.run(client).await?;
-
-    let last: i64 = rows[recorded].first().map_or(Ok(0), |row| row.try_get(0))?;
-    let mut facts = Facts { now: clock.max(Timestamp::from_millis(last)), ..Facts::default() };
-    for row in &rows[versions] {
-        let (stream, version): (&str, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-        if let Ok(index) = streams.binary_search(&stream) {
-            facts.versions.insert(streams[index], number(version.unwrap_or(0)));
+impl<'w> Questions<'w> {
+    pub(super) fn of(groups: &[&'w Group], careful: bool) -> Self {
+        let appends = || groups.iter().flat_map(|group| &group.appends);
+        let hashes = |claim: &'w Claim| claim.key.hashes().map(|hash| (claim.key.kind.name(), hash.as_slice()));
+        let standing: Vec<&'w str> = sorted(
+            appends().filter(|append| append.expected != Expected::NoStream).map(|append| append.stream.as_str()),
+        );
+        Self {
+            streams: if careful { sorted(appends().map(|append| append.stream.as_str())) } else { standing.clone() },
+            standing,
+            claims: sorted(groups.iter().flat_map(|group| &group.claims).flat_map(hashes)),
+            quotas: sorted(groups.iter().flat_map(|group| &group.quotas).map(|quota| quota.key.as_slice())),
+            keys: sorted(groups.iter().filter_map(|group| group.idempotency.as_ref()).map(|used| used.key.as_slice())),
         }
     }
-    if !claims.is_empty() {
-        for row in &rows[held] {
+
+    /// Nothing to ask: the batch needs no first round trip.
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.claims.is_empty() && self.quotas.is_empty() && self.keys.is_empty()
+    }
+
+    /// Begins the transaction and reads. `clock` is this node's; the log's own time may be ahead of it.
+    pub(super) async fn ask(self, client: &ClientWrapper, clock: Timestamp) -> Result<Facts<'w>, Failure> {
+        let Self { streams, standing, claims, quotas, keys } = self;
+        let mut pipeline = Pipeline::default();
+        pipeline.push(BEGIN, &[], vec![]);
+        if !standing.is_empty() {
+            pipeline.push(LOCK_STREAMS, &[Type::TEXT_ARRAY], vec![Cells::texts(standing)]);
+        }
+        let counted = (!quotas.is_empty())
+            .then(|| pipeline.push(QUOTAS, &[Type::BYTEA_ARRAY], vec![Cells::bytes(quotas.iter().copied())]));
+        let versions = (!streams.is_empty())
+            .then(|| pipeline.push(VERSIONS, &[Type::TEXT_ARRAY], vec![Cells::texts(streams.iter().copied())]));
+        let held = (!claims.is_empty()).then(|| {
+            let kinds = Cells::texts(claims.iter().map(|(kind, _)| *kind));
+            let hashes = Cells::bytes(claims.iter().map(|(_, hash)| *hash));
+            pipeline.push(HOLDERS, &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY], vec![kinds, hashes])
+        });
+        let used = (!keys.is_empty())
+            .then(|| pipeline.push(USED, &[Type::BYTEA_ARRAY], vec![Cells::bytes(keys.iter().copied())]));
+        let recorded = pipeline.push(RECORDED_AT, &[], vec![]);
+        let rows = pipeline.run(client).await?;
+        let rows_of = |asked: Option<usize>| asked.map_or(&[] as &[Row], |at| rows[at].as_slice());
+
+        let last: i64 = rows[recorded].first().map_or(Ok(0), |row| row.try_get(0))?;
+        let mut facts = Facts { now: clock.max(Timestamp::from_millis(last)), ..Facts::default() };
+        for row in rows_of(versions) {
+            let (stream, version): (&str, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+            if let Ok(index) = streams.binary_search(&stream) {
+                facts.versions.insert(streams[index], number(version.unwrap_or(0)));
+            }
+        }
+        for row in rows_of(held) {
             let (kind, hash): (&str, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
             if let Ok(index) = claims.binary_search(&(kind, hash)) {
                 facts.holders.insert(claims[index], holder(row)?);
             }
         }
-    }
-    if !quotas.is_empty() {
-        for row in &rows[counted] {
+        for row in rows_of(counted) {
             let (key, stamps): (&[u8], Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
             if let Ok(index) = quotas.binary_search(&key) {
                 facts.quotas.insert(quotas[index], stamps);
             }
         }
-    }
-    if !keys.is_empty() {
-        for row in &rows[used] {
+        for row in rows_of(used) {
             let (key, expires_at): (&[u8], i64) = (row.try_get(0)?, row.try_get(5)?);
             if let (Ok(index), true) = (keys.binary_search(&key), expires_at > facts.now.as_millis()) {
                 facts.used.insert(keys[index], repeated(row)?);
             }
         }
+        Ok(facts)
     }
-    Ok(facts)
 }
 
 fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {

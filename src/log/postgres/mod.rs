@@ -1,7 +1,7 @@
 //! The store for several nodes: PostgreSQL. Every node is equal; the log head's row lock orders their batches.
 //!
 //! - [`connect`]: where to, how protected, within which time;
-//! - [`writer`]: this node's group-commit loop; a batch is two round trips:
+//! - [`writer`]: this node's group-commit loop; a batch is one or two round trips:
 //!   [`facts`] reads what its checks rest on, [`verdicts`] checks, [`batch`] writes and commits;
 //! - [`rows`], [`cells`], [`pipeline`]: row changes as few statements, sent without waiting in between;
 //! - [`lookups`]: questions to the read models, those that arrive together in one statement;

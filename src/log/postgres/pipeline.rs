@@ -23,13 +23,10 @@ struct Queued<'c> {
 }
 
 impl<'c> Pipeline<'c> {
-    pub(super) fn push(&mut self, sql: &'c str, types: &'c [Type], cells: Vec<Cells<'c>>) {
+    /// Adds a statement; answers where its rows will stand among the answers.
+    pub(super) fn push(&mut self, sql: &'c str, types: &'c [Type], cells: Vec<Cells<'c>>) -> usize {
         self.statements.push(Queued { sql, types, cells });
-    }
-
-    /// Where the rows of the last statement will stand among the answers.
-    pub(super) fn last(&self) -> usize {
-        self.statements.len().saturating_sub(1)
+        self.statements.len() - 1
     }
 
     /// Sends everything, and waits for all of it. After the first statement that fails the others of its transaction

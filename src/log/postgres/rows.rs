@@ -36,8 +36,12 @@ pub(super) struct RowWriter {
     name: fn(&Table) -> String,
     /// Rows that can't stand beside those that are there are left out, and those that were written are answered.
     lenient: bool,
-    texts: HashMap<Shape, Arc<Text>>,
+    texts: HashMap<(Shape, Absent), Arc<Text>>,
 }
+
+/// Columns that no row of an insert has a value for, a bit for each: they are left out, with what would be copied
+/// beside them.
+type Absent = u64;
 
 /// What a statement depends on: the table, the columns that are set (by address and length of their constant list), the
 /// column that selects.
@@ -83,14 +87,17 @@ impl RowWriter {
 
     fn step<'c>(&mut self, shape: Shape, mut changes: Vec<&'c Change>) -> Step<'c> {
         let (name, lenient) = (self.name, self.lenient);
-        let text = self.texts.entry(shape).or_insert_with(|| Arc::new(text(changes[0], name, lenient))).clone();
+        let absent = absent(&changes);
+        let text = self.texts.entry((shape, absent));
+        let text = text.or_insert_with(|| Arc::new(text_of(changes[0], absent, name, lenient))).clone();
         // Nodes that take the same claims at once take them in one order: none waits for one who waits for it.
         if *table(changes[0]) == CLAIMS {
             changes.sort_by(|one, other| bytes(values(one)).cmp(bytes(values(other))));
         }
         let mut cells: Vec<_> = text.kinds.iter().map(|kind| Cells::of(*kind)).collect();
         for change in &changes {
-            cells.iter_mut().zip(values(change)).for_each(|(cells, value)| cells.push(value));
+            let present = values(change).iter().enumerate().filter(|(at, _)| absent & (1 << at) == 0);
+            cells.iter_mut().zip(present).for_each(|(cells, (_, value))| cells.push(value));
         }
         Step { text, cells, changes }
     }
@@ -117,6 +124,13 @@ fn values(change: &Change) -> &[Value] {
     }
 }
 
+/// Which columns are null in every row. No table has more columns than there are bits.
+fn absent(changes: &[&Change]) -> Absent {
+    let Some(Change::Insert { values: first, .. }) = changes.first() else { return 0 };
+    let null = |at: usize| changes.iter().all(|change| values(change).get(at) == Some(&Value::Null));
+    (0..first.len()).filter(|at| null(*at)).map(|at| 1 << at).sum()
+}
+
 /// Values in an order: of claims that is their kind and their hash.
 fn bytes(values: &[Value]) -> impl Iterator<Item = &[u8]> {
     values.iter().map(|value| match value {
@@ -127,13 +141,16 @@ fn bytes(values: &[Value]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn text(change: &Change, name: fn(&Table) -> String, lenient: bool) -> Text {
+fn text_of(change: &Change, absent: Absent, name: fn(&Table) -> String, lenient: bool) -> Text {
     let table = table(change);
     let kind = |name: &str| {
         table.columns.iter().find(|column| column.name == name).map_or(Kind::Text, |column| column.kind)
     };
     let given: Vec<&str> = match change {
-        Change::Insert { table, .. } => table.columns.iter().map(|column| column.name).collect(),
+        Change::Insert { table, .. } => {
+            let present = table.columns.iter().enumerate().filter(|(at, _)| absent & (1 << at) == 0);
+            present.map(|(_, column)| column.name).collect()
+        }
         Change::Update { set, by, .. } => set.iter().chain([by]).copied().collect(),
         Change::Delete { by, .. } => vec![by],
     };

@@ -18,7 +18,8 @@ use super::connect::{Connector, Options};
 use super::pulse::Pulse;
 use super::rows::RowWriter;
 use super::verdicts::{Verdict, judge};
-use super::{facts, fault, pool_fault};
+use super::facts::{Facts, Questions};
+use super::{fault, pool_fault};
 use crate::clock::Clock;
 use crate::log::queue::{Queue, Taken, stopped};
 use crate::log::{AppendError, Appended, Group, LogFault, Refused, WriterMetrics};
@@ -189,7 +190,7 @@ impl Loop {
         let groups: Vec<&Group> = work.iter().map(|work| work.group.as_ref()).collect();
         let mut attempt = 1;
         loop {
-            let stored = self.attempt(&groups).await;
+            let stored = self.attempt(&groups, attempt > 1).await;
             match stored {
                 Err(Failure::Conflict(fault)) if attempt < ATTEMPTS => {
                     tracing::debug!(%fault, "a batch met with another node's; it is tried again");
@@ -201,7 +202,7 @@ impl Loop {
     }
 
     /// One transaction, within its time and only while PostgreSQL answers.
-    async fn attempt(&mut self, groups: &[&Group]) -> Result<Settled, Failure> {
+    async fn attempt(&mut self, groups: &[&Group], careful: bool) -> Result<Settled, Failure> {
         self.pulse.alive().map_err(Failure::Fault)?;
         let client = self.pool.get().await.map_err(|error| {
             self.pulse.doubt();
@@ -210,7 +211,7 @@ impl Loop {
         self.latest = self.latest.max(self.clock.now());
         let (rows, now, pulse) = (&mut self.rows, &mut self.latest, &self.pulse);
         let stored = tokio::select! {
-            stored = tokio::time::timeout(self.patience, transaction(&client, rows, groups, now)) => {
+            stored = tokio::time::timeout(self.patience, transaction(&client, rows, groups, careful, now)) => {
                 stored.unwrap_or_else(|_| Err(Failure::Fault(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned()))))
             }
             () = pulse.stopped() => Err(Failure::Fault(LogFault::Unavailable("PostgreSQL does not answer".to_owned()))),
@@ -255,9 +256,13 @@ async fn transaction(
     client: &Object,
     rows: &mut RowWriter,
     groups: &[&Group],
+    careful: bool,
     now: &mut Timestamp,
 ) -> Result<Settled, Failure> {
-    let facts = facts::read(client, groups, *now).await?;
+    let questions = Questions::of(groups, careful);
+    let begin = questions.is_empty();
+    let facts =
+        if begin { Facts { now: *now, ..Facts::default() } } else { questions.ask(client, *now).await? };
     *now = facts.now;
     let (verdicts, left) = judge(groups, facts);
     if !verdicts.iter().any(|verdict| matches!(verdict, Verdict::Stored(_))) {
@@ -268,6 +273,6 @@ async fn transaction(
         });
         return Ok((refused.collect(), None));
     }
-    let (answers, head) = batch::write(client, rows, groups, &verdicts, &left, *now).await?;
+    let (answers, head) = batch::write(client, begin, rows, groups, &verdicts, &left, *now).await?;
     Ok((answers, Some(head)))
 }

@@ -1,0 +1,98 @@
+//! A server moves from the embedded store to PostgreSQL and back; nobody who uses it notices more than a restart.
+
+use super::lives::{Crowd, Life};
+use super::rounds;
+use crate::process::{Folder, Server, address, assert_sound, case, chrysalis, run};
+use crate::postgres::Cluster;
+
+#[test]
+fn users_sessions_and_claims_move_to_postgres_and_back() {
+    case(async {
+        let cluster = Cluster::start();
+        let folder = Folder::embedded();
+        let (embedded, postgres) = (format!("sqlite:{}", folder.database().display()), cluster.url());
+        let server = Server::start(folder.path());
+        let member = server.browser();
+        let email = address();
+        let arrived = member.arrive().await.ok();
+        member.upgrade(&email).await.ok();
+        let mut lives: Vec<Life> = Vec::new();
+
+        // While it serves: the copy takes what it meets.
+        let crowd = Crowd::gather(&server, 8);
+        for _ in 0..rounds(2, 10) {
+            copies(&folder, &embedded, &postgres);
+        }
+        lives.extend(crowd.disperse().await);
+        server.stop();
+        let said = copies(&folder, &embedded, &postgres);
+        assert!(!said.contains("more came"), "{said}");
+
+        folder.move_to(&postgres);
+        assert_sound(folder.path());
+        let server = Server::start(folder.path());
+        for life in &lives {
+            life.assert_remembered(&server).await;
+        }
+        assert_eq!(member.at(&server).session().await.ok().user(), arrived.user());
+        assert_eq!(server.browser().sign_in(&email).await.ok().user(), arrived.user());
+        // The address is still taken.
+        let other = server.browser();
+        other.arrive().await.ok();
+        assert_eq!(other.upgrade(&email).await.code(), "EMAIL_ALREADY_IN_USE");
+        let late = server.browser();
+        late.arrive().await.ok();
+        server.stop();
+
+        // And back, into a new file.
+        let back = format!("sqlite:{}", folder.path().join("back.db").display());
+        copies(&folder, &postgres, &back);
+        folder.move_to(&back);
+        assert_sound(folder.path());
+        let server = Server::start(folder.path());
+        assert_eq!(late.at(&server).session().await.ok().is_anonymous(), Some(true));
+        assert_eq!(server.browser().sign_in(&email).await.ok().user(), arrived.user());
+        server.stop();
+    });
+}
+
+/// A copy that was killed can't be served from, and the next one finishes it.
+#[test]
+fn a_copy_that_was_killed_is_not_served_from_until_it_is_finished() {
+    case(async {
+        let cluster = Cluster::start();
+        let folder = Folder::embedded();
+        let (embedded, postgres) = (format!("sqlite:{}", folder.database().display()), cluster.url());
+        let server = Server::start(folder.path());
+        let guest = server.browser();
+        let arrived = guest.arrive().await.ok();
+        let crowd = Crowd::gather(&server, 8);
+        super::a_while(std::time::Duration::from_millis(1500)).await;
+        crowd.disperse().await;
+        server.stop();
+        let mut copy = chrysalis(folder.path()).args(["log", "copy", "--from", &embedded, "--to", &postgres]).spawn().unwrap();
+        // As soon as it has begun.
+        let begun = "SELECT 1 FROM pg_tables WHERE schemaname = 'chrysalis' AND tablename = 'users'";
+        while crate::postgres::ask(&postgres, begun).is_empty() {}
+        let marked = "SELECT 1 FROM chrysalis.checkpoints WHERE position = 1";
+        while crate::postgres::ask(&postgres, marked).is_empty() && copy.try_wait().unwrap().is_none() {}
+        copy.kill().unwrap();
+        copy.wait().unwrap();
+        folder.move_to(&postgres);
+        let refused = run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("not finished") && said.contains("log copy"), "{said}");
+
+        copies(&folder, &embedded, &postgres);
+        assert_sound(folder.path());
+        let server = Server::start(folder.path());
+        assert_eq!(guest.at(&server).session().await.ok().user(), arrived.user());
+        server.stop();
+    });
+}
+
+fn copies(folder: &Folder, from: &str, to: &str) -> String {
+    let copied = run(folder.path(), &["log", "copy", "--from", from, "--to", to]);
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+    String::from_utf8_lossy(&copied.stdout).into_owned()
+}
