@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::below;
 use crate::process::{Answer, Client, PASSWORD, Server, address};
+
+/// Between two attempts of somebody who was told to come back later.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Something that was acknowledged, and what was asked for since and never answered: either may be found.
 struct Known<T> {
@@ -57,10 +61,20 @@ pub struct Crowd {
 
 impl Crowd {
     pub fn gather(server: &Server, actors: usize) -> Self {
+        Self::of(&[server.app()], actors)
+    }
+
+    /// One that goes on when it is asked to come back later, or nobody answers; spread over several servers.
+    pub fn patient(servers: &[&Server], actors: usize) -> Self {
+        let apps: Vec<_> = servers.iter().map(|server| server.app().patient()).collect();
+        Self::of(&apps, actors)
+    }
+
+    fn of(apps: &[Client], actors: usize) -> Self {
         let enough = Arc::new(AtomicBool::new(false));
         let mut crowd = Self { enough, actors: JoinSet::new() };
-        for _ in 0..actors {
-            crowd.actors.spawn(one_after_another(server.app(), crowd.enough.clone()));
+        for actor in 0..actors {
+            crowd.actors.spawn(one_after_another(apps[actor % apps.len()].clone(), crowd.enough.clone()));
         }
         crowd
     }
@@ -76,11 +90,17 @@ impl Crowd {
 async fn one_after_another(app: Client, enough: Arc<AtomicBool>) -> Vec<Life> {
     let mut lives = Vec::new();
     while !enough.load(Ordering::Relaxed) {
-        let Some(arrived) = app.try_post("/sign-in/anonymous", json!({})).await else { break };
+        let Some(arrived) = app.try_post("/sign-in/anonymous", json!({})).await else {
+            if app.is_patient() {
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+            break;
+        };
         let mut life = Life::begun(&arrived.ok());
         let unbroken = life.goes_on(&app).await;
         lives.push(life);
-        if unbroken.is_none() {
+        if unbroken.is_none() && !app.is_patient() {
             break;
         }
     }

@@ -8,6 +8,7 @@ mod kill;
 mod lives;
 mod logs;
 mod moving;
+mod nodes;
 mod races;
 mod rebuild;
 mod start;

@@ -24,6 +24,7 @@ pub struct Client {
     base: String,
     origin: String,
     bearer: Option<String>,
+    patient: bool,
 }
 
 /// A whole answer.
@@ -84,7 +85,7 @@ impl Client {
     fn new(server: SocketAddr, cookies: bool) -> Self {
         let http = reqwest::Client::builder().cookie_store(cookies).timeout(PATIENCE).no_proxy().build().unwrap();
         let (base, origin) = Self::places(server);
-        Self { http, base, origin, bearer: None }
+        Self { http, base, origin, bearer: None, patient: false }
     }
 
     fn places(server: SocketAddr) -> (String, String) {
@@ -100,6 +101,15 @@ impl Client {
     /// The same, with this token in `Authorization`.
     pub fn bearing(&self, token: &str) -> Self {
         Self { bearer: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same, to whom 503 is as good as no answer, as long as it says when to ask again.
+    pub fn patient(&self) -> Self {
+        Self { patient: true, ..self.clone() }
+    }
+
+    pub fn is_patient(&self) -> bool {
+        self.patient
     }
 
     /// `None` when no answer came: the connection broke.
@@ -122,6 +132,10 @@ impl Client {
         }
         let answer = request.send().await.ok()?;
         let (status, headers) = (answer.status(), answer.headers().clone());
+        if self.patient && status == StatusCode::SERVICE_UNAVAILABLE {
+            assert!(headers.contains_key("retry-after"), "{headers:?}");
+            return None;
+        }
         let text = answer.text().await.ok()?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Some(Answer { status, headers, body })

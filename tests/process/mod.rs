@@ -140,6 +140,16 @@ impl Server {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Stops it in the middle of whatever it does; it knows nothing of the time that passes.
+    pub fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
     /// Ends it in the middle of whatever it does.
     pub fn kill(mut self) {
         self.end();

@@ -1,0 +1,79 @@
+//! What is true at one node is true at the other, at the next request.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::faults::rounds;
+use crate::postgres::Cluster;
+use crate::process::{Folder, Server, address, assert_sound, case};
+
+#[test]
+fn a_session_that_ends_at_one_node_is_over_at_the_other() {
+    case(async {
+        let cluster = Cluster::start();
+        let folder = Folder::on(&cluster.url());
+        let (one, two) = (Server::start(folder.path()), Server::start(folder.path()));
+        for round in 0..rounds(50, 1000) {
+            let (here, there) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
+            let arrived = here.app().arrive().await.ok();
+            let (at_one, at_other) = (here.app().bearing(&arrived.token()), there.app().bearing(&arrived.token()));
+            assert_eq!(at_other.session().await.ok().user(), arrived.user());
+            at_one.post("/sign-out", json!({})).await.ok();
+            assert_eq!(at_other.session().await.ok().body, Value::Null, "round {round}");
+        }
+        one.stop();
+        two.stop();
+    });
+}
+
+#[test]
+fn a_limit_on_guests_holds_across_nodes() {
+    case(async {
+        const LIMIT: usize = 30;
+        let cluster = Cluster::start();
+        for _ in 0..rounds(2, 20) {
+            let folder = Folder::on(&cluster.url());
+            let (one, two) = (Server::start_with(folder.path(), &[]), Server::start_with(folder.path(), &[]));
+            let mut calls = JoinSet::new();
+            for number in 0..100 {
+                let app = if number % 2 == 0 { one.app() } else { two.app() };
+                calls.spawn(async move { app.arrive().await.status });
+            }
+            let answers = calls.join_all().await;
+            let admitted = answers.iter().filter(|status| **status == StatusCode::OK).count();
+            let refused = answers.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count();
+            assert_eq!((admitted, refused), (LIMIT, 100 - LIMIT));
+            one.stop();
+            two.stop();
+            crate::postgres::execute(&cluster.url(), "DROP SCHEMA chrysalis CASCADE");
+        }
+    });
+}
+
+#[test]
+fn of_two_nodes_that_give_away_one_address_one_does() {
+    case(async {
+        let cluster = Cluster::start();
+        let folder = Folder::on(&cluster.url());
+        let (one, two) = (Server::start(folder.path()), Server::start(folder.path()));
+        for round in 0..rounds(20, 500) {
+            let email = address();
+            let mut guests = Vec::new();
+            for server in [&one, &two] {
+                let token = server.app().arrive().await.ok().token();
+                guests.push(server.app().bearing(&token));
+            }
+            let (first, second) = tokio::join!(guests[0].upgrade(&email), guests[1].upgrade(&email));
+            let (won, lost) = if first.status == StatusCode::OK { (first, second) } else { (second, first) };
+            assert_eq!((lost.status, lost.code()), (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"), "round {round}");
+            let winner = won.ok().user();
+            for server in [&one, &two] {
+                assert_eq!(server.app().sign_in(&email).await.ok().user(), winner, "round {round}");
+            }
+        }
+        one.stop();
+        two.stop();
+        assert_sound(folder.path());
+    });
+}
