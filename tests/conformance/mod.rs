@@ -15,6 +15,7 @@ mod durability;
 mod idempotency;
 mod inline;
 mod order;
+mod postgres;
 mod quotas;
 mod refold;
 mod scale;
