@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::followers::FollowerMetrics;
 use crate::hasher::Hasher;
 use crate::limits::Limits;
 use crate::log::WriterMetrics;
@@ -31,6 +32,8 @@ pub struct Metrics {
     hash_queue: Gauge,
     hashes: Counter,
     limited: Family<RuleLabel, Counter>,
+    follower_lag: Family<FollowerLabel, Gauge>,
+    follower_turn: Family<FollowerLabel, Gauge>,
     uptime: Gauge<f64, AtomicU64>,
     started: Instant,
 }
@@ -55,6 +58,11 @@ struct RouteLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RuleLabel {
     rule: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FollowerLabel {
+    follower: &'static str,
 }
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -107,6 +115,14 @@ impl Metrics {
         registry.register("hashes", "Password hashes computed", hashes.clone());
         let limited = Family::<RuleLabel, Counter>::default();
         registry.register("rate_limited", "Requests refused, by rule or budget", limited.clone());
+        let follower_lag = Family::<FollowerLabel, Gauge>::default();
+        registry.register(
+            "follower_lag_events",
+            "Events that a follower has not looked at yet, on the node whose turn it is",
+            follower_lag.clone(),
+        );
+        let follower_turn = Family::<FollowerLabel, Gauge>::default();
+        registry.register("follower_turn", "1 on the node that follows, 0 on the others", follower_turn.clone());
         let uptime = Gauge::<f64, AtomicU64>::default();
         registry.register_with_unit("uptime", "Time since the process started", Unit::Seconds, uptime.clone());
 
@@ -122,6 +138,8 @@ impl Metrics {
             hash_queue,
             hashes,
             limited,
+            follower_lag,
+            follower_turn,
             uptime,
             started: Instant::now(),
         }
@@ -179,5 +197,13 @@ impl WriterMetrics for Metrics {
 
     fn queued(&self, depth: usize) {
         self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+}
+
+impl FollowerMetrics for Metrics {
+    fn lag(&self, follower: &'static str, events: Option<u64>) {
+        let label = FollowerLabel { follower };
+        self.follower_turn.get_or_create_owned(&label).set(i64::from(events.is_some()));
+        self.follower_lag.get_or_create_owned(&label).set(i64::try_from(events.unwrap_or(0)).unwrap_or(i64::MAX));
     }
 }

@@ -109,7 +109,8 @@ impl Server {
         };
         let dev = parts.app.config.dev.then_some(outbox);
         let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
-        let turn = Turn { node, lease: duration(parts.app.config.followers.lease) };
+        let lease = duration(parts.app.config.followers.lease);
+        let turn = Turn { node, lease, metrics: parts.metrics.clone() };
         Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, turn, grace })
     }
 

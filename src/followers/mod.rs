@@ -43,13 +43,20 @@ pub enum FollowerError {
     Other(String),
 }
 
+/// What followers tell an operator.
+pub trait FollowerMetrics: Send + Sync {
+    /// Events that a follower has not looked at yet; none where another node has the turn.
+    fn lag(&self, follower: &'static str, events: Option<u64>);
+}
+
 /// How a node follows.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Turn {
     /// Names this node among those that share the log.
     pub node: String,
     /// How long a node that stops without a word keeps the others from taking its place.
     pub lease: Duration,
+    pub metrics: Arc<dyn FollowerMetrics>,
 }
 
 /// Follows until `stop` turns true; of the nodes that share a log, one at a time.
@@ -71,6 +78,9 @@ pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, turn: Turn, 
             }
             Err(error) => Some(stands_still(follower.as_ref(), &error.into())),
         };
+        let behind = |place: &Place| head.borrow().saturating_sub(place.looked);
+        let lag = lease.stands().then(|| place.as_ref().map_or(0, behind));
+        lease.turn.metrics.lag(follower.name(), lag);
         if pause.is_some() {
             place = None;
         }
