@@ -21,9 +21,9 @@ use crate::{Bench, Result, median};
 /// Groups in flight: what the writer's batches can be made of.
 const AT_ONCE: usize = 512;
 /// Events of a group, as many as a guest's arrival has.
-const EVENTS: usize = 2;
+pub const EVENTS: usize = 2;
 /// Groups in a round.
-const GROUPS: usize = 100_000;
+pub const GROUPS: usize = 100_000;
 /// Events in one statement of the bare loop.
 const ROWS: usize = 64;
 
@@ -44,7 +44,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 /// Ids that are nobody else's, neighbours in every index as real ones are.
-fn id(number: usize) -> Ulid {
+pub fn id(number: usize) -> Ulid {
     let now = u64::try_from(SystemClock.now().as_millis()).unwrap_or(0);
     Ulid::from_parts(now, number as u128)
 }
@@ -80,7 +80,7 @@ fn group(number: usize, at: Timestamp) -> Group {
 
 /// Counts what the writer commits.
 #[derive(Default)]
-struct Batches {
+pub struct Batches {
     batches: AtomicU64,
     events: AtomicU64,
 }
@@ -102,26 +102,29 @@ fn port(path: &Path) -> Result<(f64, usize)> {
     let counted = Arc::new(Batches::default());
     let log: Arc<dyn Log> = Arc::new(SqliteLog::open(&Options::at(path), Arc::new(SystemClock), counted.clone())?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(drive(log, &counted))
+}
+
+/// Appends everything there is; answers events in a second, and in a batch.
+pub async fn drive(log: Arc<dyn Log>, counted: &Batches) -> Result<(f64, usize)> {
     let mut shares: Vec<Vec<Group>> = (0..AT_ONCE).map(|_| Vec::new()).collect();
     for number in 0..GROUPS {
         shares[number % AT_ONCE].push(group(number, SystemClock.now()));
     }
-    let took = runtime.block_on(async {
-        let (begun, mut tasks) = (Instant::now(), JoinSet::new());
-        for share in shares {
-            let log = log.clone();
-            tasks.spawn(async move {
-                for group in share {
-                    log.append(group).await?;
-                }
-                Ok::<_, chrysalis::log::AppendError>(())
-            });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended??;
-        }
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(begun.elapsed())
-    })?;
+    let (begun, mut tasks) = (Instant::now(), JoinSet::new());
+    for share in shares {
+        let log = log.clone();
+        tasks.spawn(async move {
+            for group in share {
+                log.append(group).await?;
+            }
+            Ok::<_, chrysalis::log::AppendError>(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    let took = begun.elapsed();
     let batch = counted.events.load(Ordering::Relaxed) / counted.batches.load(Ordering::Relaxed).max(1);
     Ok(((GROUPS * EVENTS) as f64 / took.as_secs_f64(), usize::try_from(batch)?))
 }

@@ -15,7 +15,8 @@ use chrysalis::entropy::{self, OsEntropy};
 use chrysalis::hasher::{Hasher, Peppers};
 use chrysalis::keys::Purpose;
 use chrysalis::limits::{ClientAddress, Limits, LimitsConfig, Seed};
-use chrysalis::serve::{Opened, Ports, open};
+use chrysalis::open::{Opened, open};
+use chrysalis::serve::Ports;
 use chrysalis::wire::cookie::CookieKind;
 use chrysalis::wire::signed::{Signer, SigningKey};
 use chrysalis_domain::id::RequestId;
@@ -30,6 +31,8 @@ pub struct Store {
     pub data: PathBuf,
     pub guests: usize,
     pub cookies: PathBuf,
+    /// Keys of the configuration that say where it is kept, if that is not in the data folder.
+    pub keys: Vec<(&'static str, String)>,
 }
 
 impl Store {
@@ -64,7 +67,7 @@ impl Stores {
 
     fn filled(&self, guests: usize) -> Result<Store> {
         let data = self.folder.join(format!("{guests}-guests"));
-        let store = Store { cookies: data.join("cookies"), data, guests };
+        let store = Store { cookies: data.join("cookies"), data, guests, keys: Vec::new() };
         if !store.cookies.exists() {
             fill(&store)?;
         }
@@ -75,11 +78,12 @@ impl Stores {
 /// Guests that arrive at the same time.
 const AT_ONCE: usize = 256;
 
-fn fill(store: &Store) -> Result<()> {
+pub fn fill(store: &Store) -> Result<()> {
+    std::fs::create_dir_all(&store.data)?;
     let begun = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let cookies = runtime.block_on(async {
-        let (app, signer) = app(&store.data).await?;
+        let (app, signer) = app(store).await?;
         let (app, signer, arrived) = (Arc::new(app), Arc::new(signer), Arc::new(AtomicUsize::new(0)));
         let every = store.guests.div_ceil(COOKIES);
         let (guests, mut tasks) = (store.guests, JoinSet::new());
@@ -138,9 +142,10 @@ fn cookie(app: &App, signer: &Signer, token: &str) -> String {
 }
 
 /// The configuration of a server on a data folder, limits off.
-pub fn config(data: &Path) -> Result<Config> {
+fn config(data: &Path, keys: &[(&str, String)]) -> Result<Config> {
     let values = [("data_dir", data.display().to_string()), ("rate_limits", "off".to_owned())];
-    let values = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let values = values.into_iter().chain(keys.iter().cloned());
+    let values = values.map(|(key, value)| (key.to_owned(), value)).collect();
     Ok(Config::from(&Overrides { file: None, values }, &Default::default())?)
 }
 
@@ -148,9 +153,9 @@ pub fn ports() -> Ports {
     Ports { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
 }
 
-async fn app(data: &Path) -> Result<(App, Signer)> {
-    let (config, ports) = (config(data)?, ports());
-    let Opened { log, keyring, .. } = open(&config, &ports, Arc::new(())).await?;
+async fn app(store: &Store) -> Result<(App, Signer)> {
+    let (config, ports) = (config(&store.data, &store.keys)?, ports());
+    let Opened { store: log, keyring, .. } = open(&config, &ports, Arc::new(())).await?;
     let key = keyring.current(Purpose::Cookie).ok_or("no cookie key")?;
     let signer = Signer::new(SigningKey::new(&*key.secret)?, Vec::new());
     let hashing = &config.hashing;

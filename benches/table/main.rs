@@ -9,6 +9,7 @@ mod guest;
 mod http;
 mod machine;
 mod pace;
+mod postgres;
 mod process;
 mod refold;
 mod report;
@@ -21,6 +22,11 @@ mod wrk;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The servers that the tests start too.
+#[path = "../../tests/postgres/mod.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod cluster;
 
 use clap::{Parser, ValueEnum};
 
@@ -41,6 +47,7 @@ enum Part {
     Append,
     Refold,
     Scale,
+    Postgres,
 }
 
 /// Measures Chrysalis and prints one table.
@@ -51,6 +58,9 @@ struct Cli {
     /// Guests in the large store.
     #[arg(long, default_value_t = 1_000_000)]
     guests: usize,
+    /// Guests in the large store on PostgreSQL.
+    #[arg(long, default_value_t = 5_000_000)]
+    many: usize,
     /// Rounds of each comparison; its figure is their median.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -86,8 +96,11 @@ fn main() -> Result<()> {
     if let Some(floor) = &cli.floor {
         return process::play_floor(&floor[0], floor[1].parse()?);
     }
-    let (guests, rounds, seconds) =
-        if cli.quick { (cli.guests / 10, 3, 3) } else { (cli.guests, cli.rounds, cli.seconds) };
+    let (guests, many, rounds, seconds) = if cli.quick {
+        (cli.guests / 10, cli.many / 50, 3, 3)
+    } else {
+        (cli.guests, cli.many, cli.rounds, cli.seconds)
+    };
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("table");
     if !cli.keep && folder.exists() {
         std::fs::remove_dir_all(&folder)?;
@@ -126,9 +139,17 @@ fn main() -> Result<()> {
     if chosen(Part::Refold) {
         refold::measure(&mut bench)?;
     }
+    // By itself: it has a table of its own, and takes longer than everything else.
+    if cli.parts == [Part::Postgres] {
+        postgres::measure(&mut bench, many)?;
+    }
     println!("\n{}", bench.report);
-    let whole = cli.parts.is_empty() && !cli.quick && !cli.keep;
-    if whole { report::write(&machine, &bench.report) } else { Ok(()) }
+    match cli.parts.as_slice() {
+        _ if cli.quick || cli.keep => Ok(()),
+        [] => report::write(&machine, &bench.report, &report::EMBEDDED),
+        [Part::Postgres] => report::write(&machine, &bench.report, &report::POSTGRES),
+        _ => Ok(()),
+    }
 }
 
 /// The middle one, of floats.

@@ -27,6 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 impl Server {
     /// The program under test on a data folder, limits off, everything else as it comes.
     pub fn chrysalis(data: &Path) -> Result<Self> {
+        Self::chrysalis_with(data, &[])
+    }
+
+    /// The same, with more keys of the configuration.
+    pub fn chrysalis_with(data: &Path, keys: &[(&str, String)]) -> Result<Self> {
         let address = free()?;
         std::fs::create_dir_all(data)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
@@ -36,6 +41,7 @@ impl Server {
             .env("CHRYSALIS_LISTEN", address.to_string())
             .env("CHRYSALIS_DATA_DIR", data)
             .env("CHRYSALIS_RATE_LIMITS", "off")
+            .envs(keys.iter().map(|(key, value)| (chrysalis::config::keys::variable(key), value)))
             .stderr(File::create(data.join("log"))?);
         Self::start(command, address)
     }

@@ -67,15 +67,26 @@ impl fmt::Display for Report {
     }
 }
 
-const BEGIN: &str = "<!-- the table: written by benches/run -->\n";
-const END: &str = "<!-- the table ends -->\n";
+/// Where a table stands in docs/performance.md.
+pub struct Place {
+    begin: &'static str,
+    end: &'static str,
+}
+
+pub const EMBEDDED: Place =
+    Place { begin: "<!-- the table: written by benches/run -->\n", end: "<!-- the table ends -->\n" };
+pub const POSTGRES: Place = Place {
+    begin: "<!-- the table of PostgreSQL: written by benches/run postgres -->\n",
+    end: "<!-- the table of PostgreSQL ends -->\n",
+};
 
 /// Puts the table into docs/performance.md, in the place of the last one.
-pub fn write(machine: &Machine, report: &Report) -> Result<()> {
+pub fn write(machine: &Machine, report: &Report, place: &Place) -> Result<()> {
+    let Place { begin, end } = place;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
     let text = std::fs::read_to_string(&path)?;
-    let (before, rest) = text.split_once(BEGIN).ok_or("docs/performance.md has no place for the table")?;
-    let (_, after) = rest.split_once(END).ok_or("docs/performance.md has no end of the table")?;
-    std::fs::write(path, format!("{before}{BEGIN}\n{machine}\n\n{report}\n{END}{after}"))?;
+    let (before, rest) = text.split_once(begin).ok_or("docs/performance.md has no place for the table")?;
+    let (_, after) = rest.split_once(end).ok_or("docs/performance.md has no end of the table")?;
+    std::fs::write(path, format!("{before}{begin}\n{machine}\n\n{report}\n{end}{after}"))?;
     Ok(())
 }

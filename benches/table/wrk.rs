@@ -56,6 +56,21 @@ pub fn compare(bench: &Bench, server: &Server, floor: &Server, load: Load<'_>) -
 }
 
 pub fn run(server: &Server, load: Load<'_>, time: Duration) -> Result<Done> {
+    let before = server.processor_time()?;
+    let rate = finish(command(server, load, time))?;
+    let took = server.processor_time()?.saturating_sub(before);
+    Ok(Done { rate, each: took.as_secs_f64() * 1e6 / (rate * time.as_secs_f64()) })
+}
+
+/// Several servers under the same load at the same time; their rates together.
+pub fn together(servers: &[Server], load: Load<'_>, time: Duration) -> Result<f64> {
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = servers.iter().map(|server| scope.spawn(move || finish(command(server, load, time)))).collect();
+        runs.into_iter().map(|run| run.join().map_err(|_| "wrk panicked")?).sum()
+    })
+}
+
+fn command(server: &Server, load: Load<'_>, time: Duration) -> Command {
     let (path, script) = match load {
         Load::Arrive => ("sign-in/anonymous", "arrive.lua"),
         Load::Look { .. } => ("get-session", "look.lua"),
@@ -67,14 +82,15 @@ pub fn run(server: &Server, load: Load<'_>, time: Duration) -> Result<Done> {
     if let Load::Look { cookies } = load {
         command.arg("--").arg(cookies);
     }
-    let before = server.processor_time()?;
+    command
+}
+
+fn finish(mut command: Command) -> Result<f64> {
     let output = command.output().map_err(|error| format!("wrk: {error}; benches/run installs it"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() || text.contains("Non-2xx") || text.contains("Socket errors") {
         return Err(format!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
     }
-    let rate: f64 =
-        text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).ok_or("wrk said no rate")?.trim().parse()?;
-    let took = server.processor_time()?.saturating_sub(before);
-    Ok(Done { rate, each: took.as_secs_f64() * 1e6 / (rate * time.as_secs_f64()) })
+    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).ok_or("wrk said no rate")?;
+    Ok(rate.trim().parse()?)
 }

@@ -26,6 +26,7 @@ pub struct Cluster {
     running: Option<Pid>,
 }
 
+#[allow(dead_code, reason = "tests and benches need different parts of it")]
 impl Cluster {
     /// As PostgreSQL comes: what is committed is on disk.
     pub fn start() -> Self {
@@ -42,6 +43,31 @@ impl Cluster {
         cluster
     }
 
+    /// One that speaks TLS, and the certificate of the authority that certifies it as `localhost`.
+    pub fn start_with_tls() -> (Self, PathBuf) {
+        let mut cluster = Self::start();
+        let subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"];
+        let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
+        let mut make = Command::new("openssl");
+        make.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]).args(subject).args(leaf);
+        finish(make.args(["-keyout", "key.pem", "-out", "cert.pem"]).current_dir(&cluster.folder));
+        let (key, certificate) = (cluster.folder.join("key.pem"), cluster.folder.join("cert.pem"));
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(&key, Some(NOBODY), Some(NOBODY)).unwrap();
+            chown(&certificate, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let path = |path: &Path| path.display().to_string();
+        cluster.settings.extend([
+            ("ssl".to_owned(), "on".to_owned()),
+            ("ssl_key_file".to_owned(), path(&key)),
+            ("ssl_cert_file".to_owned(), path(&certificate)),
+        ]);
+        cluster.kill();
+        cluster.restart();
+        (cluster, certificate)
+    }
+
     fn at(folder: PathBuf, settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         Self { folder, port: free_port(), settings, running: None }
@@ -55,7 +81,6 @@ impl Cluster {
         format!("postgres://chrysalis@127.0.0.1:{}/{database}", self.port)
     }
 
-    #[allow(dead_code, reason = "for whoever stands between a node and its server")]
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
@@ -116,6 +141,24 @@ impl Cluster {
         ask(&self.url(), "SELECT pg_reload_conf()");
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What its processes have used so far, those that ended included.
+    pub fn processor_time(&self) -> Duration {
+        let Some(postmaster) = self.running else { return Duration::ZERO };
+        let ticks = |pid: Pid, which: std::ops::Range<usize>| -> u64 {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+            let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+            fields.skip(which.start).take(which.len()).filter_map(|field| field.parse::<u64>().ok()).sum()
+        };
+        // Of the postmaster, and of its children that it waited for; of those that live.
+        let living: u64 = children(postmaster).into_iter().map(|child| ticks(child, 11..13)).sum();
+        // USER_HZ is 100 on every Linux that a program can meet.
+        Duration::from_millis((ticks(postmaster, 11..15) + living) * 10)
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -127,7 +170,7 @@ impl Cluster {
     }
 
     /// A program of PostgreSQL's, run as somebody who is not root and killed with the thread that started it.
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         if rustix::process::geteuid().is_root() {
             let nobody = NOBODY.to_string();

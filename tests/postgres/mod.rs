@@ -4,6 +4,8 @@
 //! No server outlives the process that started it, however that ends.
 
 mod cluster;
+#[cfg(test)]
+#[allow(unused_imports, dead_code, reason = "the benches start servers too, and run no test")]
 mod tests;
 
 use std::sync::OnceLock;

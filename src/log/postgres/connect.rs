@@ -125,7 +125,22 @@ impl Connector {
     > {
         let connect = self.settings(purpose);
         let connected = tokio::time::timeout(self.options.connect_timeout, connect.connect(self.tls.clone())).await;
-        connected.map_err(|_| LogFault::Unavailable("PostgreSQL does not answer".to_owned()))?.map_err(fault)
+        match connected {
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(error)) => Err(self.unreached(fault(error))),
+            Err(_) => Err(self.unreached(LogFault::Unavailable("no answer".to_owned()))),
+        }
+    }
+
+    /// Which server it was that was not reached.
+    fn unreached(&self, fault: LogFault) -> LogFault {
+        let LogFault::Unavailable(said) = fault else { return fault };
+        let name = |host: &Host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        };
+        let hosts: Vec<_> = self.config.get_hosts().iter().map(name).collect();
+        LogFault::Unavailable(format!("PostgreSQL at {}: {said}", hosts.join(", ")))
     }
 
     /// A connection of one's own that drives itself until the client is dropped.
@@ -138,7 +153,7 @@ impl Connector {
 
     fn settings(&self, purpose: Purpose) -> tokio_postgres::Config {
         let mut settings = self.config.get_options().map_or_else(String::new, |given| format!("{given} "));
-        settings += &format!("-c search_path={} -c jit=off", self.options.schema);
+        settings += &format!("-c search_path={} -c jit=off -c client_min_messages=warning", self.options.schema);
         if purpose == Purpose::Short {
             // A node that stops in the middle of a transaction, or is cut off, does not hold the others up for long.
             settings += &format!(

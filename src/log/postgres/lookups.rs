@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio_postgres::types::Type;
 
 use super::cells::{Cells, array, array_sql};
-use super::pulse::Pulse;
+use super::pulse::{Pulse, silent};
 use super::{fault, pool_fault};
 use crate::log::LogFault;
 
@@ -74,7 +74,7 @@ impl Lookups {
         }
         let rows = tokio::select! {
             answer = answer => answer.unwrap_or_else(|_| Err(LogFault::Unavailable("the look-up broke off".to_owned())))?,
-            () = self.desk.pulse.stopped() => return self.desk.pulse.alive(),
+            () = self.desk.pulse.stopped() => return Err(silent()),
         };
         rows.iter().for_each(|row| each(&Found(row)));
         Ok(())

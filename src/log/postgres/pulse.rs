@@ -132,6 +132,6 @@ impl Pulse {
     }
 }
 
-fn silent() -> LogFault {
+pub(super) fn silent() -> LogFault {
     LogFault::Unavailable("PostgreSQL does not answer".to_owned())
 }

@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 
 use super::batch::{self, Head};
 use super::connect::{Connector, Options};
-use super::pulse::Pulse;
+use super::pulse::{Pulse, silent};
 use super::rows::RowWriter;
 use super::verdicts::{Verdict, judge};
 use super::facts::{Facts, Questions};
@@ -214,13 +214,15 @@ impl Loop {
             stored = tokio::time::timeout(self.patience, transaction(&client, rows, groups, careful, now)) => {
                 stored.unwrap_or_else(|_| Err(Failure::Fault(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned()))))
             }
-            () = pulse.stopped() => Err(Failure::Fault(LogFault::Unavailable("PostgreSQL does not answer".to_owned()))),
+            () = pulse.stopped() => Err(Failure::Fault(silent())),
         };
         match &stored {
             // Nothing was to be written, or somebody was in the way: the transaction is still open.
             Ok((_, None)) | Err(Failure::Conflict(_)) => {
-                if client.batch_execute("ROLLBACK").await.is_err() {
+                let ended = tokio::time::timeout(self.patience, client.batch_execute("ROLLBACK")).await;
+                if !matches!(ended, Ok(Ok(()))) {
                     drop(Object::take(client));
+                    self.pulse.doubt();
                 }
             }
             Ok((_, Some(_))) => {}
@@ -236,15 +238,23 @@ impl Loop {
     /// Removes some side rows that no longer count. Bounded, so that no batch waits for a long absence.
     async fn tidy(&self) {
         let Ok(client) = self.pool.get().await else { return };
-        for table in ["quotas", "idempotency"] {
-            let sql = format!(
-                "DELETE FROM {table} WHERE key IN
-                     (SELECT key FROM {table} WHERE expires_at <= $1 LIMIT 256 FOR UPDATE SKIP LOCKED)"
-            );
-            let Ok(statement) = client.prepare_cached(&sql).await else { return };
-            if let Err(error) = client.execute(&statement, &[&self.clock.now().as_millis()]).await {
-                tracing::debug!(%error, "old side rows were not removed; the next round does it");
+        let now = self.clock.now().as_millis();
+        let removed = async {
+            for table in ["quotas", "idempotency"] {
+                let sql = format!(
+                    "DELETE FROM {table} WHERE key IN
+                         (SELECT key FROM {table} WHERE expires_at <= $1 LIMIT 256 FOR UPDATE SKIP LOCKED)"
+                );
+                let statement = client.prepare_cached(&sql).await?;
+                client.execute(&statement, &[&now]).await?;
             }
+            Ok::<_, tokio_postgres::Error>(())
+        };
+        let removed = tokio::time::timeout(self.patience, removed).await;
+        if !matches!(removed, Ok(Ok(()))) {
+            // The next round does it.
+            drop(Object::take(client));
+            self.pulse.doubt();
         }
     }
 }

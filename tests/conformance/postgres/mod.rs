@@ -3,6 +3,7 @@
 mod follow;
 mod races;
 mod start;
+mod tls;
 
 use std::sync::Arc;
 
