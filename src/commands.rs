@@ -61,7 +61,9 @@ pub fn copy(from: &Config, to: &Config) -> Result<ExitCode, StartError> {
         destination.rebuild(&KeyringClaims(&keyring), &mut |folded| bar.folded(folded, events)).await?;
         copy::finish(destination.as_ref()).await?;
         bar.clear();
-        println!("{events} events at both ends, {moved} of them copied now; keys, sealed records and positions compared");
+        println!(
+            "{events} events at both ends, {moved} of them copied now; keys, sealed records and positions compared"
+        );
         if behind > 0 {
             println!("{behind} more came to the source meanwhile: stop its server, then copy again");
         }

@@ -17,7 +17,8 @@ pub struct CopyBar {
 impl CopyBar {
     pub fn new() -> Self {
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{msg:<22} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}") {
+        if let Ok(style) = ProgressStyle::with_template("{msg:<22} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
+        {
             bar.set_style(style);
         }
         Self { bar, said: Mutex::new(Instant::now()) }

@@ -13,15 +13,15 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
-use crate::followers::{Turn, follow};
 use crate::followers::mail::{Mailer, Outbox};
+use crate::followers::{Turn, follow};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::Log;
-use crate::open::{Opened, duration, open};
 use crate::metrics::Metrics;
+use crate::open::{Opened, duration, open};
 use crate::wire::origin::Origins;
 use crate::wire::signed::{Signer, SigningKey};
 

@@ -65,7 +65,8 @@ pub fn run(server: &Server, load: Load<'_>, time: Duration) -> Result<Done> {
 /// Several servers under the same load at the same time; their rates together.
 pub fn together(servers: &[Server], load: Load<'_>, time: Duration) -> Result<f64> {
     std::thread::scope(|scope| {
-        let runs: Vec<_> = servers.iter().map(|server| scope.spawn(move || finish(command(server, load, time)))).collect();
+        let runs: Vec<_> =
+            servers.iter().map(|server| scope.spawn(move || finish(command(server, load, time)))).collect();
         runs.into_iter().map(|run| run.join().map_err(|_| "wrk panicked")?).sum()
     })
 }

@@ -98,7 +98,9 @@ async fn agree(from: &dyn Store, to: &dyn Store) -> Result<Position, CopyError> 
         return Err(CopyError::NothingThere);
     }
     let theirs = to.keys().await.map_err(CopyError::Destination)?;
-    let same = |key: &super::StoredKey| keys.iter().any(|ours| (&ours.purpose, ours.id, &ours.wrapped) == (&key.purpose, key.id, &key.wrapped));
+    let same = |key: &super::StoredKey| {
+        keys.iter().any(|ours| (&ours.purpose, ours.id, &ours.wrapped) == (&key.purpose, key.id, &key.wrapped))
+    };
     if !theirs.iter().all(same) {
         return Err(CopyError::OtherKeys);
     }
@@ -135,7 +137,8 @@ async fn compare(
         let ours = from.read_all(after, limit).await.map_err(CopyError::Source)?;
         let theirs = to.read_all(after, limit).await.map_err(CopyError::Destination)?;
         if ours != theirs || ours.is_empty() {
-            let odd = ours.iter().zip(&theirs).find(|(one, other)| one != other).map_or(after + 1, |(one, _)| one.position);
+            let odd =
+                ours.iter().zip(&theirs).find(|(one, other)| one != other).map_or(after + 1, |(one, _)| one.position);
             return Err(CopyError::Differs(format!("position {odd}")));
         }
         after += ours.len() as u64;

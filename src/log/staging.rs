@@ -86,9 +86,8 @@ impl Group {
     /// Whether one of its events gives up the claim.
     pub(super) fn releases(&self, claim: ClaimId) -> bool {
         let gone = table::id(claim);
-        self.changes().any(
-            |change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone),
-        )
+        self.changes()
+            .any(|change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone))
     }
 
     /// What each append expects holds before the group: two of one stream contradict each other.

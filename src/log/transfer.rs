@@ -62,12 +62,7 @@ pub static SIDE_TABLES: [SideTable; 6] = [
         key: 1,
         restless: true,
     },
-    SideTable {
-        name: "checkpoints",
-        columns: &[("follower", TEXT), ("position", INTEGER)],
-        key: 1,
-        restless: true,
-    },
+    SideTable { name: "checkpoints", columns: &[("follower", TEXT), ("position", INTEGER)], key: 1, restless: true },
 ];
 
 impl SideTable {

@@ -125,10 +125,7 @@ async fn a_rebuild_among_writers_ends_equal(store: &dyn Store) {
             while !done.load(Ordering::SeqCst) {
                 let guest = world.arrival().await;
                 let address = format!("{}@example.com", guest.user).to_lowercase();
-                world
-                    .execute(world.upgrade(guest.user, &guest.person, guest.session, &address, false))
-                    .await
-                    .unwrap();
+                world.execute(world.upgrade(guest.user, &guest.person, guest.session, &address, false)).await.unwrap();
                 guests += 1;
             }
             guests

@@ -2,8 +2,8 @@
 
 use super::lives::{Crowd, Life};
 use super::rounds;
-use crate::process::{Folder, Server, address, assert_sound, case, chrysalis, run};
 use crate::postgres::Cluster;
+use crate::process::{Folder, Server, address, assert_sound, case, chrysalis, run};
 
 #[test]
 fn users_sessions_and_claims_move_to_postgres_and_back() {
@@ -70,7 +70,8 @@ fn a_copy_that_was_killed_is_not_served_from_until_it_is_finished() {
         super::a_while(std::time::Duration::from_millis(1500)).await;
         crowd.disperse().await;
         server.stop();
-        let mut copy = chrysalis(folder.path()).args(["log", "copy", "--from", &embedded, "--to", &postgres]).spawn().unwrap();
+        let mut copy =
+            chrysalis(folder.path()).args(["log", "copy", "--from", &embedded, "--to", &postgres]).spawn().unwrap();
         // As soon as it has begun.
         let begun = "SELECT 1 FROM pg_tables WHERE schemaname = 'chrysalis' AND tablename = 'users'";
         while crate::postgres::ask(&postgres, begun).is_empty() {}

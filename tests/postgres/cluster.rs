@@ -49,7 +49,9 @@ impl Cluster {
         let subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"];
         let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
         let mut make = Command::new("openssl");
-        make.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]).args(subject).args(leaf);
+        make.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+            .args(subject)
+            .args(leaf);
         finish(make.args(["-keyout", "key.pem", "-out", "cert.pem"]).current_dir(&cluster.folder));
         let (key, certificate) = (cluster.folder.join("key.pem"), cluster.folder.join("cert.pem"));
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();

@@ -1,6 +1,6 @@
 //! Several nodes on one PostgreSQL, 64 connections each: together they do about as much as one.
 
-use super::{fresh, folder, keys};
+use super::{folder, fresh, keys};
 use crate::cluster::Cluster;
 use crate::process::Server;
 use crate::report::short;

@@ -44,17 +44,20 @@ fn text(cluster: &Cluster) -> Result<String> {
         let pattern = if table == "events" { "ORDER BY position LIMIT 2" } else { "LIMIT 1" };
         let columns = ask(
             &cluster.url(),
-            &format!("SELECT attname FROM pg_attribute WHERE attrelid = 'guest.{table}'::regclass AND attnum > 0 ORDER BY attnum"),
+            &format!(
+                "SELECT attname FROM pg_attribute WHERE attrelid = 'guest.{table}'::regclass AND attnum > 0 ORDER BY attnum"
+            ),
         );
         let columns: Vec<String> = columns.into_iter().flatten().flatten().collect();
         let quoted: Vec<_> = columns.iter().map(|column| format!("quote_nullable({column})")).collect();
         let rows = ask(&cluster.url(), &format!("SELECT {} FROM guest.{table} {pattern}", quoted.join(", ")));
         let row = |row: Vec<Option<String>>| {
-            let cells = columns.iter().zip(row).map(|(column, value)| match new.iter().find(|(name, _)| name == column) {
-                Some((_, prefix)) => format!("'{prefix}' || lpad(:n::text, 26, '0')"),
-                None if column == "position" => "nextval('pgbench.positions')".to_owned(),
-                None => value.unwrap_or_else(|| "NULL".to_owned()),
-            });
+            let cells =
+                columns.iter().zip(row).map(|(column, value)| match new.iter().find(|(name, _)| name == column) {
+                    Some((_, prefix)) => format!("'{prefix}' || lpad(:n::text, 26, '0')"),
+                    None if column == "position" => "nextval('pgbench.positions')".to_owned(),
+                    None => value.unwrap_or_else(|| "NULL".to_owned()),
+                });
             format!("({})", cells.collect::<Vec<_>>().join(", "))
         };
         let rows: Vec<_> = rows.into_iter().map(row).collect();

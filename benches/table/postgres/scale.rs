@@ -38,9 +38,7 @@ pub fn measure(bench: &mut Bench, cluster: &Cluster, few: &Store, many: usize) -
         }
     }
     let names = stores.each_ref().map(|store| short(store.guests as f64));
-    for (call, rate, p99s) in
-        [("`POST /sign-in/anonymous`", arrive, arrives), ("`GET /get-session`", look, lookings)]
-    {
+    for (call, rate, p99s) in [("`POST /sign-in/anonymous`", arrive, arrives), ("`GET /get-session`", look, lookings)] {
         let [few, many] = p99s.map(median);
         let ratio = many / few;
         let what = format!("PostgreSQL: {call}, p99 with {} guests to {}, at {}/s", names[1], names[0], short(rate));
@@ -50,7 +48,11 @@ pub fn measure(bench: &mut Bench, cluster: &Cluster, few: &Store, many: usize) -
 }
 
 fn disk(bench: &mut Bench, cluster: &Cluster, guests: usize) -> Result<()> {
-    let of = |what: &str| format!("SELECT sum({what}(oid))::bigint FROM pg_class WHERE relnamespace = 'many'::regnamespace AND relkind = 'r'");
+    let of = |what: &str| {
+        format!(
+            "SELECT sum({what}(oid))::bigint FROM pg_class WHERE relnamespace = 'many'::regnamespace AND relkind = 'r'"
+        )
+    };
     let tables = number(cluster, &of("pg_table_size"))? / guests as f64;
     let indexes = number(cluster, &of("pg_indexes_size"))? / guests as f64;
     let said = format!("{} bytes in tables, {} in indexes", short(tables), short(indexes));

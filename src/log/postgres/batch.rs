@@ -22,7 +22,8 @@ pub(super) struct Head {
 
 const COUNT_AGAIN: &str = "UPDATE quotas q SET stamps = i.stamps, expires_at = i.expires_at
      FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS i(key, stamps, expires_at) WHERE q.key = i.key";
-const COUNT: &str = "INSERT INTO quotas (key, stamps, expires_at) SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])";
+const COUNT: &str =
+    "INSERT INTO quotas (key, stamps, expires_at) SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])";
 const COUNT_TYPES: &[Type] = &[Type::BYTEA_ARRAY, Type::BYTEA_ARRAY, Type::INT8_ARRAY];
 
 const PERSON_KEYS: &str =
@@ -135,8 +136,7 @@ pub(super) async fn write(
 
     let answers = pipeline.run(client).await?;
     let row = answers[head].first().ok_or_else(|| Failure::bug("the log has no head"))?;
-    let head =
-        Head { position: number(row.try_get(0)?), recorded_at: Timestamp::from_millis(row.try_get(1)?) };
+    let head = Head { position: number(row.try_get(0)?), recorded_at: Timestamp::from_millis(row.try_get(1)?) };
     Ok((answer(groups, verdicts, &stored, head, total), head))
 }
 
@@ -243,8 +243,7 @@ fn snapshots<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
 }
 
 fn remember<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>], total: u64, now: Timestamp) {
-    let keyed: Vec<_> =
-        stored.iter().filter_map(|stored| Some((stored, stored.group.idempotency.as_ref()?))).collect();
+    let keyed: Vec<_> = stored.iter().filter_map(|stored| Some((stored, stored.group.idempotency.as_ref()?))).collect();
     if keyed.is_empty() {
         return;
     }
@@ -274,9 +273,12 @@ fn events<'w>(stored: &[Stored<'_, 'w>], total: u64, now: Timestamp) -> Vec<Cell
     for Stored { group, versions, .. } in stored {
         for (append, after) in group.appends.iter().zip(*versions) {
             let before = after - append.events.len() as Version;
-            lines.extend(
-                append.events.iter().zip(before + 1..).map(|(event, version)| Line { group, append, event, version }),
-            );
+            lines.extend(append.events.iter().zip(before + 1..).map(|(event, version)| Line {
+                group,
+                append,
+                event,
+                version,
+            }));
         }
     }
     let actor = |text: fn(&crate::log::Actor) -> Option<&str>| {

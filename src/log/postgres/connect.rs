@@ -119,7 +119,10 @@ impl Connector {
     ) -> Result<
         (
             tokio_postgres::Client,
-            tokio_postgres::Connection<tokio_postgres::Socket, impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static>,
+            tokio_postgres::Connection<
+                tokio_postgres::Socket,
+                impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+            >,
         ),
         LogFault,
     > {
@@ -184,7 +187,8 @@ fn tls(options: &Options) -> Result<rustls::ClientConfig, LogFault> {
     let mut roots = rustls::RootCertStore::empty();
     match &options.root_cert {
         Some(path) => {
-            let told = |error: &dyn std::fmt::Display| unusable(format!("postgres.root_cert {}: {error}", path.display()));
+            let told =
+                |error: &dyn std::fmt::Display| unusable(format!("postgres.root_cert {}: {error}", path.display()));
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| told(&error))? {
                 roots.add(certificate.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
             }

@@ -32,7 +32,8 @@ pub(super) struct Facts<'w> {
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 const LOCK_STREAMS: &str =
     "SELECT FROM events WHERE stream = ANY($1) AND version = 1 ORDER BY stream FOR NO KEY UPDATE";
-const VERSIONS: &str = "SELECT s.stream, (SELECT version FROM events e WHERE e.stream = s.stream ORDER BY version DESC LIMIT 1)
+const VERSIONS: &str =
+    "SELECT s.stream, (SELECT version FROM events e WHERE e.stream = s.stream ORDER BY version DESC LIMIT 1)
      FROM unnest($1::text[]) AS s(stream)";
 const HOLDERS: &str = "SELECT c.kind, c.hash, c.claim_id, c.user_id, c.verified
      FROM unnest($1::text[], $2::bytea[]) AS q(kind, hash) JOIN claims c ON c.kind = q.kind AND c.hash = q.hash";

@@ -75,12 +75,7 @@ impl PostgresLog {
         let pulse = Arc::new(pulse::Pulse::new(number(head.get(0))));
         drop(client);
         let pool = connector.pool(options.pool)?;
-        let lookups = lookups::Lookups::new(
-            connector.pool(LOOKUPS)?,
-            LOOKUPS,
-            pulse.clone(),
-            options.query_timeout,
-        );
+        let lookups = lookups::Lookups::new(connector.pool(LOOKUPS)?, LOOKUPS, pulse.clone(), options.query_timeout);
         let writer = writer::Writer::start(&connector, options, clock, pulse.clone(), metrics)?;
         Ok(Self { writer, lookups, pool, pulse, connector, patience: options.query_timeout })
     }
@@ -140,8 +135,9 @@ fn fault(error: tokio_postgres::Error) -> LogFault {
         return LogFault::Damaged(format!("{said}; restore a backup, then start again"));
     }
     // Connection, resources, the operator's doing, the system, read-only, locks that took too long, who may do what.
-    let passing = ["08", "53", "57", "58", "25", "55", "28", "3D", "40"].iter().any(|class| code.code().starts_with(class))
-        || *code == SqlState::INSUFFICIENT_PRIVILEGE;
+    let passing =
+        ["08", "53", "57", "58", "25", "55", "28", "3D", "40"].iter().any(|class| code.code().starts_with(class))
+            || *code == SqlState::INSUFFICIENT_PRIVILEGE;
     if passing { LogFault::Unavailable(said) } else { LogFault::Bug(said) }
 }
 
@@ -203,9 +199,8 @@ impl Log for PostgresLog {
     async fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogFault> {
         let sql = "SELECT version, state FROM snapshots WHERE stream = $1";
         let rows = self.query(sql, &[Type::TEXT], &[&stream.as_str()]).await?;
-        let read = |row: &tokio_postgres::Row| {
-            Ok(Snapshot { version: number(row.try_get(0)?), state: row.try_get(1)? })
-        };
+        let read =
+            |row: &tokio_postgres::Row| Ok(Snapshot { version: number(row.try_get(0)?), state: row.try_get(1)? });
         rows.first().map(read).transpose().map_err(fault)
     }
 

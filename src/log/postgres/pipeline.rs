@@ -60,7 +60,11 @@ async fn in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
                 *output = Some(ready);
             }
         }
-        if outputs.iter().all(Option::is_some) { Poll::Ready(outputs.drain(..).flatten().collect()) } else { Poll::Pending }
+        if outputs.iter().all(Option::is_some) {
+            Poll::Ready(outputs.drain(..).flatten().collect())
+        } else {
+            Poll::Pending
+        }
     })
     .await
 }

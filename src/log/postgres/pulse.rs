@@ -104,7 +104,8 @@ impl Pulse {
             let listen = format!("LISTEN {}", connector.schema());
             tokio::time::timeout(LOOK, client.batch_execute(&listen)).await.map_err(|_| silent())?.map_err(fault)?;
             loop {
-                let head = self.look(&client, "SELECT position::text FROM log_head WHERE NOT pg_is_in_recovery()").await?;
+                let head =
+                    self.look(&client, "SELECT position::text FROM log_head WHERE NOT pg_is_in_recovery()").await?;
                 let Some(head) = head.and_then(|head| head.parse::<i64>().ok()) else {
                     return Err(LogFault::Unavailable("this PostgreSQL takes no writes".to_owned()));
                 };

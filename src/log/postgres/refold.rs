@@ -41,7 +41,8 @@ pub(super) async fn rebuild(
     let id = client.query_one("SELECT pg_current_xact_id()::text", &[]).await.map_err(fault)?;
     let generation = format!("_g{}", id.get::<_, &str>(0));
     make(&client, next_name, &generation).await?;
-    let mut refold = Refold { rows: RowWriter::lenient(next_name), claims, as_live: false, folding: Folding::default() };
+    let mut refold =
+        Refold { rows: RowWriter::lenient(next_name), claims, as_live: false, folding: Folding::default() };
     // In steps, beside the live tables; until little is left.
     let upto = head(&client).await?;
     let mut ahead = Ahead::of(connector, upto).await?;
@@ -258,7 +259,9 @@ impl Refold<'_> {
             live.extend(client.query(sql, &[&claims]).await.map_err(fault)?.iter().map(|row| (row.get(0), row.get(1))));
         }
         for (kind, claim, sealed) in declared {
-            let Some(key) = records.get(&sealed).and_then(|record| self.claims.claim_key(kind, record)) else { continue };
+            let Some(key) = records.get(&sealed).and_then(|record| self.claims.claim_key(kind, record)) else {
+                continue;
+            };
             let under = live.get(&claim.to_string()).and_then(|id| u32::try_from(*id).ok());
             opened.0.insert(claim, under.map_or(key.clone(), |id| key.under(id)));
         }
@@ -337,7 +340,13 @@ async fn compare(client: &impl GenericClient, table: &'static Table, report: &mu
         let at = |name: &&str| columns.iter().position(|(column, ..)| column == name);
         let key = table.key.iter().filter_map(at).map(|index| cell(side + index)).collect::<Vec<_>>().join(" ");
         let mut differ = |column: &str, live: String, refolded: String| {
-            report.differences.push(Difference { table: table.name, key: key.clone(), column: column.to_owned(), live, refolded });
+            report.differences.push(Difference {
+                table: table.name,
+                key: key.clone(),
+                column: column.to_owned(),
+                live,
+                refolded,
+            });
         };
         match (no_live, no_refolded) {
             (true, _) => differ("the whole row", "missing".to_owned(), "follows from the log".to_owned()),

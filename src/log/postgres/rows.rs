@@ -143,9 +143,8 @@ fn bytes(values: &[Value]) -> impl Iterator<Item = &[u8]> {
 
 fn text_of(change: &Change, absent: Absent, name: fn(&Table) -> String, lenient: bool) -> Text {
     let table = table(change);
-    let kind = |name: &str| {
-        table.columns.iter().find(|column| column.name == name).map_or(Kind::Text, |column| column.kind)
-    };
+    let kind =
+        |name: &str| table.columns.iter().find(|column| column.name == name).map_or(Kind::Text, |column| column.kind);
     let given: Vec<&str> = match change {
         Change::Insert { table, .. } => {
             let present = table.columns.iter().enumerate().filter(|(at, _)| absent & (1 << at) == 0);

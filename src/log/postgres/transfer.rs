@@ -35,7 +35,8 @@ impl Transfer for PostgresLog {
         let after: Vec<SideRow> = after.map(<[Value]>::to_vec).into_iter().collect();
         let cells = columns(&table.columns[..table.key], &after);
         let client = self.long().await?;
-        let parameters: Vec<_> = if after.is_empty() { Vec::new() } else { cells.iter().map(Cells::parameter).collect() };
+        let parameters: Vec<_> =
+            if after.is_empty() { Vec::new() } else { cells.iter().map(Cells::parameter).collect() };
         let statement = client.prepare_cached(&sql).await.map_err(fault)?;
         let rows = client.query(&statement, &parameters).await.map_err(fault)?;
         let read = |row: &tokio_postgres::Row| {

@@ -15,10 +15,10 @@ use tokio_postgres::error::SqlState;
 
 use super::batch::{self, Head};
 use super::connect::{Connector, Options};
+use super::facts::{Facts, Questions};
 use super::pulse::{Pulse, silent};
 use super::rows::RowWriter;
 use super::verdicts::{Verdict, judge};
-use super::facts::{Facts, Questions};
 use super::{fault, pool_fault};
 use crate::clock::Clock;
 use crate::log::queue::{Queue, Taken, stopped};
@@ -50,9 +50,9 @@ impl Failure {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code() {
-            Some(&SqlState::UNIQUE_VIOLATION | &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE) => {
-                Failure::Conflict(fault(error))
-            }
+            Some(
+                &SqlState::UNIQUE_VIOLATION | &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE,
+            ) => Failure::Conflict(fault(error)),
             _ => Failure::Fault(fault(error)),
         }
     }
@@ -271,8 +271,7 @@ async fn transaction(
 ) -> Result<Settled, Failure> {
     let questions = Questions::of(groups, careful);
     let begin = questions.is_empty();
-    let facts =
-        if begin { Facts { now: *now, ..Facts::default() } } else { questions.ask(client, *now).await? };
+    let facts = if begin { Facts { now: *now, ..Facts::default() } } else { questions.ask(client, *now).await? };
     *now = facts.now;
     let (verdicts, left) = judge(groups, facts);
     if !verdicts.iter().any(|verdict| matches!(verdict, Verdict::Stored(_))) {

@@ -105,14 +105,17 @@ fn version(
             found.optional()?.unwrap_or(0)
         }
     };
-    Ok(if append.expected.holds(actual) { Ok(actual) } else { Err(Refused::Version { stream: append.stream.clone(), actual }) })
+    Ok(if append.expected.holds(actual) {
+        Ok(actual)
+    } else {
+        Err(Refused::Version { stream: append.stream.clone(), actual })
+    })
 }
 
 /// Who holds the claim, under whichever look-up key, unless this very group releases it.
 fn held(connection: &Connection, group: &Group, claim: &Claim) -> rusqlite::Result<Option<Refused>> {
     for hash in claim.key.hashes() {
-        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !group.releases(holder.claim))
-        {
+        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !group.releases(holder.claim)) {
             return Ok(Some(Refused::ClaimHeld { claim: claim.claim, holder }));
         }
     }

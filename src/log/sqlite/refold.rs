@@ -28,8 +28,7 @@ pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<
     let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
     let generation = format!("_g{version}");
     make(&connection, next_name, &generation)?;
-    let mut refold =
-        Refold { rows: RowWriter::new(next_name), claims, as_live: false, folding: Folding::default() };
+    let mut refold = Refold { rows: RowWriter::new(next_name), claims, as_live: false, folding: Folding::default() };
     // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
     // nothing is stored between catching up and the flip.
     let upto = head(&connection)?;

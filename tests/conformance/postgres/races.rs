@@ -100,7 +100,8 @@ async fn against_expiry([one, other]: [Arc<World>; 2], address: String, swapped:
     };
     let (upgraded, expired) = (happened(&upgraded), happened(&expired));
     assert!(upgraded != expired, "upgraded: {upgraded}, expired: {expired}");
-    let (here, there) = (load(one.log.as_ref(), guest.user).await.unwrap(), load(other.log.as_ref(), guest.user).await.unwrap());
+    let (here, there) =
+        (load(one.log.as_ref(), guest.user).await.unwrap(), load(other.log.as_ref(), guest.user).await.unwrap());
     assert_eq!((here.version, here.user.standing), (there.version, there.user.standing), "both nodes agree");
     assert_eq!(here.user.standing == Standing::Member, upgraded);
     assert_eq!(one.holder(&address).await.is_some(), upgraded);
