@@ -1,5 +1,6 @@
 //! What each command does.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -150,8 +151,10 @@ async fn show(config: &Config, what: Log) -> Result<ExitCode, StartError> {
         let Some(last) = events.last() else { break };
         after = last.position;
         left -= events.len();
+        // Whoever reads may have seen enough: that is no panic.
+        let mut out = std::io::stdout().lock();
         for event in &events {
-            println!("{}", event_line(event));
+            writeln!(out, "{}", event_line(event))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -209,11 +212,12 @@ fn config_check(config: &Config) -> ExitCode {
 }
 
 /// The table of keys, as `docs/configuration.md` holds it.
-pub fn config_keys() -> ExitCode {
-    println!("| key | environment | default | meaning |\n|---|---|---|---|");
+pub fn config_keys() -> Result<ExitCode, StartError> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "| key | environment | default | meaning |\n|---|---|---|---|")?;
     for key in keys::KEYS {
         let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
-        println!("| `{}` | `{}` | {default} | {} |", key.name, keys::variable(key.name), key.about);
+        writeln!(out, "| `{}` | `{}` | {default} | {} |", key.name, keys::variable(key.name), key.about)?;
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

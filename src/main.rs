@@ -144,7 +144,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::Configuration(Configuration::Keys) = cli.command {
-        return commands::config_keys();
+        return ended(commands::config_keys());
     }
     let config = match Config::load(&cli.overrides()) {
         Ok(config) => config,
@@ -173,6 +173,8 @@ fn main() -> ExitCode {
 fn ended(outcome: Result<ExitCode, StartError>) -> ExitCode {
     match outcome {
         Ok(code) => code,
+        // Whoever read the output has seen enough.
+        Err(StartError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("chrysalis: {error}");
             ExitCode::FAILURE

@@ -25,8 +25,13 @@ use std::time::Duration;
 
 /// The servers that the tests start too.
 #[path = "../../tests/postgres/mod.rs"]
-#[allow(dead_code, reason = "the tests need more of it")]
-mod cluster;
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the tests need more of it; where no server starts there is nothing to measure"
+)]
+mod servers;
 
 use clap::{Parser, ValueEnum};
 

@@ -10,8 +10,8 @@ use chrysalis_domain::id::{CommandId, EventId, ProjectId, RequestId, UserId};
 use tokio_postgres::NoTls;
 
 use crate::append::{Batches, EVENTS, GROUPS, drive, id};
-use crate::cluster::{Cluster, execute};
 use crate::report::short;
+use crate::servers::{Cluster, execute};
 use crate::{Bench, Result, median};
 
 pub fn measure(bench: &mut Bench, cluster: &Cluster) -> Result<()> {

@@ -7,11 +7,11 @@ mod scale;
 
 use std::path::{Path, PathBuf};
 
-use crate::cluster::{Cluster, ask};
 use crate::fill::{self, Store};
 use crate::guest::answer_size;
 use crate::process::Server;
 use crate::report::short;
+use crate::servers::{Cluster, ask};
 use crate::wrk::{self, Load};
 use crate::{Bench, Result, median};
 

@@ -1,9 +1,9 @@
 //! Several nodes on one PostgreSQL, 64 connections each: together they do about as much as one.
 
 use super::{folder, fresh, keys};
-use crate::cluster::Cluster;
 use crate::process::Server;
 use crate::report::short;
+use crate::servers::Cluster;
 use crate::wrk::{self, Load};
 use crate::{Bench, Result, median};
 

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, ask, execute};
+use crate::servers::{Cluster, ask, execute};
 use crate::{CONNECTIONS, Result};
 
 /// Tables with the columns that must be new in each row, and what they are made from.

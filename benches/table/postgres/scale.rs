@@ -1,11 +1,11 @@
 //! Millions of guests against thousands: latency of both calls, and what one takes on disk.
 
 use super::{Cluster, number, store};
-use crate::cluster::execute;
 use crate::fill::Store;
 use crate::http::{ARRIVE, look};
 use crate::process::Server;
 use crate::report::short;
+use crate::servers::execute;
 use crate::wrk::{self, Load};
 use crate::{Bench, Result, median, pace};
 
