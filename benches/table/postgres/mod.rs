@@ -18,7 +18,7 @@ use crate::{Bench, Result, median};
 /// A server of PostgreSQL as an operator would set it up on this machine: memory, and room between checkpoints.
 const SETTINGS: &[(&str, &str)] = &[
     ("max_connections", "200"),
-    ("shared_buffers", "2GB"),
+    ("shared_buffers", "8GB"),
     ("max_wal_size", "8GB"),
     ("checkpoint_timeout", "15min"),
     ("wal_compression", "lz4"),
