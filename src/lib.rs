@@ -10,6 +10,7 @@ pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod mail;
 pub mod metrics;
 pub mod open;
 pub mod serve;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -13,13 +14,14 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
-use crate::followers::mail::{Mailer, Outbox};
-use crate::followers::{Turn, follow};
+use crate::followers::Turn;
+use crate::followers::mail::{self, Mailer};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::Log;
+use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
 use crate::wire::origin::Origins;
@@ -41,6 +43,8 @@ pub enum StartError {
     Unfinished,
     #[error(transparent)]
     Copy(#[from] crate::log::copy::CopyError),
+    #[error(transparent)]
+    Templates(#[from] crate::mail::TemplateError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("{0}")]
@@ -75,10 +79,14 @@ impl Server {
         store.fit().await?;
         let log: Arc<dyn Log> = store;
         let outbox = Outbox::open(&config.data_dir)?;
+        let post = post(&config, &outbox)?;
+        let languages = post.templates.languages();
         let mailer = Arc::new(Mailer {
             log: log.clone(),
             keyring: keyring.clone(),
-            outbox: outbox.clone(),
+            clock: ports.clock.clone(),
+            entropy: ports.entropy.clone(),
+            post,
             public: config.public.clone(),
         });
         let hashing = &config.hashing;
@@ -95,6 +103,7 @@ impl Server {
             signer: signer(&keyring)?,
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.iter().copied()),
             app_origin: config.app_origin.clone(),
+            languages,
             metrics,
             verbs,
             app: App {
@@ -127,7 +136,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
         let service = http::service(self.http, self.outbox);
-        let following = tokio::spawn(follow(self.log.clone(), self.mailer, self.turn, halted.clone()));
+        let following = tokio::spawn(mail::send(self.mailer, self.turn, halted.clone()));
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");
@@ -139,6 +148,19 @@ impl Server {
         let _ = tokio::time::timeout(self.grace, following).await;
         Ok(())
     }
+}
+
+/// Mails go to the configured server; without one they are kept.
+fn post(config: &Config, outbox: &Outbox) -> Result<Post, StartError> {
+    let mail = &config.mail;
+    let transport = match &mail.smtp {
+        Some(url) => Transport::Smtp(
+            Smtp::new(url.expose_secret()).map_err(|error| StartError::Other(format!("smtp.url: {error}")))?,
+        ),
+        None => Transport::Outbox(outbox.clone()),
+    };
+    let templates = Templates::open(mail.templates.as_deref(), mail.app.clone())?;
+    Ok(Post { transport, templates, from: mail.from.clone() })
 }
 
 fn signer(keyring: &Keyring) -> Result<Signer, StartError> {

@@ -119,6 +119,7 @@ pub fn fill(store: &Store) -> Result<()> {
 async fn arrive(app: &App, visited: bool) -> Result<Option<String>> {
     let at = app.clock.now();
     let caller = Caller {
+        locale: chrysalis_domain::value::Locale::ENGLISH,
         request: RequestId::from_ulid(entropy::ulid(app.entropy.as_ref(), at)),
         at,
         address: ClientAddress::Known([127, 0, 0, 1].into()),

@@ -81,6 +81,8 @@ ids! {
     ClaimId = "clm_";
     /// A one-time proof that was asked for, such as a verification link.
     ChallengeId = "chl_";
+    /// A mail, on its way or sent.
+    MailId = "mail_";
     /// A human being whose data are sealed under one key. Not the user id: someone invited is a person too.
     PersonId = "per_";
     /// One sealed record: one value of one person, named by one event.

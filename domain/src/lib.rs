@@ -1,10 +1,13 @@
-//! What a user is and may become: pure decisions and the events that follow from them.
+//! What a user is and may become, and what proves it: pure decisions and the events that follow from them.
 //!
 //! No clock, no randomness, no I/O and no personal data in clear: every fact is handed in, and the same command on
 //! the same state decides the same, on any machine, at any time.
 
+pub mod challenge;
 pub mod email;
+pub mod event;
 pub mod id;
+pub mod mail;
 pub mod password;
 pub mod time;
 pub mod upcast;
@@ -12,5 +15,6 @@ pub mod user;
 pub mod value;
 
 pub use email::{EmailAddress, InvalidEmail};
+pub use event::{Event, Subject};
 pub use password::{Password, PasswordError, PasswordPolicy};
 pub use time::{Span, Timestamp};

@@ -6,8 +6,6 @@
 
 use serde_json::Value;
 
-use crate::user::UserEvent;
-
 /// One step: bodies of `event_type` at version `from` become version `from + 1`.
 pub struct Step {
     pub event_type: &'static str,
@@ -15,8 +13,11 @@ pub struct Step {
     pub lift: fn(Value) -> Value,
 }
 
-/// Every step there is, for every event. Empty: all events are at version 1.
-pub const STEPS: &[Step] = &[];
+/// Every step there is, for every event.
+pub const STEPS: &[Step] = &[
+    // Version 2 may name the language of the mail.
+    Step { event_type: "EmailVerificationRequested", from: 1, lift: |body| body },
+];
 
 /// A stored event that this program can't read.
 #[derive(Debug, thiserror::Error)]
@@ -35,23 +36,32 @@ pub enum Unreadable {
     Body { event_type: String, version: u16, source: serde_json::Error },
 }
 
-/// Reads a stored body as the event it is today.
-pub fn read(event_type: &str, version: u16, body: &[u8]) -> Result<UserEvent, Unreadable> {
-    read_with(STEPS, UserEvent::TYPES, event_type, version, body)
+/// The events of one aggregate, as they are stored.
+pub trait Stored: Sized {
+    /// Every type there is of these, with its current version.
+    const TYPES: &'static [(&'static str, u16)];
+
+    /// Reads a body of the current version; `None` when the type is not one of these.
+    fn parse(event_type: &str, body: &[u8]) -> Option<Result<Self, serde_json::Error>>;
 }
 
-fn read_with(
+/// Reads a stored body as the event it is today.
+pub fn read<E: Stored>(event_type: &str, version: u16, body: &[u8]) -> Result<E, Unreadable> {
+    read_with(STEPS, E::TYPES, event_type, version, body)
+}
+
+fn read_with<E: Stored>(
     steps: &[Step],
     types: &[(&str, u16)],
     event_type: &str,
     version: u16,
     body: &[u8],
-) -> Result<UserEvent, Unreadable> {
+) -> Result<E, Unreadable> {
     let named = || event_type.to_owned();
     let current = types.iter().find(|(name, _)| *name == event_type).map(|(_, version)| *version);
     let current = current.ok_or_else(|| Unreadable::UnknownType { event_type: named() })?;
     let unreadable = |source| Unreadable::Body { event_type: named(), version, source };
-    let parse = |body: &[u8]| match UserEvent::parse(event_type, body) {
+    let parse = |body: &[u8]| match E::parse(event_type, body) {
         Some(parsed) => parsed.map_err(unreadable),
         None => Err(Unreadable::UnknownType { event_type: named() }),
     };
@@ -78,6 +88,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::user::UserEvent;
     use crate::user::event::{EndReason, SessionEnded};
 
     const TYPES: &[(&str, u16)] = &[("SessionEnded", 3), ("SessionBegan", 1)];
@@ -152,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_broken_body_is_told_with_its_own_version() {
-        let broken = |version, body: &[u8]| match read_with(STEPS, TYPES, "SessionEnded", version, body) {
+        let broken = |version, body: &[u8]| match read_with::<UserEvent>(STEPS, TYPES, "SessionEnded", version, body) {
             Err(Unreadable::Body { event_type, version, .. }) => (event_type, version),
             other => panic!("{other:?}"),
         };

@@ -160,6 +160,16 @@ impl Authentication {
         Self { method: Method::Password, provider: None, amr: vec![Amr::Pwd], at }
     }
 
+    /// By something that was mailed.
+    pub fn mail(proof: ProofKind, at: Timestamp) -> Self {
+        let (method, amr) = match proof {
+            ProofKind::MagicLink => (Method::MagicLink, Amr::Email),
+            ProofKind::EmailOtp => (Method::EmailOtp, Amr::Otp),
+            _ => (Method::VerificationLink, Amr::Email),
+        };
+        Self { method, provider: None, amr: vec![amr], at }
+    }
+
     pub fn social(provider: impl Into<String>, at: Timestamp) -> Self {
         Self { method: Method::Social, provider: Some(provider.into()), amr: vec![Amr::Fed], at }
     }
@@ -263,6 +273,37 @@ impl<'de> Deserialize<'de> for Label {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Label::parse(&text).ok_or_else(|| de::Error::custom("not a label"))
+    }
+}
+
+/// The language somebody is written to in: a primary subtag of BCP 47, such as `en`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Locale([u8; 2]);
+
+impl Locale {
+    pub const ENGLISH: Locale = Locale(*b"en");
+
+    /// `None` unless it is two ASCII letters in lower case (ISO 639-1).
+    pub fn parse(text: &str) -> Option<Self> {
+        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+        letters.iter().all(u8::is_ascii_lowercase).then_some(Self(letters))
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for Locale {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Locale {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Locale::parse(&text).ok_or_else(|| de::Error::custom("a locale is two letters"))
     }
 }
 

@@ -13,6 +13,7 @@ pub static ACCOUNTS: Table = Table {
     key: &["account_id"],
     columns: COLUMNS,
     indexes: &[Index { column: "user_id", unique: false, only_present: false }],
+    shared: false,
 };
 
 /// The provider id of a password.
@@ -46,6 +47,8 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         UserEvent::PasswordChanged(e) => out.push(hashed(e.account, e.hash)),
         UserEvent::PasswordRehashed(e) => out.push(hashed(e.account, e.hash)),
         UserEvent::PasswordRemoved(e) => out.push(removed(e.account)),
+        UserEvent::PasswordSuspended(e) => out.push(removed(e.account)),
+        UserEvent::PasswordRestored(e) => out.push(added(e.account, CREDENTIAL.into(), Value::Null, id(e.hash))),
         UserEvent::IdentityLinked(e) => {
             out.push(added(e.account, e.provider.clone().into(), id(e.subject), Value::Null))
         }

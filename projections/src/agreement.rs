@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{ClaimId, SealedId, SessionId, UserId};
 use chrysalis_domain::user::event::{EndReason, PreviousToken};
 use chrysalis_domain::user::histories::{Life, Step, lives};
 use chrysalis_domain::user::{Standing, UserEvent};
+use chrysalis_domain::{Event, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -63,7 +63,7 @@ impl Folded {
         self.user = self.life.user.id;
         for event in turn.outcome.iter().flatten() {
             let user = self.user.expect("who has events has an id");
-            for change in fold(user, event, turn.at, &self.keys) {
+            for change in fold(&Event::User(user, event.clone()), turn.at, &self.keys) {
                 if !absorbed(changes.iter_mut(), &change) {
                     changes.push(change);
                 }

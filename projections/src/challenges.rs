@@ -11,6 +11,7 @@ pub static CHALLENGES: Table = Table {
     key: &["challenge_id"],
     columns: COLUMNS,
     indexes: &[Index { column: "user_id", unique: false, only_present: false }],
+    shared: false,
 };
 
 const COLUMNS: &[Column] = &[text("challenge_id"), text("user_id"), text("claim_id"), integer("expires_at")];
@@ -22,6 +23,9 @@ pub fn fold(user: UserId, event: &UserEvent, out: &mut Vec<Change>) {
             out.push(Change::Delete { table: &CHALLENGES, by: "user_id", value: id(user) });
             let values = vec![id(e.challenge), id(user), id(e.claim), e.expires_at.into()];
             out.push(Change::Insert { table: &CHALLENGES, values });
+        }
+        UserEvent::VerificationMissed(e) if e.void => {
+            out.push(Change::Delete { table: &CHALLENGES, by: "challenge_id", value: id(e.challenge) });
         }
         UserEvent::EmailReleased(_) | UserEvent::UserDeleted(_) => {
             out.push(Change::Delete { table: &CHALLENGES, by: "user_id", value: id(user) });

@@ -17,6 +17,7 @@ pub static CLAIMS: Table = Table {
         Index { column: "claim_id", unique: true, only_present: false },
         Index { column: "user_id", unique: false, only_present: false },
     ],
+    shared: true,
 };
 
 const COLUMNS: &[Column] = &[

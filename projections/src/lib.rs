@@ -7,6 +7,8 @@
 pub mod accounts;
 pub mod challenges;
 pub mod claims;
+pub mod codes;
+pub mod mails;
 pub mod sessions;
 pub mod table;
 pub mod users;
@@ -16,24 +18,36 @@ mod agreement;
 #[cfg(test)]
 mod memory;
 
-use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::UserId;
-use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::{Event, Timestamp};
 
 pub use claims::{ClaimKey, ClaimKeys, ClaimKind};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 5] =
-    [&users::USERS, &sessions::SESSIONS, &accounts::ACCOUNTS, &claims::CLAIMS, &challenges::CHALLENGES];
+pub static INLINE: [&Table; 7] = [
+    &users::USERS,
+    &sessions::SESSIONS,
+    &accounts::ACCOUNTS,
+    &claims::CLAIMS,
+    &challenges::CHALLENGES,
+    &codes::CODES,
+    &mails::MAILS,
+];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
-pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
+pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
     let mut out = Vec::with_capacity(2);
-    users::fold(user, event, at, &mut out);
-    sessions::fold(user, event, at, &mut out);
-    accounts::fold(user, event, at, &mut out);
-    claims::fold(user, event, at, keys, &mut out);
-    challenges::fold(user, event, &mut out);
+    match event {
+        Event::User(user, event) => {
+            users::fold(*user, event, at, &mut out);
+            sessions::fold(*user, event, at, &mut out);
+            accounts::fold(*user, event, at, &mut out);
+            claims::fold(*user, event, at, keys, &mut out);
+            challenges::fold(*user, event, &mut out);
+        }
+        Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
+        Event::Mail(..) => {}
+    }
+    mails::fold(event, at, &mut out);
     out
 }

@@ -20,6 +20,7 @@ pub static SESSIONS: Table = Table {
         Index { column: "previous_locator", unique: false, only_present: true },
         Index { column: "user_id", unique: false, only_present: false },
     ],
+    shared: false,
 };
 
 const COLUMNS: &[Column] = &[
@@ -143,7 +144,13 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::PasswordAdded(_)
         | UserEvent::PasswordChanged(_)
         | UserEvent::PasswordRehashed(_)
+        | UserEvent::VerificationMissed(_)
+        | UserEvent::UserReclaimed(_)
         | UserEvent::PasswordRemoved(_)
+        | UserEvent::PasswordSuspended(_)
+        | UserEvent::PasswordRestored(_)
+        | UserEvent::PasswordReset(_)
+        | UserEvent::NoticeRequested(_)
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
         | UserEvent::ProfileUpdated(_)

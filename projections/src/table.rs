@@ -13,6 +13,9 @@ pub struct Table {
     pub key: &'static [&'static str],
     pub columns: &'static [Column],
     pub indexes: &'static [Index],
+    /// More than one stream changes its rows, so the order of all changes counts; in every other table only that of one
+    /// stream's.
+    pub shared: bool,
 }
 
 impl Table {

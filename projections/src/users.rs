@@ -9,7 +9,7 @@ use crate::table::{
     Change, Column, Copied, Cursor, Kind, Question, Sealed, Table, Value, id, integer, sealed, sealed_record, text,
 };
 
-pub static USERS: Table = Table { name: "users", key: &["user_id"], columns: COLUMNS, indexes: &[] };
+pub static USERS: Table = Table { name: "users", key: &["user_id"], columns: COLUMNS, indexes: &[], shared: false };
 
 const COLUMNS: &[Column] = &[
     text("user_id"),
@@ -28,7 +28,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What opens the person's sealed records, beside them: a look-up is one row. Whoever wraps a key anew changes both places.
-const PERSON_KEY: &[Copied] = &[
+pub(crate) const PERSON_KEY: &[Copied] = &[
     Copied {
         name: "person_key_epoch",
         kind: Kind::Integer,
@@ -92,7 +92,13 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::PasswordAdded(_)
         | UserEvent::PasswordChanged(_)
         | UserEvent::PasswordRehashed(_)
+        | UserEvent::VerificationMissed(_)
+        | UserEvent::UserReclaimed(_)
         | UserEvent::PasswordRemoved(_)
+        | UserEvent::PasswordSuspended(_)
+        | UserEvent::PasswordRestored(_)
+        | UserEvent::PasswordReset(_)
+        | UserEvent::NoticeRequested(_)
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
         | UserEvent::SessionRotated(_)
@@ -148,6 +154,14 @@ pub struct WrappedKey {
     pub wrapped: Vec<u8>,
 }
 
+impl WrappedKey {
+    /// Two columns: the epoch and the wrapped key.
+    pub fn read(c: &mut Cursor<'_>) -> Option<Self> {
+        let (epoch, wrapped) = (c.integer(), c.bytes());
+        Some(WrappedKey { epoch: epoch?.try_into().ok()?, wrapped: wrapped? })
+    }
+}
+
 /// The columns that [`read`] reads, in its order.
 macro_rules! user_columns {
     () => {
@@ -187,9 +201,6 @@ pub fn read(c: &mut Cursor<'_>) -> Option<UserRow> {
         name: c.sealed(),
         image: c.sealed(),
         metadata: c.sealed(),
-        key: c
-            .integer()
-            .zip(c.bytes())
-            .and_then(|(epoch, wrapped)| Some(WrappedKey { epoch: epoch.try_into().ok()?, wrapped })),
+        key: WrappedKey::read(c),
     })
 }

@@ -10,7 +10,7 @@ use chrysalis_projections::{sessions, table};
 use super::identify::Presented;
 use super::{App, AppError, Caller, Refusal};
 use crate::limits::{self, Authority, Budget, Reservation, RetryAfter};
-use crate::log::ask;
+use crate::log::{Quota, ask};
 
 /// How long a network counts as one from which the user signed in.
 const FAMILIAR: Span = Span::from_days(30);
@@ -65,7 +65,31 @@ impl App {
     }
 }
 
-fn too_many(refused: RetryAfter) -> AppError {
+pub(super) fn too_many(refused: RetryAfter) -> AppError {
     let seconds = i64::try_from(refused.seconds()).unwrap_or(i64::MAX);
     Refusal::TooMany(Span::from_secs(seconds)).into()
+}
+
+/// Mails to one address, over all flows; and those that one network asks for (CONTRACT 3).
+const MAILS: [(&str, u32, Span); 2] =
+    [("mails/10min", 10, Span::from_secs(600)), ("mails/day", 40, Span::from_days(1))];
+const MAILS_FROM: (&str, u32, Span) = ("mails/from", 3, Span::from_secs(600));
+
+impl App {
+    /// A share of the mails that an address may get, counted in the transaction that asks for the mail.
+    pub(super) fn mail_quotas(&self, caller: &Caller, email: &EmailAddress) -> Vec<Quota> {
+        if !self.config.rate_limits {
+            return Vec::new();
+        }
+        let bucket = caller.address.bucket().to_string();
+        let quota = |(name, limit, span): (&str, u32, Span), parts: &[&[u8]]| Quota {
+            key: self.keyring.lookup(name, parts).hash.to_vec(),
+            limit,
+            span,
+            counts: true,
+        };
+        let address = email.as_str().as_bytes();
+        let over_all = MAILS.map(|line| quota(line, &[address]));
+        over_all.into_iter().chain([quota(MAILS_FROM, &[address, bucket.as_bytes()])]).collect()
+    }
 }

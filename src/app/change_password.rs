@@ -1,6 +1,6 @@
 //! A user who knows the password gives a new one.
 
-use chrysalis_domain::id::SealedId;
+use chrysalis_domain::id::{AccountId, SealedId};
 use chrysalis_domain::password::Password;
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::{EmailAddress, Span};
@@ -8,6 +8,7 @@ use chrysalis_projections::users::UserRow;
 
 use super::identify::Presented;
 use super::new_session::SignedIn;
+use super::sign_in::Stored;
 use super::upgrade::password_refusal;
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
@@ -38,6 +39,7 @@ impl App {
             revoke_others,
             // No grace: the old token may be the reason for the change.
             rotation: self.rotation(presented, &token, Span::ZERO)?,
+            notice: self.notice(caller),
         };
         let mut ask = self.ask(caller, presented.actor(), user.user, command);
         ask.sealed = vec![record];
@@ -53,9 +55,20 @@ impl App {
         user: &UserRow,
         password: &str,
     ) -> Result<SealedId, AppError> {
+        let found = self.password_of(user).await?.ok_or(Refusal::NoPassword)?;
+        self.verify_stored(caller, user, found, password).await
+    }
+
+    /// The same against a hash that was found elsewhere.
+    pub(super) async fn verify_stored(
+        &self,
+        caller: &Caller,
+        user: &UserRow,
+        found: Stored,
+        password: &str,
+    ) -> Result<SealedId, AppError> {
         let password = Password::for_verification(password, &self.config.password_policy())
             .map_err(|_| Refusal::InvalidPassword)?;
-        let found = self.password_of(user).await?.ok_or(Refusal::NoPassword)?;
         let email = self.view_user(user)?.email.and_then(|email| EmailAddress::parse(&email).ok());
         let place = match &email {
             Some(email) => self.guess_budget(caller, email, Some(user)).await?,
@@ -69,5 +82,38 @@ impl App {
         place.refund();
         verdict?;
         Ok(found.record)
+    }
+
+    /// A member who came by another way gets a password.
+    pub async fn set_password(&self, caller: &Caller, presented: &Presented, new: &str) -> Result<(), AppError> {
+        self.fresh_enough(caller, presented)?;
+        let user = self.user_row(presented.row.user.user).await?.ok_or(Refusal::SessionNotLive)?;
+        if user.standing.is_guest() {
+            return Err(Refusal::Anonymous.into());
+        }
+        if self.password_of(&user).await?.is_some() {
+            return Err(Refusal::PasswordAlreadySet.into());
+        }
+        let email = self.view_user(&user)?.email;
+        let new = Password::parse(new, &self.config.password_policy(), email.as_deref()).map_err(password_refusal)?;
+        let hash = self.hasher.hash(new, entropy::bytes(self.entropy.as_ref())).await?;
+        let record = self.sealer(&user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
+        let command = UserCommand::AddPassword {
+            session: presented.row.session,
+            account: AccountId::from_ulid(self.fresh(caller.at)),
+            hash: record.id,
+            notice: self.notice(caller),
+        };
+        let mut ask = self.ask(caller, presented.actor(), user.user, command);
+        ask.sealed = vec![record];
+        self.execute(ask).await?;
+        Ok(())
+    }
+
+    /// Whether the session authenticated within the fresh age (CONTRACT 1.7).
+    pub(super) fn fresh_enough(&self, caller: &Caller, presented: &Presented) -> Result<(), Refusal> {
+        let age = self.config.sessions.fresh_age;
+        let stale = age > Span::ZERO && caller.at.since(presented.row.authenticated_at) >= age;
+        if stale { Err(Refusal::NotFresh) } else { Ok(()) }
     }
 }

@@ -3,7 +3,7 @@
 use chrysalis_domain::id::{PersonId, SessionId, UserId};
 use chrysalis_domain::user::{Standing, UserCommand, UserEvent};
 use chrysalis_domain::value::{Authentication, Carrier, Entry, Label};
-use chrysalis_domain::{Span, Timestamp};
+use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::sessions::SessionRow;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ use super::view::{SessionView, UserView};
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::{LookupHash, PersonSealer, Purpose, SealKind, SessionToken};
-use crate::log::cqrs::{Concurrency, ExecuteError};
-use crate::log::{Actor, AppendError, Idempotency, LogFault, Quota, Refused, SealedRecord, StreamId, read_user_event};
+use crate::log::cqrs::ExecuteError;
+use crate::log::{Actor, AppendError, Idempotency, LogFault, Quota, Refused, SealedRecord, StreamId, read_event};
 
 /// How long a repeated `Idempotency-Key` gets the same answer …
 const REPLAYABLE: Span = Span::from_secs(600);
@@ -73,8 +73,7 @@ impl App {
         let idempotency =
             replay.map(|(_, key, note)| self.idempotency(key, Note { session: session.id, ..note })).transpose()?;
         let command = UserCommand::CreateAnonymous { user, person, entry, session };
-        let mut ask = self.ask(caller, Actor::user(user), user, command);
-        ask.concurrency = Concurrency::New;
+        let mut ask = self.ask_new(caller, Actor::user(user), user, command);
         ask.sealed = std::iter::once(client).chain(referrer).collect();
         ask.person_keys = vec![key];
         ask.quotas = self.guest_quota(caller);
@@ -111,7 +110,7 @@ impl App {
         }
         let LookupHash { hash, .. } =
             self.keyring.lookup("quota/guests", &[caller.address.bucket().to_string().as_bytes()]);
-        vec![Quota { key: hash.to_vec(), limit, span: Span::from_secs(60) }]
+        vec![Quota { key: hash.to_vec(), limit, span: Span::from_secs(60), counts: true }]
     }
 
     /// Labels as they are, the referrer sealed; what does not fit is dropped.
@@ -188,7 +187,7 @@ impl App {
     async fn first_presented(&self, row: &SessionRow) -> Result<Option<Timestamp>, LogFault> {
         let events = self.log.read_stream(&StreamId::user(row.user.user), 0, FIRST_EVENTS).await?;
         for event in &events {
-            if let UserEvent::ActivityRecorded(activity) = read_user_event(event)?
+            if let Some(Event::User(_, UserEvent::ActivityRecorded(activity))) = read_event(event)?
                 && activity.session == row.session
                 && activity.carrier != Carrier::Replay
             {

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::{App, AppError, Caller};
 use crate::keys::SessionToken;
-use crate::log::cqrs::Concurrency;
+use crate::log::cqrs::{Concurrency, Step};
 use crate::log::{Actor, LogFault, ask};
 
 /// A session that was presented, and how.
@@ -24,6 +24,11 @@ pub struct Presented {
 }
 
 impl Presented {
+    /// A session that nobody presented: it is acted on in its owner's name, from elsewhere.
+    pub(super) fn elsewhere(row: SessionRow) -> Self {
+        Self { row, carrier: Carrier::Bearer, token: String::new(), extended: false }
+    }
+
     pub fn is_guest(&self) -> bool {
         self.row.user.standing.is_guest()
     }
@@ -78,8 +83,8 @@ impl App {
                 carrier: presented.carrier,
                 granularity: self.config.sessions.activity_granularity,
             };
-            let mut ask = self.ask(caller, presented.actor(), presented.row.user.user, command);
-            ask.concurrency = Concurrency::Any;
+            let user = presented.row.user.user;
+            let ask = self.asking(caller, presented.actor()).then(Step::User(user, Concurrency::Any, command));
             match self.execute(ask).await {
                 Ok(_) => presented.row.by_cookie |= presented.carrier == Carrier::Cookie,
                 Err(error) => tracing::warn!(%error, "an activity was not recorded"),

@@ -4,13 +4,18 @@
 //! Nothing here knows HTTP; nothing here decides what the domain decides.
 
 mod budgets;
+pub mod challenge;
 pub mod change_password;
 pub mod create_guest;
 pub mod delete_user;
+pub mod email_otp;
 pub mod identify;
 pub mod list_accounts;
+pub mod magic_link;
+pub mod mailbox;
 pub mod new_session;
 pub mod refusal;
+pub mod reset_password;
 pub mod sessions;
 pub mod sign_in;
 pub mod sign_out;
@@ -25,6 +30,7 @@ use std::sync::Arc;
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{CommandId, ProjectId, RequestId, UserId};
 use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::value::Locale;
 use chrysalis_projections::users::UserRow;
 use ulid::Ulid;
 
@@ -35,7 +41,7 @@ use crate::hasher::Hasher;
 use crate::keys::{Keyring, PersonSealer};
 use crate::limits::Limits;
 use crate::limits::address::ClientAddress;
-use crate::log::cqrs::{Ask, Done, ExecuteError, execute};
+use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
 use crate::log::{Actor, Context, Log, LogFault};
 pub use refusal::{AppError, Refusal};
 
@@ -58,6 +64,8 @@ pub struct Caller {
     pub at: Timestamp,
     pub address: ClientAddress,
     pub user_agent: String,
+    /// The language that mails to the caller are written in.
+    pub locale: Locale,
 }
 
 impl App {
@@ -65,7 +73,17 @@ impl App {
         entropy::ulid(self.entropy.as_ref(), at)
     }
 
+    /// A command on one user.
     fn ask(&self, caller: &Caller, actor: Actor, user: UserId, command: UserCommand) -> Ask {
+        self.asking(caller, actor).then(Step::User(user, Concurrency::Exact, command))
+    }
+
+    /// A command that brings a user into being.
+    fn ask_new(&self, caller: &Caller, actor: Actor, user: UserId, command: UserCommand) -> Ask {
+        self.asking(caller, actor).then(Step::User(user, Concurrency::New, command))
+    }
+
+    fn asking(&self, caller: &Caller, actor: Actor) -> Ask {
         let context = Context {
             project: ProjectId::DEFAULT,
             actor,
@@ -74,7 +92,7 @@ impl App {
             cause: None,
             settings_version: 0,
         };
-        Ask::new(context, user, caller.at, command)
+        Ask::new(context, caller.at)
     }
 
     async fn execute(&self, ask: Ask) -> Result<Done, ExecuteError> {

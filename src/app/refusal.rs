@@ -2,6 +2,7 @@
 //! wire stands in one table, in `http`.
 
 use chrysalis_domain::Span;
+use chrysalis_domain::challenge::ChallengeRefusal;
 use chrysalis_domain::user::UserRefusal;
 
 use crate::hasher::HashError;
@@ -19,12 +20,30 @@ pub enum Refusal {
     PasswordTooShort,
     PasswordTooLong,
     PasswordTooCommon,
+    MagicLinkDisabled,
+    EmailOtpDisabled,
+    ResetDisabled,
+    /// Nobody new may come by a code.
+    SignUpDisabled,
+    InvalidOtp,
+    OtpExpired,
     /// Somebody else holds the address.
     EmailInUse,
+    /// The address changed hands between the look and the deed.
+    AddressMoved,
+    TooManyAttempts,
     InvalidEmailOrPassword,
     InvalidPassword,
     EmailNotVerified,
     NoPassword,
+    PasswordAlreadySet,
+    /// A member's call, by a guest.
+    Anonymous,
+    /// The address in question is not the caller's.
+    EmailMismatch,
+    EmailAlreadyVerified,
+    /// A call that needs one, in a session that did not authenticate lately.
+    NotFresh,
     /// Fresh authentication or a password is needed.
     SessionNotFresh,
     DeletionDisabled,
@@ -92,6 +111,9 @@ impl From<UserRefusal> for AppError {
             }
             UserRefusal::NotAnonymous => Refusal::NotAnonymous.into(),
             UserRefusal::NoPassword => Refusal::NoPassword.into(),
+            UserRefusal::Anonymous => Refusal::Anonymous.into(),
+            UserRefusal::HasPassword => Refusal::PasswordAlreadySet.into(),
+            UserRefusal::EmailNotVerified => Refusal::EmailNotVerified.into(),
             UserRefusal::PasswordChangedMeanwhile => Refusal::InvalidPassword.into(),
             UserRefusal::ClaimNotHeld | UserRefusal::ClaimVerified | UserRefusal::ChallengeUnknown => {
                 Refusal::InvalidToken.into()
@@ -104,10 +126,22 @@ impl From<UserRefusal> for AppError {
     }
 }
 
+impl From<ChallengeRefusal> for AppError {
+    fn from(refusal: ChallengeRefusal) -> Self {
+        match refusal {
+            ChallengeRefusal::Unknown => Refusal::InvalidToken,
+            ChallengeRefusal::Expired => Refusal::TokenExpired,
+            ChallengeRefusal::Exhausted => Refusal::TooManyAttempts,
+        }
+        .into()
+    }
+}
+
 impl From<ExecuteError> for AppError {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::Refused(refusal) => refusal.into(),
+            ExecuteError::Unmet(refusal) => refusal.into(),
             ExecuteError::Append(error) => error.into(),
         }
     }

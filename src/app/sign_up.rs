@@ -11,7 +11,6 @@ use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::PersonSealer;
 use crate::log::Actor;
-use crate::log::cqrs::Concurrency;
 
 /// What came of a sign-up.
 #[derive(Clone, Debug)]
@@ -57,17 +56,16 @@ impl App {
         sealed.extend(opening.as_ref().map(|opening| opening.client.clone()));
         let session = opening.as_ref().map(|opening| opening.session.clone());
 
-        let mut ask = self.ask(
+        let mut ask = self.ask_new(
             caller,
             Actor::user(user),
             user,
             UserCommand::SignUpWithPassword { user, person, credentials, session },
         );
-        ask.concurrency = Concurrency::New;
         ask.sealed = sealed;
         ask.person_keys = vec![key];
         ask.claims = vec![claim];
-        let done = self.execute(ask).await.map_err(AppError::from);
+        let done = self.execute_mailing(caller, &form.email, ask).await;
         if !matches!(done, Err(AppError::Refused(Refusal::EmailInUse))) {
             place.refund();
         }

@@ -14,6 +14,7 @@ use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::hasher::PasswordHash;
 use crate::keys::{PersonSealer, SealKind, SessionToken};
+use crate::log::cqrs::{Ask, Done, Step};
 use crate::log::{Claim, LogFault, SealedRecord, ask_one};
 
 /// What a form says that makes a member by e-mail and password. The texts are as typed.
@@ -91,8 +92,36 @@ impl App {
         let mut ask = self.ask(caller, presented.actor(), presented.row.user.user, command);
         ask.sealed = sealed;
         ask.claims = vec![claim];
-        self.execute(ask).await?;
+        self.execute_mailing(caller, &form.email, ask).await?;
         self.signed_in(presented, &token).await
+    }
+
+    /// Executes what also asks for a verification mail. An address that has had its share of mails gets none, and all else
+    /// goes on.
+    pub(super) async fn execute_mailing(
+        &self,
+        caller: &Caller,
+        email: &EmailAddress,
+        mut ask: Ask,
+    ) -> Result<Done, AppError> {
+        let mut mailing = ask.clone();
+        mailing.quotas = self.mail_quotas(caller, email);
+        match self.execute(mailing).await.map_err(AppError::from) {
+            Err(AppError::Refused(Refusal::TooMany(_))) => {}
+            done => return done,
+        }
+        for step in &mut ask.steps {
+            if let Step::User(
+                _,
+                _,
+                UserCommand::UpgradeWithPassword { credentials, .. }
+                | UserCommand::SignUpWithPassword { credentials, .. },
+            ) = step
+            {
+                credentials.verification = None;
+            }
+        }
+        Ok(self.execute(ask).await?)
     }
 
     /// Whether somebody may become a member by password at all.
@@ -137,11 +166,12 @@ impl App {
             hash: hash.id,
             name: id(&name),
             image: id(&image),
-            verification: NewVerification {
+            verification: Some(NewVerification {
                 challenge: ChallengeId::from_ulid(self.fresh(caller.at)),
                 callback_url: id(&callback),
+                locale: caller.locale,
                 expires_at: caller.at + self.config.email.verification_ttl,
-            },
+            }),
         };
         let sealed = [Some(address), Some(hash), name, image, callback].into_iter().flatten().collect();
         Ok(Prepared { credentials, sealed, claim })

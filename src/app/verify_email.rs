@@ -1,18 +1,22 @@
-//! The mailed link is opened: in the browser that made the claim it proves the address (CONTRACT 2.6, row a).
+//! The verification link: in the browser that made the claim it proves the address; elsewhere it takes the password, or
+//! frees the address (CONTRACT 2.6).
 
+use chrysalis_domain::EmailAddress;
 use chrysalis_domain::id::{ChallengeId, ClaimId};
 use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::user::command::NewVerification;
 use chrysalis_domain::value::{Carrier, ProofKind};
+use chrysalis_projections::challenges::ChallengeRow;
+use chrysalis_projections::mails::VERIFY_EMAIL;
 use chrysalis_projections::{challenges, table};
-use subtle::ConstantTimeEq;
 
 use super::identify::Presented;
+use super::sign_in::Stored;
 use super::{App, AppError, Caller, Refusal};
-use crate::keys::{Purpose, mail_token};
+use crate::hasher::PasswordHash;
+use crate::keys::{Record, SealKind, challenge_of};
+use crate::log::cqrs::{ExecuteError, load};
 use crate::log::{Actor, ask_one};
-
-/// The purpose under which verification links are made.
-pub const VERIFY_EMAIL: &str = "verify-email";
 
 impl App {
     /// `claims` are those that the browser can show it made.
@@ -23,13 +27,7 @@ impl App {
         claims: &[ClaimId],
         presented: Option<&Presented>,
     ) -> Result<(), AppError> {
-        let challenge = self.challenge_of(token).ok_or(Refusal::InvalidToken)?;
-        let row = ask_one(self.log.as_ref(), &challenges::BY_ID, &[table::id(challenge)])
-            .await?
-            .ok_or(Refusal::InvalidToken)?;
-        if row.expires_at <= caller.at {
-            return Err(Refusal::TokenExpired.into());
-        }
+        let (challenge, row) = self.verification(caller, token).await?;
         // A session cookie alone does not count: it may have been planted.
         let by_bearer = presented
             .is_some_and(|presented| presented.carrier == Carrier::Bearer && presented.row.user.user == row.user);
@@ -41,26 +39,119 @@ impl App {
             challenge: Some(challenge),
             proof: ProofKind::VerificationLink,
         };
-        match self.execute(self.ask(caller, Actor::user(row.user), row.user, command)).await.map_err(AppError::from) {
-            // The user went in between: so did the link.
-            Err(AppError::Refused(Refusal::SessionNotLive)) => Err(Refusal::InvalidToken.into()),
-            done => done.map(|_| ()),
+        self.execute(self.ask(caller, Actor::user(row.user), row.user, command)).await.map_err(gone)?;
+        Ok(())
+    }
+
+    /// Mails another link, which voids the one before. Without a session nobody is told whether there was anything to send.
+    pub async fn send_verification(
+        &self,
+        caller: &Caller,
+        presented: Option<&Presented>,
+        email: &str,
+        callback_url: Option<String>,
+    ) -> Result<(), AppError> {
+        let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
+        let holder = self.holder(&self.keyring.email_claim(&email)).await?;
+        if let Some(presented) = presented {
+            match holder.filter(|holder| holder.user == presented.row.user.user) {
+                None => return Err(Refusal::EmailMismatch.into()),
+                Some(holder) if holder.verified => return Err(Refusal::EmailAlreadyVerified.into()),
+                Some(_) => {}
+            }
+        }
+        let Some(holder) = holder.filter(|holder| !holder.verified) else { return Ok(()) };
+        let Some(user) = self.user_row(holder.user).await? else { return Ok(()) };
+        let sealer = self.sealer(&user)?;
+        let callback =
+            callback_url.map(|url| sealer.seal(SealKind::CallbackUrl, &url, self.entropy.as_ref(), caller.at));
+        let verification = NewVerification {
+            challenge: ChallengeId::from_ulid(self.fresh(caller.at)),
+            callback_url: callback.as_ref().map(|record| record.id),
+            locale: caller.locale,
+            expires_at: caller.at + self.config.email.verification_ttl,
+        };
+        let actor = presented.map_or(Actor { kind: "user", ..Actor::system() }, Presented::actor);
+        let mut ask = self.ask(caller, actor, user.user, UserCommand::RequestVerification { verification });
+        ask.sealed = callback.into_iter().collect();
+        ask.quotas = self.mail_quotas(caller, &email);
+        match self.execute(ask).await.map_err(AppError::from) {
+            // The address has had its share, or was proven or given up in between: there is nothing to send.
+            Ok(_) | Err(AppError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    /// The challenge that a token stands for, if this installation made it.
-    fn challenge_of(&self, token: &str) -> Option<ChallengeId> {
-        let id = token.get(..ulid::ULID_LEN)?;
-        let challenge: ChallengeId = format!("{}{id}", ChallengeId::PREFIX).parse().ok()?;
-        let made = self
-            .keyring
-            .all(Purpose::MailToken)
-            .iter()
-            .filter_map(|key| mail_token(&self.keyring, Some(key.id), VERIFY_EMAIL, challenge));
-        let mut genuine = false;
-        for expected in made {
-            genuine |= bool::from(expected.as_bytes().ct_eq(token.as_bytes()));
+    /// Whose address a link proves that was opened elsewhere: for the page that asks.
+    pub async fn verification_stands(&self, caller: &Caller, token: &str) -> Result<(), AppError> {
+        self.verification(caller, token).await.map(|_| ())
+    }
+
+    /// Opened elsewhere, by somebody who knows the password: it is the holder (CONTRACT 2.6, row a). This device is not
+    /// signed in.
+    pub async fn verify_with_password(&self, caller: &Caller, token: &str, password: &str) -> Result<(), AppError> {
+        let (challenge, row) = self.verification(caller, token).await?;
+        let user = self.user_row(row.user).await?.ok_or(Refusal::InvalidToken)?;
+        if let Err(error) = self.verify_own(caller, &user, password).await {
+            if matches!(error, AppError::Refused(Refusal::InvalidPassword)) {
+                let command = UserCommand::MissVerification { challenge };
+                let actor = Actor { kind: "user", ..Actor::system() };
+                let missed = self.execute(self.ask(caller, actor, row.user, command)).await.map_err(AppError::from);
+                if let Err(error @ (AppError::Unavailable { .. } | AppError::Fault(_))) = missed {
+                    return Err(error);
+                }
+            }
+            return Err(error);
         }
-        genuine.then_some(challenge)
+        let proof = ProofKind::VerificationLink;
+        let command = UserCommand::VerifyEmail { claim: row.claim, challenge: Some(challenge), proof };
+        self.execute(self.ask(caller, Actor::user(row.user), row.user, command)).await.map_err(gone)?;
+        Ok(())
+    }
+
+    /// Opened elsewhere, by somebody who reads the address and knows nothing of the account: the address is free again.
+    pub async fn disown(&self, caller: &Caller, token: &str) -> Result<(), AppError> {
+        let (challenge, row) = self.verification(caller, token).await?;
+        let command = UserCommand::DisownClaim { claim: row.claim, challenge };
+        let actor = Actor { kind: "user", ..Actor::system() };
+        self.execute(self.ask(caller, actor, row.user, command)).await.map_err(gone)?;
+        Ok(())
+    }
+
+    /// Whoever set up an account that was reclaimed, and reads its mail, shows that both are the same person: the password
+    /// of before is good again.
+    pub async fn restore_password(
+        &self,
+        caller: &Caller,
+        presented: &Presented,
+        password: &str,
+    ) -> Result<(), AppError> {
+        let user = &presented.row.user;
+        let state = load(self.log.as_ref(), user.user).await?.user;
+        let session = presented.row.session;
+        let suspended = state.suspended.filter(|held| held.session == session && held.until > caller.at);
+        let suspended = suspended.ok_or(Refusal::NoPassword)?;
+        let phc = Record::open(self.log.as_ref(), &self.keyring, SealKind::PasswordHash, suspended.hash).await?;
+        let stored =
+            Stored { record: suspended.hash, stored: PasswordHash::from_stored(phc.ok_or(Refusal::NoPassword)?) };
+        let verified = self.verify_stored(caller, user, stored, password).await?;
+        let command = UserCommand::RestorePassword { session, verified };
+        self.execute(self.ask(caller, presented.actor(), user.user, command)).await?;
+        Ok(())
+    }
+
+    async fn verification(&self, caller: &Caller, token: &str) -> Result<(ChallengeId, ChallengeRow), AppError> {
+        let challenge = challenge_of(&self.keyring, VERIFY_EMAIL, token).ok_or(Refusal::InvalidToken)?;
+        let row = ask_one(self.log.as_ref(), &challenges::BY_ID, &[table::id(challenge)]).await?;
+        let row = row.ok_or(Refusal::InvalidToken)?;
+        if row.expires_at <= caller.at { Err(Refusal::TokenExpired.into()) } else { Ok((challenge, row)) }
+    }
+}
+
+/// The user went in between: so did the link.
+fn gone(error: ExecuteError) -> AppError {
+    match error.into() {
+        AppError::Refused(Refusal::SessionNotLive) => Refusal::InvalidToken.into(),
+        error => error,
     }
 }

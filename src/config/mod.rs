@@ -1,6 +1,7 @@
 //! The configuration: read once, checked whole, every mistake told at once.
 
 pub mod keys;
+mod mail;
 mod reader;
 pub mod secret;
 mod sources;
@@ -19,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::hasher::HashParams;
 use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
+pub use mail::Mail;
 use reader::Reader;
 pub use store::Store;
 
@@ -43,7 +45,10 @@ pub struct Config {
     pub email_password: EmailPassword,
     pub upgrade: Upgrade,
     pub delete_user_enabled: bool,
+    pub magic_link: bool,
+    pub email_otp: bool,
     pub email: Email,
+    pub mail: Mail,
     pub sessions: Sessions,
     pub cookies: CookieNames,
     pub hashing: Hashing,
@@ -248,6 +253,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         check_dev(r, listen, public.as_ref(), &trusted_proxies);
     }
     let hashing = hashing(r);
+    let mail = mail::read(r, public.as_ref());
     let cookies = public.as_ref().and_then(|public| cookies(r, public));
     let min = r.number("email_password.min_length", 8..=64);
     let max = r.number("email_password.max_length", 64..=256);
@@ -272,6 +278,9 @@ fn build(r: &mut Reader) -> Option<Config> {
         },
         upgrade: Upgrade { require_verified_email: r.switch("upgrade.require_verified_email") },
         delete_user_enabled: r.switch("delete_user.enabled"),
+        magic_link: r.switch("magic_link.enabled"),
+        email_otp: r.switch("email_otp.enabled"),
+        mail: mail?,
         email: Email {
             claim_ttl: r.span("email.claim_ttl", HOUR..=Span::from_days(400)),
             verification_ttl: r.span("email.verification_ttl", Span::from_secs(300)..=Span::from_days(7)),

@@ -1,195 +1,246 @@
-//! Mails that follow from events, and the outbox they are kept in while no mail server is configured.
-//!
-//! A mail's name is that of the event it follows from, so a mail that is made twice is still one file.
+//! Sends the mails that wait to be sent, by one node at a time: at least once each, again after a while when it did not
+//! work, and after some days no more. What became of a mail is an event.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
-use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::UserId;
-use chrysalis_domain::user::UserEvent;
-use chrysalis_domain::user::event::EmailVerificationRequested;
-use chrysalis_projections::table::{self, Cursor, Question, Sealed};
-use chrysalis_projections::users::{self, WrappedKey};
-use mail_builder::MessageBuilder;
-use serde::{Deserialize, Serialize};
+use chrysalis_domain::event::{Event, Subject};
+use chrysalis_domain::id::{CommandId, EventId, ProjectId, SealedId};
+use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
+use chrysalis_domain::{Span, Timestamp};
+use chrysalis_projections::mails::{self, MailRow};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
 
-use super::{Follower, FollowerError};
-use crate::app::verify_email::VERIFY_EMAIL;
-use crate::keys::{Keyring, PersonSealer, SealKind, mail_token};
-use crate::log::{Log, Recorded, ask_one, read_user_event};
+use super::{Lease, Turn};
+use crate::app::challenge::Details;
+use crate::clock::Clock;
+use crate::entropy::{self, Entropy};
+use crate::keys::{Keyring, MailedSecret, Record, SealKind, mailed_secret};
+use crate::log::{Actor, AppendError, Context, Expected, Group, Lane, Log, LogFault, Refused, ask};
+use crate::mail::{Letter, Post, SendError};
 use crate::wire::origin::Origin;
 use crate::wire::uri::encode_component;
 
-/// A mail, as the outbox shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mail {
-    pub kind: String,
-    pub to: String,
-    pub subject: String,
-    pub url: Option<String>,
-    pub token: Option<String>,
-    pub otp: Option<String>,
-    /// When it was asked for, in ms.
-    pub at: i64,
-}
+/// Names the lease, so it is for ever.
+const NAME: &str = "mail";
+/// Mails on their way at the same time: one slow server holds up so many and no more.
+const AT_ONCE: usize = 8;
+/// Rows looked at a time.
+const PAGE: i64 = 64;
+/// How long after each failure a mail is tried again; after the last it is given up.
+const TRIES: [Span; 9] = [
+    Span::from_secs(5),
+    Span::from_secs(20),
+    Span::from_secs(60),
+    Span::from_secs(300),
+    Span::from_secs(1_800),
+    Span::from_hours(2),
+    Span::from_hours(6),
+    Span::from_hours(12),
+    Span::from_days(1),
+];
+/// How often to look whether a mail has come due, while some wait.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long to leave a fault of the store alone.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
 
-/// Keeps mails as files: an `.eml` for a mail program and a `.json` beside it for programs.
-#[derive(Clone, Debug)]
-pub struct Outbox {
-    folder: PathBuf,
-}
-
-impl Outbox {
-    /// Makes the folder, for its owner alone.
-    pub fn open(data_dir: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let folder = data_dir.join("outbox");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        Ok(Self { folder })
-    }
-
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    fn put(&self, name: &str, mail: &Mail, from: &str, text: &str) -> io::Result<()> {
-        let message = MessageBuilder::new()
-            .from(("Chrysalis", from))
-            .to(mail.to.as_str())
-            .subject(mail.subject.as_str())
-            .message_id(format!("{name}@chrysalis"))
-            .date(mail.at / 1000)
-            .text_body(text);
-        self.write(&format!("{name}.eml"), &message.write_to_vec()?)?;
-        self.write(&format!("{name}.json"), &serde_json::to_vec(mail)?)
-    }
-
-    /// Whole or not at all: a reader never sees half a mail.
-    fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        io::Write::write_all(&mut file, content)?;
-        file.persist(self.folder.join(name))?;
-        Ok(())
-    }
-
-    /// The mails there are, oldest first; to one address, if one is named.
-    pub fn list(&self, to: Option<&str>) -> io::Result<Vec<Mail>> {
-        let mut names: Vec<_> = fs::read_dir(&self.folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        names.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-        // Event ids rise with time.
-        names.sort();
-        let mails = names.iter().filter_map(|path| serde_json::from_slice::<Mail>(&fs::read(path).ok()?).ok());
-        Ok(mails.filter(|mail| to.is_none_or(|to| mail.to == to)).collect())
-    }
-}
-
-/// Makes the mails.
 pub struct Mailer {
     pub log: Arc<dyn Log>,
     pub keyring: Arc<Keyring>,
-    pub outbox: Outbox,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub post: Post,
     pub public: Origin,
 }
 
-/// A sealed record with what opens it.
-struct ToOpen {
-    sealed: Sealed,
-    key: Option<WrappedKey>,
+/// What became of an attempt.
+enum Outcome {
+    Sent,
+    Failed(SendError),
+    /// Nobody waits for it any more.
+    Pointless(Reason),
 }
 
-/// `?1` = sealed record id.
-static SEALED: Question<ToOpen> = Question {
-    sql: "SELECT s.sealed_id, s.ciphertext, k.epoch, k.wrapped
-          FROM sealed s LEFT JOIN person_keys k USING (person_id) WHERE s.sealed_id = ?1",
-    read: |row| {
-        let mut c = Cursor::new(row);
-        let sealed = c.sealed()?;
-        let key = c
-            .integer()
-            .zip(c.bytes())
-            .and_then(|(epoch, wrapped)| Some(WrappedKey { epoch: epoch.try_into().ok()?, wrapped }));
-        Some(ToOpen { sealed, key })
-    },
-};
-
-#[async_trait]
-impl Follower for Mailer {
-    fn name(&self) -> &'static str {
-        "mail"
-    }
-
-    fn types(&self) -> &'static [&'static str] {
-        &["EmailVerificationRequested"]
-    }
-
-    async fn handle(&self, event: &Recorded) -> Result<(), FollowerError> {
-        match (event.stream.as_user(), read_user_event(event)?) {
-            (Some(user), UserEvent::EmailVerificationRequested(requested)) => {
-                self.verification(user, &requested, &event.event_id, event.occurred_at).await
+/// Sends until `stop` turns true; of the nodes that share a log, one at a time.
+pub async fn send(mailer: Arc<Mailer>, turn: Turn, mut stop: watch::Receiver<bool>) {
+    let log = mailer.log.clone();
+    let mut head = log.head();
+    let mut lease = Lease::new(turn);
+    while !*stop.borrow() {
+        head.borrow_and_update();
+        let pause = match lease.hold(log.as_ref(), NAME).await {
+            Ok(true) => match mailer.round(&lease).await {
+                Ok(waiting) => {
+                    lease.turn.metrics.lag(NAME, Some(waiting));
+                    if waiting > 0 { LOOK } else { lease.turn.lease / 3 }
+                }
+                Err(fault) => told(&fault),
+            },
+            Ok(false) => {
+                lease.turn.metrics.lag(NAME, None);
+                lease.turn.lease / 3
             }
-            _ => Ok(()),
+            Err(fault) => told(&fault),
+        };
+        tokio::select! {
+            _ = tokio::time::timeout(pause, head.changed()) => {}
+            _ = stop.changed() => {}
         }
     }
+    let _ = log.release(NAME, &lease.turn.node).await;
+}
+
+fn told(fault: &LogFault) -> Duration {
+    tracing::warn!(%fault, "mails stand still; they will be tried again");
+    AFTER_FAULT
 }
 
 impl Mailer {
-    async fn verification(
-        &self,
-        user: UserId,
-        requested: &EmailVerificationRequested,
-        event_id: &str,
-        at: Timestamp,
-    ) -> Result<(), FollowerError> {
-        // Deleted in between: nobody waits for this mail.
-        let Some(to) = self.open(user, SealKind::Email, requested.address).await? else { return Ok(()) };
-        let callback = match requested.callback_url {
-            Some(sealed) => self.open(user, SealKind::CallbackUrl, sealed).await?,
-            None => None,
-        };
-        let token = mail_token(&self.keyring, None, VERIFY_EMAIL, requested.challenge);
-        let token = token.ok_or_else(|| FollowerError::Other("there is no key for mail tokens".to_owned()))?;
-        let mut url = format!("{}/api/auth/verify-email?token={token}", self.public);
-        if let Some(callback) = callback {
-            url += &format!("&callbackURL={}", encode_component(&callback));
+    /// Tries what is due; answers how many mails wait for a later time.
+    async fn round(&self, lease: &Lease) -> Result<u64, LogFault> {
+        loop {
+            let now = self.clock.now();
+            let rows = ask(self.log.as_ref(), &mails::NEXT, &[PAGE.into()]).await?;
+            let (due, waiting): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.due_at <= now);
+            if due.is_empty() || !lease.stands() {
+                return Ok(waiting.len() as u64);
+            }
+            let mut under_way = FuturesUnordered::new();
+            let mut due = due.into_iter();
+            loop {
+                while under_way.len() < AT_ONCE
+                    && let Some(row) = due.next()
+                {
+                    under_way.push(self.deliver(row, now));
+                }
+                match under_way.next().await {
+                    Some(delivered) => delivered?,
+                    None => break,
+                }
+            }
         }
-        // To an address that is not proven: nothing that its asker typed (CONTRACT 3).
-        let text = format!(
-            "Please confirm that this address is yours:\n\n{url}\n\nThe link works for a day, in the browser in which the address was given.\n\
-             If you did not ask for this, leave it alone: without this link nobody can use your address.\n"
-        );
-        let mail = Mail {
-            kind: VERIFY_EMAIL.to_owned(),
-            to,
-            subject: "Confirm your e-mail address".to_owned(),
-            url: Some(url),
-            token: Some(token),
-            otp: None,
-            at: at.as_millis(),
-        };
-        let host = self.public.domain().unwrap_or("localhost");
-        self.outbox
-            .put(event_id, &mail, &format!("no-reply@{host}"), &text)
-            .map_err(|error| FollowerError::Other(error.to_string()))?;
-        tracing::info!(event = event_id, folder = %self.outbox.folder().display(), "no mail server is configured: the mail is kept in the outbox");
-        Ok(())
     }
 
-    async fn open(
-        &self,
-        user: UserId,
-        kind: SealKind,
-        sealed: chrysalis_domain::id::SealedId,
-    ) -> Result<Option<String>, FollowerError> {
-        let log = self.log.as_ref();
-        let Some(row) = ask_one(log, &users::BY_ID, &[table::id(user)]).await? else { return Ok(None) };
-        let Some(found) = ask_one(log, &SEALED, &[table::id(sealed)]).await? else { return Ok(None) };
-        let Some(sealer) = found.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, row.person, key)) else {
-            return Ok(None);
+    async fn deliver(&self, row: MailRow, now: Timestamp) -> Result<(), LogFault> {
+        let outcome = match self.letter(&row, now).await? {
+            Ok(letter) => match self.post.send(&letter).await {
+                Ok(()) => Outcome::Sent,
+                Err(error) => Outcome::Failed(error),
+            },
+            Err(pointless) => Outcome::Pointless(pointless),
         };
-        Ok(sealer.read(kind, &found.sealed)?.value())
+        let at = self.clock.now();
+        let next = TRIES.get(row.attempts as usize);
+        let event: MailEvent = match (outcome, next) {
+            (Outcome::Sent, _) => MailSent { at }.into(),
+            (Outcome::Pointless(reason), _) => MailGivenUp { reason: reason, at }.into(),
+            (Outcome::Failed(SendError::Transient(why)), Some(after)) => {
+                tracing::warn!(mail = %row.mail, attempt = row.attempts + 1, why, "a mail could not be sent; it will be tried again");
+                MailDeferred { attempt: row.attempts + 1, due_at: at + *after, at }.into()
+            }
+            (Outcome::Failed(error), _) => {
+                tracing::error!(mail = %row.mail, kind = row.kind, %error, "a mail is given up");
+                let refused = matches!(error, SendError::Permanent(_));
+                let reason = if refused { Reason::Refused } else { Reason::Exhausted };
+                MailGivenUp { reason: reason, at }.into()
+            }
+        };
+        self.note(&row, event, at).await
     }
+
+    /// The events of a mail are those of its attempts: who notes one must have seen all before it.
+    async fn note(&self, row: &MailRow, event: MailEvent, at: Timestamp) -> Result<(), LogFault> {
+        let fresh = || entropy::ulid(self.entropy.as_ref(), at);
+        let context = Context {
+            project: ProjectId::DEFAULT,
+            actor: Actor::system(),
+            request: None,
+            command: CommandId::from_ulid(fresh()),
+            cause: None,
+            settings_version: 0,
+        };
+        let mut group = Group::new(context);
+        group.lane = Lane::Bulk;
+        let expected = match row.attempts {
+            0 => Expected::NoStream,
+            attempts => Expected::Exact(attempts.into()),
+        };
+        let event = Event::Mail(row.mail, event);
+        group.append(Subject::Mail(row.mail), expected, &[event], at, || EventId::from_ulid(fresh()))?;
+        match self.log.append(group).await {
+            // Another node had the turn in the meantime and has noted it.
+            Ok(_) | Err(AppendError::Refused(Refused::Version { .. })) => Ok(()),
+            Err(AppendError::Fault(fault)) => Err(fault),
+            Err(AppendError::Busy { .. }) => Err(LogFault::Unavailable("the writer's queue is full".to_owned())),
+            Err(AppendError::Refused(other)) => Err(LogFault::Bug(format!("a mail is refused: {other:?}"))),
+        }
+    }
+
+    /// What to send, or why nobody waits for it.
+    async fn letter(&self, row: &MailRow, now: Timestamp) -> Result<Result<Letter, Reason>, LogFault> {
+        if row.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            return Ok(Err(Reason::Expired));
+        }
+        let Some(to) = self.open(SealKind::Email, row.address).await? else { return Ok(Err(Reason::Erased)) };
+        let mut letter = Letter {
+            mail: row.mail,
+            kind: row.kind.clone(),
+            to,
+            locale: row.locale,
+            at: row.asked_at,
+            url: None,
+            token: None,
+            code: None,
+        };
+        let Some(challenge) = row.challenge else { return Ok(Ok(letter)) };
+        let secret = mailed_secret(&self.keyring, None, &row.kind, challenge);
+        match secret.ok_or_else(|| LogFault::Bug("there is no key for mail tokens".to_owned()))? {
+            MailedSecret::Code(code) => letter.code = Some(code),
+            MailedSecret::Token(token) => {
+                let details = self.details(row).await?;
+                letter.url = Some(link(&self.public, &row.kind, &token, &details));
+                letter.token = Some(token);
+            }
+        }
+        Ok(Ok(letter))
+    }
+
+    async fn details(&self, row: &MailRow) -> Result<Details, LogFault> {
+        let Some(sealed) = row.details else { return Ok(Details::default()) };
+        // A verification link has a place to lead to, and nothing else.
+        if row.kind == mails::VERIFY_EMAIL {
+            let callback_url = self.open(SealKind::CallbackUrl, sealed).await?;
+            return Ok(Details { callback_url, ..Details::default() });
+        }
+        let json = self.open(SealKind::Details, sealed).await?;
+        Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+    }
+
+    async fn open(&self, kind: SealKind, sealed: SealedId) -> Result<Option<String>, LogFault> {
+        Record::open(self.log.as_ref(), &self.keyring, kind, sealed).await
+    }
+}
+
+/// The link in a mail. It begins with the public URL, whatever a request called this host.
+fn link(public: &Origin, kind: &str, token: &str, details: &Details) -> String {
+    let base = format!("{public}/api/auth");
+    let mut url = match kind {
+        "magic-link" => format!("{base}/magic-link/verify?token={token}"),
+        "reset-password" => format!("{base}/reset-password/{token}"),
+        _ => format!("{base}/verify-email?token={token}"),
+    };
+    let parameters = [
+        ("callbackURL", &details.callback_url),
+        ("newUserCallbackURL", &details.new_user_callback_url),
+        ("errorCallbackURL", &details.error_callback_url),
+    ];
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            let before = if url.contains('?') { '&' } else { '?' };
+            url += &format!("{before}{name}={}", encode_component(value));
+        }
+    }
+    url
 }

@@ -63,7 +63,7 @@ pub struct Turn {
 pub async fn follow(log: Arc<dyn Log>, follower: Arc<dyn Follower>, turn: Turn, mut stop: watch::Receiver<bool>) {
     let mut head = log.head();
     let mut place = None;
-    let mut lease = Lease { turn, until: None };
+    let mut lease = Lease::new(turn);
     while !*stop.borrow() {
         let seen = *head.borrow_and_update();
         let pause = match lease.hold(log.as_ref(), follower.name()).await {
@@ -109,13 +109,17 @@ fn stands_still(follower: &dyn Follower, error: &FollowerError) -> Duration {
 }
 
 /// The turn of one follower on this node.
-struct Lease {
+pub(crate) struct Lease {
     turn: Turn,
     /// Until when it is ours, as far as we know; none while it is somebody else's.
     until: Option<Instant>,
 }
 
 impl Lease {
+    fn new(turn: Turn) -> Self {
+        Self { turn, until: None }
+    }
+
     /// Takes or keeps it, well before its end.
     async fn hold(&mut self, log: &dyn Log, name: &str) -> Result<bool, LogFault> {
         let third = self.turn.lease / 3;

@@ -1,16 +1,17 @@
 //! What a session's coming and going means for a browser's cookies.
 
 use axum::response::{IntoResponse, Response};
-use chrysalis_domain::id::ClaimId;
+use chrysalis_domain::id::{ChallengeId, ClaimId};
 use chrysalis_domain::{Span, Timestamp};
-use http::HeaderValue;
-use http::header::SET_COOKIE;
+use http::header::{LOCATION, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
 
-use super::shape::SignedInBody;
+use super::shape::{ProvenBody, SignedInBody};
 use super::state::Http;
 use super::who::Who;
 use crate::app::new_session::SignedIn;
-use crate::wire::cookie::CookieKind;
+use crate::wire::callback::CallbackUrl;
+use crate::wire::cookie::{CookieKind, FLOW_MAX_AGE};
 use crate::wire::cors::SET_AUTH_TOKEN;
 
 impl Http {
@@ -52,6 +53,28 @@ impl Http {
         response
             .headers_mut()
             .append(SET_COOKIE, self.cookies.set(CookieKind::Claim, &claim.to_string(), life, &self.signer));
+    }
+
+    /// Shows later in which browser a link was asked for.
+    pub(super) fn asked_cookie(&self, response: &mut Response, challenge: ChallengeId) {
+        let asked = self.cookies.set(CookieKind::Asked, &challenge.to_string(), Some(FLOW_MAX_AGE), &self.signer);
+        response.headers_mut().append(SET_COOKIE, asked);
+    }
+
+    /// The answer of a call that proved an address.
+    pub(super) fn proven(&self, who: &Who, signed_in: &SignedIn, reclaimed: bool) -> Response {
+        let body = ProvenBody { signed_in: signed_in.clone().into(), reclaimed: reclaimed.then_some(true) };
+        let mut response = axum::Json(body).into_response();
+        self.give_session(&mut response, who, signed_in);
+        response
+    }
+
+    /// 302 with an empty body, to an absolute URL.
+    pub(super) fn redirect(&self, place: CallbackUrl) -> Response {
+        let place = place.resolve(self.app_origin.as_ref().unwrap_or(&self.app.config.public));
+        let mut response = StatusCode::FOUND.into_response();
+        response.headers_mut().insert(LOCATION, place.location());
+        response
     }
 
     /// A session that was made to live longer is given to the browser again.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::state::Http;
-use crate::followers::mail::Outbox;
+use crate::mail::Outbox;
 use crate::wire::body::Query;
 use crate::wire::error::ApiError;
 use crate::wire::html::{Markup, Page};
@@ -72,7 +72,7 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<MailShape>>, ApiError> {
     let mails = outbox.list(query.to.as_deref()).map_err(unreadable)?;
-    let shape = |mail: crate::followers::mail::Mail| MailShape {
+    let shape = |mail: crate::mail::Kept| MailShape {
         kind: mail.kind,
         to: mail.to,
         subject: mail.subject,

@@ -1,6 +1,9 @@
 //! Request bodies that more than one handler takes.
 
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::state::Http;
@@ -59,6 +62,34 @@ pub fn image(image: Option<String>) -> Result<Option<String>, ApiError> {
     bounded(image, "image", IMAGE_MAX)
 }
 
+/// Names that would reach into the prototype of a JavaScript object.
+pub const POISON: [&str; 3] = ["__proto__", "constructor", "prototype"];
+/// Bytes of metadata, as JSON.
+const METADATA_MAX: usize = 16 * 1024;
+
+/// Metadata for somebody new, as JSON.
+pub fn metadata(metadata: Option<Map<String, Value>>) -> Result<Option<String>, ApiError> {
+    let Some(metadata) = metadata.filter(|metadata| !metadata.is_empty()) else { return Ok(None) };
+    if poisoned(&metadata) {
+        return Err(unfit("metadata", "must not name __proto__, constructor or prototype"));
+    }
+    let json = Value::Object(metadata).to_string();
+    if json.len() > METADATA_MAX { Err(unfit("metadata", "takes at most 16 KB")) } else { Ok(Some(json)) }
+}
+
+/// Whether an object names a poisonous key, at whatever depth.
+pub fn poisoned(object: &Map<String, Value>) -> bool {
+    object.iter().any(|(key, value)| POISON.contains(&key.as_str()) || poisoned_value(value))
+}
+
+fn poisoned_value(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => poisoned(object),
+        Value::Array(values) => values.iter().any(poisoned_value),
+        _ => false,
+    }
+}
+
 fn bounded(value: Option<String>, field: &str, max: usize) -> Result<Option<String>, ApiError> {
     match value {
         Some(text) if text.chars().count() > max => Err(unfit(field, format!("takes at most {max} characters"))),
@@ -73,4 +104,14 @@ pub fn unfit(field: &str, message: impl Into<String>) -> ApiError {
 
 pub fn callback_url(raw: Option<String>, http: &Http) -> Result<Option<CallbackUrl>, ApiError> {
     raw.map(|raw| CallbackUrl::parse(&raw, CallbackField::CallbackUrl, Appended::Nothing, &http.origins)).transpose()
+}
+
+/// Whether a person looks at a page, as opposed to a program that fetches.
+pub fn navigates(headers: &HeaderMap) -> bool {
+    const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+    let says = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    match says(MODE) {
+        Some(mode) => mode == "navigate",
+        None => says(ACCEPT).is_some_and(|accept| accept.contains("text/html")),
+    }
 }

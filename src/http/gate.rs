@@ -17,6 +17,7 @@ use chrysalis_domain::value::Carrier;
 use futures_util::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::Instrument;
 
 use super::BASE_PATH;
@@ -25,9 +26,11 @@ use super::who::{Known, Standing, Who};
 use crate::app::Caller;
 use crate::entropy;
 use crate::limits::{self, Authority, ClientAddress, Particulars, Rule, rule_for};
+use crate::wire::body::BODY_LIMIT;
 use crate::wire::cors::{self, Readers};
 use crate::wire::csrf::{self, Head};
 use crate::wire::error::ApiError;
+use crate::wire::language;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// From a request's head to its answer: a body that trickles in is given up.
@@ -39,8 +42,7 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let at = http.app.clock.now();
     let id = RequestId::from_ulid(entropy::ulid(http.app.entropy.as_ref(), at));
     let span = tracing::info_span!("request", %id);
-    // No route of ours has a parameter: the path is the template.
-    let timer = http.metrics.start(request.uri().path());
+    let timer = http.metrics.start(http.route(request.uri().path()).unwrap_or_default());
     let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
@@ -123,7 +125,8 @@ async fn answer(
 /// Everything that may stand between a call and its handler, in the contract's order.
 async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -> Result<Who, ApiError> {
     let post = *request.method() == Method::POST;
-    let rule = rule_for(path, Particulars { post, otp: false, by_key: false });
+    let otp = post && path == TWO_STEPS && has_otp(request).await?;
+    let rule = rule_for(path, Particulars { post, otp, by_key: false });
     // What is counted by address alone is counted before anything costs a look-up.
     let by_address = limits::Caller::at(caller.address);
     let limited =
@@ -161,6 +164,22 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
     Ok(who)
 }
 
+/// One path for two requests: with a code it is a guess, without one it asks for a mail.
+const TWO_STEPS: &str = "/sign-in/email-otp";
+
+/// Looks into the body, and puts it back. What does not read is for the handler to say.
+async fn has_otp(request: &mut Request) -> Result<bool, ApiError> {
+    let body = std::mem::take(request.body_mut());
+    let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(whole) => whole.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(ApiError::payload_too_large()),
+        Err(_) => return Err(ApiError::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The request body broke off")),
+    };
+    let fields: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(&bytes).ok();
+    *request.body_mut() = bytes.into();
+    Ok(fields.is_some_and(|fields| fields.get("otp").is_some_and(|otp| !otp.is_null())))
+}
+
 /// A token that was rotated a moment ago is good for reading, for signing out, and for being told that the upgrade has
 /// happened or that this is no time for a new guest; for everything else it is none (CONTRACT 2.3).
 fn superseded_reads_only(path: &str, method: &Method, who: &mut Known) {
@@ -191,6 +210,7 @@ fn caller(http: &Http, request_id: RequestId, at: chrysalis_domain::Timestamp, r
         at,
         address: ClientAddress::of(peer, forwarded, &http.trusted_proxies),
         user_agent: user_agent.unwrap_or_default(),
+        locale: language::preferred(request.headers(), &http.languages).unwrap_or(http.app.config.mail.locale),
     }
 }
 

@@ -4,12 +4,15 @@ mod anonymous;
 mod cookies;
 mod dev_mail;
 mod email;
+mod email_otp;
 mod forms;
 mod gate;
 pub mod listener;
+mod magic_link;
 mod meta;
 mod reference;
 mod refusal;
+mod reset_password;
 mod session;
 mod shape;
 mod state;
@@ -32,7 +35,7 @@ use utoipa_axum::routes;
 
 pub use state::{Http, Parts};
 
-use crate::followers::mail::Outbox;
+use crate::mail::Outbox;
 use crate::wire::error::ApiError;
 
 /// Everything the clients call stands below it.
@@ -60,6 +63,22 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(email::sign_up))
         .routes(routes!(email::sign_in))
         .routes(routes!(verify::verify_email))
+        .routes(routes!(verify::send))
+        .routes(routes!(verify::ask, verify::confirm))
+        .routes(routes!(magic_link::ask))
+        .routes(routes!(magic_link::verify))
+        .routes(routes!(magic_link::confirm))
+        .routes(routes!(email_otp::send))
+        .routes(routes!(email_otp::sign_in))
+        .routes(routes!(email_otp::verify))
+        .routes(routes!(email_otp::check))
+        .routes(routes!(email_otp::forget))
+        .routes(routes!(email_otp::forget_as_before))
+        .routes(routes!(email_otp::reset))
+        .routes(routes!(reset_password::ask))
+        .routes(routes!(reset_password::ask_as_before))
+        .routes(routes!(reset_password::open))
+        .routes(routes!(reset_password::reset))
         .routes(routes!(session::get))
         .routes(routes!(session::sign_out))
         .routes(routes!(session::list))
@@ -68,6 +87,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(session::revoke_others))
         .routes(routes!(user::update))
         .routes(routes!(user::change_password))
+        .routes(routes!(user::set_password))
         .routes(routes!(user::list_accounts))
         .routes(routes!(user::delete))
         .routes(routes!(meta::ok))

@@ -46,6 +46,15 @@ impl From<Refusal> for ApiError {
             Refusal::PasswordTooShort => ApiError::password_too_short(),
             Refusal::PasswordTooLong => ApiError::password_too_long(),
             Refusal::PasswordTooCommon => ApiError::password_too_common(),
+            Refusal::MagicLinkDisabled => said(S::BAD_REQUEST, "MAGIC_LINK_DISABLED", "Magic link is not enabled"),
+            Refusal::EmailOtpDisabled => said(S::BAD_REQUEST, "EMAIL_OTP_DISABLED", "Email OTP is not enabled"),
+            Refusal::ResetDisabled => said(S::BAD_REQUEST, "RESET_PASSWORD_DISABLED", "Reset password is not enabled"),
+            Refusal::SignUpDisabled => said(S::BAD_REQUEST, "SIGN_UP_DISABLED", "Sign up is not enabled"),
+            Refusal::InvalidOtp => said(S::BAD_REQUEST, "INVALID_OTP", "Invalid OTP"),
+            Refusal::OtpExpired => said(S::BAD_REQUEST, "OTP_EXPIRED", "OTP expired"),
+            Refusal::TooManyAttempts => said(S::FORBIDDEN, "TOO_MANY_ATTEMPTS", "Too many attempts"),
+            // Tried again by whoever meets it; if all tries end here, it is a storm.
+            Refusal::AddressMoved => ApiError::service_unavailable(1),
             Refusal::EmailInUse => said(S::CONFLICT, "EMAIL_ALREADY_IN_USE", "Email already in use"),
             Refusal::InvalidEmailOrPassword => {
                 said(S::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password")
@@ -53,6 +62,15 @@ impl From<Refusal> for ApiError {
             Refusal::InvalidPassword => said(S::BAD_REQUEST, "INVALID_PASSWORD", "Invalid password"),
             Refusal::EmailNotVerified => ApiError::email_not_verified(),
             Refusal::NoPassword => said(S::BAD_REQUEST, "CREDENTIAL_ACCOUNT_NOT_FOUND", "Credential account not found"),
+            Refusal::PasswordAlreadySet => {
+                said(S::BAD_REQUEST, "PASSWORD_ALREADY_SET", "User already has a password set")
+            }
+            Refusal::Anonymous => said(S::BAD_REQUEST, "USER_IS_ANONYMOUS", "Upgrade this account first"),
+            Refusal::EmailMismatch => said(S::BAD_REQUEST, "EMAIL_MISMATCH", "Email mismatch"),
+            Refusal::EmailAlreadyVerified => {
+                said(S::BAD_REQUEST, "EMAIL_ALREADY_VERIFIED", "Email is already verified")
+            }
+            Refusal::NotFresh => said(S::FORBIDDEN, "SESSION_NOT_FRESH", "Session is not fresh"),
             Refusal::SessionNotFresh => {
                 said(S::BAD_REQUEST, "SESSION_EXPIRED", "Session expired. Re-authenticate to perform this action.")
             }

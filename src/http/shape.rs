@@ -126,6 +126,16 @@ impl From<SignedIn> for SignedInBody {
     }
 }
 
+/// The same, of a call that proved an address.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ProvenBody {
+    #[serde(flatten)]
+    pub signed_in: SignedInBody,
+    /// The account was somebody's who had not proven the address: it is this caller's now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reclaimed: Option<bool>,
+}
+
 /// `{status: true}`.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Status {

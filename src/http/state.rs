@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrysalis_domain::value::Locale;
 use http::Method;
 
 use crate::app::App;
@@ -14,7 +15,13 @@ use crate::wire::signed::Signer;
 
 /// The server as the handlers see it. Cheap to clone.
 #[derive(Clone)]
-pub struct Http(Arc<Parts>);
+pub struct Http(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    /// Routes that end in a parameter, by what stands before it.
+    parameters: HashMap<String, String>,
+}
 
 pub struct Parts {
     pub app: App,
@@ -24,6 +31,8 @@ pub struct Parts {
     pub trusted_proxies: TrustedProxies,
     /// Where relative links of mails and redirects lead.
     pub app_origin: Option<Origin>,
+    /// Languages that mails can be written in.
+    pub languages: Vec<Locale>,
     pub metrics: Arc<Metrics>,
     /// Every path there is, base path included, and its verbs.
     pub verbs: HashMap<String, Vec<Method>>,
@@ -31,17 +40,26 @@ pub struct Parts {
 
 impl Http {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let parameters = parts.verbs.keys().filter_map(|path| {
+            let (before, last) = path.rsplit_once('/')?;
+            last.starts_with('{').then(|| (before.to_owned(), path.clone()))
+        });
+        Self(Arc::new(Inner { parameters: parameters.collect(), parts }))
     }
 
-    /// The path, if it is one of ours.
+    /// The path as the route table has it, if it is one of ours: without what stands in for a parameter.
     pub fn route(&self, path: &str) -> Option<&str> {
-        self.verbs.get_key_value(path).map(|(path, _)| path.as_str())
+        let known = |path: &str| self.verbs.get_key_value(path).map(|(path, _)| path.as_str());
+        known(path).or_else(|| {
+            let (before, last) = path.rsplit_once('/')?;
+            let parameter = self.0.parameters.get(before)?;
+            (!last.is_empty()).then_some(parameter.as_str())
+        })
     }
 
     /// Whether the path is there, but not for this verb.
     pub fn is_wrong_verb(&self, path: &str, verb: &Method) -> bool {
-        self.verbs.get(path).is_some_and(|verbs| !verbs.contains(verb))
+        self.route(path).and_then(|route| self.verbs.get(route)).is_some_and(|verbs| !verbs.contains(verb))
     }
 }
 
@@ -49,6 +67,6 @@ impl std::ops::Deref for Http {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }

@@ -51,9 +51,6 @@ const NOT_YOURS: [&str; 14] = [
     "lastActiveAt",
     "userId",
 ];
-/// Names that would reach into the prototype of a JavaScript object.
-const POISON: [&str; 3] = ["__proto__", "constructor", "prototype"];
-
 /// Changes name, image or metadata. Guests too.
 #[utoipa::path(
     post, path = "/update-user", tag = "user",
@@ -70,10 +67,10 @@ pub async fn update(State(http): State<Http>, who: Who, Body(form): Body<UpdateF
     if form.others.contains_key("email") {
         return Err(refused("EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated"));
     }
-    if NOT_YOURS.iter().chain(&POISON).any(|field| form.others.contains_key(*field)) {
+    if NOT_YOURS.iter().chain(&forms::POISON).any(|field| form.others.contains_key(*field)) {
         return Err(refused("FIELD_NOT_ALLOWED", "This field can not be updated by the user"));
     }
-    if form.metadata.as_ref().is_some_and(poisoned) {
+    if form.metadata.as_ref().is_some_and(forms::poisoned) {
         return Err(refused("FIELD_NOT_ALLOWED", "metadata must not name __proto__, constructor or prototype"));
     }
     if form.name.is_none() && form.image.is_absent() && form.metadata.is_none() {
@@ -88,19 +85,6 @@ pub async fn update(State(http): State<Http>, who: Who, Body(form): Body<UpdateF
         Ok(()) => Ok(Json(STATUS_TRUE).into_response()),
         Err(UpdateError::MetadataTooLarge) => Err(forms::unfit("metadata", "takes at most 16 KB")),
         Err(UpdateError::App(error)) => Err(error.into()),
-    }
-}
-
-/// Whether an object names a poisonous key, at whatever depth.
-fn poisoned(object: &Map<String, Value>) -> bool {
-    object.iter().any(|(key, value)| POISON.contains(&key.as_str()) || poisoned_value(value))
-}
-
-fn poisoned_value(value: &Value) -> bool {
-    match value {
-        Value::Object(object) => poisoned(object),
-        Value::Array(values) => values.iter().any(poisoned_value),
-        _ => false,
     }
 }
 
@@ -148,6 +132,32 @@ pub async fn change_password(
         http.give_session(&mut response, &who, &changed);
     }
     Ok(response)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SetPasswordForm {
+    new_password: String,
+}
+
+/// A password for a member who has none.
+#[utoipa::path(
+    post, path = "/set-password", tag = "user",
+    request_body = SetPasswordForm,
+    responses(
+        (status = 200, description = "Done", body = Status),
+        (status = 400, description = "`PASSWORD_ALREADY_SET`, `USER_IS_ANONYMOUS`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`", body = ErrorBody),
+        (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
+        (status = 403, description = "`EMAIL_NOT_VERIFIED`, `SESSION_NOT_FRESH`", body = ErrorBody),
+    )
+)]
+pub async fn set_password(
+    State(http): State<Http>,
+    who: Who,
+    Body(form): Body<SetPasswordForm>,
+) -> Result<Json<Status>, ApiError> {
+    http.app.set_password(&who.caller, who.session()?, &form.new_password).await?;
+    Ok(Json(STATUS_TRUE))
 }
 
 /// The caller's ways in. A guest has none.

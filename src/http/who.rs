@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use chrysalis_domain::id::ClaimId;
+use chrysalis_domain::id::{ChallengeId, ClaimId};
 use chrysalis_domain::value::Carrier;
 use http::HeaderMap;
 use http::request::Parts;
@@ -48,6 +48,8 @@ pub struct Known {
     pub authorized: bool,
     /// Claims that this browser can show it made.
     pub claims: Vec<ClaimId>,
+    /// Links that this browser can show it asked for.
+    pub asked: Vec<ChallengeId>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +108,8 @@ impl Http {
         let jar = Jar::parse(headers, &self.cookies);
         let claims =
             jar.verified(CookieKind::Claim, &self.signer).iter().filter_map(|claim| claim.parse().ok()).collect();
+        let asked =
+            jar.verified(CookieKind::Asked, &self.signer).iter().filter_map(|asked| asked.parse().ok()).collect();
         let not_remembered = jar.has(CookieKind::DontRemember);
         let mut who = Known {
             caller,
@@ -115,6 +119,7 @@ impl Http {
             not_remembered,
             authorized: false,
             claims,
+            asked,
         };
 
         match bearer::presented(headers, &self.signer) {

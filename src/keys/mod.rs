@@ -6,6 +6,8 @@
 
 mod claims;
 mod lookup;
+mod mailed;
+mod records;
 mod sealing;
 mod token;
 mod wrap;
@@ -20,8 +22,10 @@ use crate::log::{Log, LogFault, StoredKey};
 
 pub use claims::KeyringClaims;
 pub use lookup::LookupHash;
+pub use mailed::{MailedSecret, challenge_of, genuine, mailed_secret};
+pub use records::Record;
 pub use sealing::{Opened, PersonSealer, SealKind};
-pub use token::{SessionToken, mail_token};
+pub use token::SessionToken;
 use wrap::Wrapper;
 
 /// What a key is for.
@@ -224,8 +228,8 @@ mod golden {
         );
         let challenge = ChallengeId::from_ulid(Ulid::from_parts(1, 2));
         assert_eq!(
-            mail_token(&keyring(), None, "verify-email", challenge).unwrap(),
-            "00000000010000000000000002HhYlbqruohalW2Qd84Da8NKEbV1udUdr"
+            mailed_secret(&keyring(), None, "verify-email", challenge).unwrap(),
+            MailedSecret::Token("00000000010000000000000002HhYlbqruohalW2Qd84Da8NKEbV1udUdr".to_owned())
         );
         let token = SessionToken::derive(&keyring(), 1, "0123456789", &[7; 16], "an-idempotency-key-of-22").unwrap();
         assert_eq!(token.as_str(), "0123456789nJzaZotz0BCuwYQrDI0LS1");

@@ -26,6 +26,8 @@ pub enum SealKind {
     Client,
     Referrer,
     CallbackUrl,
+    /// What else was said when a challenge was asked for, and from where.
+    Details,
     PasswordHash,
     /// Issuer and subject of a social identity.
     Subject,
@@ -41,6 +43,7 @@ impl SealKind {
             SealKind::Client => "client",
             SealKind::Referrer => "referrer",
             SealKind::CallbackUrl => "callback_url",
+            SealKind::Details => "details",
             SealKind::PasswordHash => "password_hash",
             SealKind::Subject => "subject",
         }

@@ -1,7 +1,6 @@
-//! Tokens: of sessions, and of mails.
+//! Session tokens.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::ChallengeId;
 use chrysalis_domain::user::command::NewToken;
 use chrysalis_domain::value::{Locator, TokenHash};
 use sha2::{Digest, Sha256};
@@ -17,7 +16,7 @@ use crate::entropy::{self, Entropy};
 #[derive(Clone)]
 pub struct SessionToken(Zeroizing<String>);
 
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(super) const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_LEN: usize = 22;
 
 impl SessionToken {
@@ -98,18 +97,6 @@ fn locator(entropy: &dyn Entropy, now: Timestamp) -> String {
 
 fn derived(key: &Key, salt: &[u8], idempotency_key: &str, block: u32) -> [u8; 32] {
     super::lookup::mac(key, "session-token", &[salt, idempotency_key.as_bytes(), &block.to_be_bytes()])
-}
-
-/// The token in a mailed link: the challenge, and a MAC that only this installation can make. Never stored: it is made
-/// again to be compared.
-pub fn mail_token(keyring: &Keyring, key_id: Option<u32>, purpose: &str, challenge: ChallengeId) -> Option<String> {
-    let key = match key_id {
-        Some(id) => keyring.by_id(Purpose::MailToken, id)?,
-        None => keyring.current(Purpose::MailToken)?,
-    };
-    let mac = super::lookup::mac(key, purpose, &[challenge.to_string().as_bytes()]);
-    let secret: String = mac.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 62)])).collect();
-    Some(format!("{}{secret}", challenge.ulid()))
 }
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! From a command to stored events: load, decide, store; again when somebody else was faster.
 //!
-//! [`execute`] is how every use case changes a user. [`UserStore`] is the event store contract of cqrs-es as a thin
+//! [`execute`] is how every use case changes anything. [`UserStore`] is the event store contract of cqrs-es as a thin
 //! adapter above the port, for code that speaks cqrs-es.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{EventId, UserId};
+use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
+use chrysalis_domain::id::{ChallengeId, EventId, UserId};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
+use chrysalis_domain::{Event, Subject, Timestamp};
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
 use super::{
     AppendError, Appended, Claim, Context, Expected, Group, Idempotency, Lane, Log, LogFault, PersonKey, Quota,
-    Refused, SealedRecord, StreamId, Version, read_user_event,
+    Refused, SealedRecord, StreamId, Version, read_event,
 };
 use crate::entropy::{self, Entropy};
 
@@ -22,24 +23,31 @@ const ATTEMPTS: usize = 16;
 /// Events replayed beyond a snapshot before the next append brings a new one along.
 const SNAPSHOT_AFTER: Version = 64;
 /// Names the shape of a snapshot's state: one of another shape is ignored, and replaced.
-const SNAPSHOT_FORMAT: u8 = 1;
+const SNAPSHOT_FORMAT: u8 = 2;
 const PAGE: usize = 1_024;
 
-/// A command on one user, with everything that is to be stored with the events it leads to.
+/// One decision, with everything that is to be stored with the events it leads to: a command on each of the subjects it
+/// concerns. All of them are accepted, or nothing is stored.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub context: Context,
-    pub user: UserId,
     pub at: Timestamp,
-    pub command: UserCommand,
-    pub concurrency: Concurrency,
+    pub steps: Vec<Step>,
     /// What the events may name. Records and claims that no event names in the end are left out.
     pub sealed: Vec<SealedRecord>,
     pub person_keys: Vec<PersonKey>,
     pub claims: Vec<Claim>,
+    pub keys: Vec<Claim>,
     pub quotas: Vec<Quota>,
     pub idempotency: Option<Idempotency>,
     pub lane: Lane,
+}
+
+/// A command and the subject it is for.
+#[derive(Clone, Debug)]
+pub enum Step {
+    User(UserId, Concurrency, UserCommand),
+    Challenge(ChallengeId, Concurrency, ChallengeCommand),
 }
 
 /// What a decision rests on.
@@ -54,29 +62,30 @@ pub enum Concurrency {
 }
 
 impl Ask {
-    pub fn new(context: Context, user: UserId, at: Timestamp, command: UserCommand) -> Self {
+    pub fn new(context: Context, at: Timestamp) -> Self {
         Self {
             context,
-            user,
             at,
-            command,
-            concurrency: Concurrency::Exact,
+            steps: Vec::new(),
             sealed: Vec::new(),
             person_keys: Vec::new(),
             claims: Vec::new(),
+            keys: Vec::new(),
             quotas: Vec::new(),
             idempotency: None,
             lane: Lane::Interactive,
         }
     }
+
+    pub fn then(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
 }
 
-/// What came of a command.
+/// What came of a decision.
 #[derive(Clone, Debug)]
 pub struct Done {
-    pub events: Vec<UserEvent>,
-    /// The user after the events.
-    pub user: User,
     /// Where the events stand; none when nothing had to change.
     pub appended: Option<Appended>,
 }
@@ -86,6 +95,9 @@ pub enum ExecuteError {
     /// The user's state does not allow it.
     #[error(transparent)]
     Refused(#[from] UserRefusal),
+    /// The challenge can't be met.
+    #[error(transparent)]
+    Unmet(#[from] ChallengeRefusal),
     /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -97,29 +109,20 @@ impl From<LogFault> for ExecuteError {
     }
 }
 
-/// Decides a command and stores what follows.
+/// Decides and stores what follows.
 pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<Done, ExecuteError> {
     for _ in 0..ATTEMPTS {
-        let loaded = match ask.concurrency {
-            Concurrency::New => Loaded::default(),
-            Concurrency::Exact | Concurrency::Any => load(log, ask.user).await?,
-        };
-        let events = loaded.user.decide(ask.command.clone(), ask.at)?;
-        let mut user = loaded.user;
-        events.iter().for_each(|event| user.apply(event));
-        if events.is_empty() {
-            return Ok(Done { events, user, appended: None });
+        let mut decided = Vec::with_capacity(ask.steps.len());
+        for step in &ask.steps {
+            decided.push(decide(log, step, ask.at).await?);
         }
-        let expected = match ask.concurrency {
-            Concurrency::New => Expected::NoStream,
-            Concurrency::Exact => Expected::Exact(loaded.version),
-            Concurrency::Any => Expected::Any,
-        };
-        let snapshot = (loaded.replayed >= SNAPSHOT_AFTER).then(|| freeze(&user)).transpose()?;
-        let group = group(&ask, expected, &events, snapshot, entropy)?;
-        match log.append(group).await {
-            Ok(appended) => return Ok(Done { events, user, appended: Some(appended) }),
-            Err(AppendError::Refused(Refused::Version { .. })) if ask.concurrency == Concurrency::Exact => {}
+        decided.retain(|decided| !decided.events.is_empty());
+        if decided.is_empty() {
+            return Ok(Done { appended: None });
+        }
+        match log.append(group(&ask, decided, entropy)?).await {
+            Ok(appended) => return Ok(Done { appended: Some(appended) }),
+            Err(AppendError::Refused(Refused::Version { stream, .. })) if ask.decides_again(&stream) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -127,27 +130,107 @@ pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<D
     Err(AppendError::Busy { retry_after: chrysalis_domain::Span::from_secs(1) }.into())
 }
 
-fn group(
-    ask: &Ask,
+impl Ask {
+    /// Whether what is refused for this stream's sake may be accepted when it is decided again.
+    fn decides_again(&self, stream: &StreamId) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::User(user, concurrency, _) => {
+                *concurrency == Concurrency::Exact && *stream == StreamId::of(Subject::User(*user))
+            }
+            Step::Challenge(challenge, concurrency, _) => {
+                *concurrency == Concurrency::Exact && *stream == StreamId::of(Subject::Challenge(*challenge))
+            }
+        })
+    }
+}
+
+/// What one step came to.
+struct Decided {
+    subject: Subject,
     expected: Expected,
-    events: &[UserEvent],
+    events: Vec<Event>,
     snapshot: Option<Vec<u8>>,
-    entropy: &dyn Entropy,
-) -> Result<Group, LogFault> {
-    let named: HashSet<_> = events.iter().flat_map(UserEvent::sealed).collect();
-    let declared: HashSet<_> = events.iter().filter_map(UserEvent::declares).collect();
+}
+
+async fn decide(log: &dyn Log, step: &Step, at: Timestamp) -> Result<Decided, ExecuteError> {
+    match step {
+        Step::User(id, concurrency, command) => {
+            let loaded = if *concurrency == Concurrency::New { Loaded::default() } else { load(log, *id).await? };
+            let events = loaded.user.decide(command.clone(), at)?;
+            let snapshot = (loaded.replayed >= SNAPSHOT_AFTER && !events.is_empty()).then(|| {
+                let mut user = loaded.user.clone();
+                events.iter().for_each(|event| user.apply(event));
+                freeze(&user)
+            });
+            Ok(Decided {
+                subject: Subject::User(*id),
+                expected: expected(*concurrency, loaded.version),
+                events: events.into_iter().map(|event| Event::User(*id, event)).collect(),
+                snapshot: snapshot.transpose()?,
+            })
+        }
+        Step::Challenge(id, concurrency, command) => {
+            let (challenge, version) = match concurrency {
+                Concurrency::New => Default::default(),
+                Concurrency::Exact | Concurrency::Any => load_challenge(log, *id).await?,
+            };
+            let events = challenge.decide(command.clone(), at)?;
+            Ok(Decided {
+                subject: Subject::Challenge(*id),
+                expected: expected(*concurrency, version),
+                events: events.into_iter().map(|event| Event::Challenge(*id, event)).collect(),
+                snapshot: None,
+            })
+        }
+    }
+}
+
+fn expected(concurrency: Concurrency, version: Version) -> Expected {
+    match concurrency {
+        Concurrency::New => Expected::NoStream,
+        Concurrency::Exact => Expected::Exact(version),
+        Concurrency::Any => Expected::Any,
+    }
+}
+
+fn group(ask: &Ask, decided: Vec<Decided>, entropy: &dyn Entropy) -> Result<Group, LogFault> {
+    let events = || decided.iter().flat_map(|decided| &decided.events);
+    let named: HashSet<_> = events().flat_map(Event::sealed).collect();
+    let declared: HashSet<_> = events().filter_map(Event::declares).collect();
     let mut group = Group::new(ask.context.clone());
     group.sealed = ask.sealed.iter().filter(|record| named.contains(&record.id)).cloned().collect();
     group.person_keys.clone_from(&ask.person_keys);
     group.claims = ask.claims.iter().filter(|claim| declared.contains(&claim.claim)).cloned().collect();
+    group.keys.clone_from(&ask.keys);
     group.quotas.clone_from(&ask.quotas);
     group.idempotency.clone_from(&ask.idempotency);
     group.lane = ask.lane;
-    group.append_user(ask.user, expected, events, ask.at, || EventId::from_ulid(entropy::ulid(entropy, ask.at)))?;
-    if let Some(append) = group.appends.last_mut() {
-        append.snapshot = snapshot;
+    let fresh = || EventId::from_ulid(entropy::ulid(entropy, ask.at));
+    for Decided { subject, expected, events, snapshot } in decided {
+        group.append(subject, expected, &events, ask.at, fresh)?;
+        if let Some(append) = group.appends.last_mut() {
+            append.snapshot = snapshot;
+        }
     }
     Ok(group)
+}
+
+/// Loads a challenge: a few events.
+pub async fn load_challenge(log: &dyn Log, challenge: ChallengeId) -> Result<(Challenge, Version), LogFault> {
+    let stream = StreamId::of(Subject::Challenge(challenge));
+    let (mut state, mut version) = (Challenge::default(), 0);
+    loop {
+        let events = log.read_stream(&stream, version, PAGE).await?;
+        for recorded in &events {
+            if let Some(Event::Challenge(_, event)) = read_event(recorded)? {
+                state.apply(&event);
+            }
+            version = recorded.version;
+        }
+        if events.len() < PAGE {
+            return Ok((state, version));
+        }
+    }
 }
 
 /// A user as its events made it.
@@ -172,7 +255,9 @@ pub async fn load(log: &dyn Log, user: UserId) -> Result<Loaded, LogFault> {
     loop {
         let events = log.read_stream(&stream, loaded.version, PAGE).await?;
         for recorded in &events {
-            loaded.user.apply(&read_user_event(recorded)?);
+            if let Some(Event::User(_, event)) = read_event(recorded)? {
+                loaded.user.apply(&event);
+            }
             loaded.version = recorded.version;
             loaded.replayed += 1;
         }
@@ -225,11 +310,9 @@ impl EventStore<User> for UserStore {
             let after = envelopes.len() as Version;
             let events = self.log.read_stream(&stream, after, PAGE).await.map_err(unexpected)?;
             for recorded in &events {
-                envelopes.push(envelope(
-                    aggregate_id,
-                    recorded.version,
-                    read_user_event(recorded).map_err(unexpected)?,
-                ));
+                if let Some(Event::User(_, event)) = read_event(recorded).map_err(unexpected)? {
+                    envelopes.push(envelope(aggregate_id, recorded.version, event));
+                }
             }
             if events.len() < PAGE {
                 return Ok(envelopes);

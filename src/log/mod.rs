@@ -26,8 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
-use chrysalis_domain::user::UserEvent;
-use chrysalis_domain::{Span, Timestamp};
+use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::claims::Holder;
 use chrysalis_projections::{Change, ClaimKey, Question, Row, Value};
 use tokio::sync::watch;
@@ -45,6 +44,8 @@ pub struct Group {
     pub person_keys: Vec<PersonKey>,
     /// Holds that the events declare; refused when somebody else has one.
     pub claims: Vec<Claim>,
+    /// How what the events name without claiming it is found: for the folds alone.
+    pub keys: Vec<Claim>,
     pub quotas: Vec<Quota>,
     pub idempotency: Option<Idempotency>,
     pub lane: Lane,
@@ -127,6 +128,8 @@ pub struct Quota {
     pub key: Vec<u8>,
     pub limit: u32,
     pub span: Span,
+    /// False: the group is refused where there is no room, and takes none.
+    pub counts: bool,
 }
 
 /// Makes a group count once. The note is kept beside the key and given back to whoever sends the key again.
@@ -320,8 +323,9 @@ pub async fn ask_one<T: Send>(
     Ok(ask(log, question, parameters).await?.into_iter().next())
 }
 
-/// Reads a stored event as today's.
-pub fn read_user_event(recorded: &Recorded) -> Result<UserEvent, LogFault> {
-    chrysalis_domain::upcast::read(&recorded.event_type, recorded.type_version, &recorded.body)
-        .map_err(|unreadable| LogFault::Damaged(format!("position {}: {unreadable}", recorded.position)))
+/// Reads a stored event as today's; nothing when its stream is about something that this program does not know.
+pub fn read_event(recorded: &Recorded) -> Result<Option<Event>, LogFault> {
+    let read = |subject| Event::read(subject, &recorded.event_type, recorded.type_version, &recorded.body);
+    let unreadable = |error| LogFault::Damaged(format!("position {}: {error}", recorded.position));
+    recorded.stream.subject().map(read).transpose().map_err(unreadable)
 }

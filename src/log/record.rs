@@ -1,7 +1,7 @@
 //! One event as the log keeps it, for ever, and the bytes that prove it.
 
-use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{CommandId, EventId, ProjectId, RequestId, SealedId, UserId};
+use chrysalis_domain::{Subject, Timestamp};
 use sha2::{Digest, Sha256};
 
 /// Place in the whole log: 1 for the first event. In commit order and dense on the SQL stores.
@@ -28,8 +28,30 @@ impl StreamId {
         &self.0
     }
 
+    pub fn of(subject: Subject) -> Self {
+        match subject {
+            Subject::User(user) => Self::user(user),
+            Subject::Challenge(challenge) => Self(format!("challenge-{challenge}")),
+            Subject::Mail(mail) => Self(format!("mail-{mail}")),
+        }
+    }
+
     pub fn as_user(&self) -> Option<UserId> {
-        self.0.strip_prefix("user-")?.parse().ok()
+        match self.subject()? {
+            Subject::User(user) => Some(user),
+            Subject::Challenge(_) | Subject::Mail(_) => None,
+        }
+    }
+
+    /// What the stream is about; none when this program knows no such thing.
+    pub fn subject(&self) -> Option<Subject> {
+        let (category, id) = self.0.split_once('-')?;
+        match category {
+            "user" => id.parse().ok().map(Subject::User),
+            "challenge" => id.parse().ok().map(Subject::Challenge),
+            "mail" => id.parse().ok().map(Subject::Mail),
+            _ => None,
+        }
     }
 }
 

@@ -2,13 +2,12 @@
 //! them, and the way to make them anew.
 
 use async_trait::async_trait;
-use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{SealedId, UserId};
-use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::id::SealedId;
+use chrysalis_domain::{Event, Subject, Timestamp};
 use chrysalis_projections::table::absorbed;
 use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, fold};
 
-use super::{LogFault, Position, Recorded, read_user_event};
+use super::{LogFault, Position, Recorded, read_event};
 
 /// Told how many events are folded so far, now and then.
 pub type Progress<'a> = &'a mut (dyn FnMut(u64) + Send);
@@ -91,14 +90,13 @@ pub(super) const PAGE: usize = 8_192;
 pub(super) struct Decoded {
     pub(super) position: Position,
     pub(super) occurred_at: Timestamp,
-    /// Nothing where the stream is not a user's.
-    pub(super) event: Option<(UserId, UserEvent)>,
+    /// Nothing where the stream is about something that this program does not know.
+    pub(super) event: Option<Event>,
 }
 
 pub(super) fn decode(events: &[Recorded]) -> Result<Vec<Decoded>, LogFault> {
     let decode = |recorded: &Recorded| {
-        let user = recorded.stream.as_user();
-        let event = user.map(|user| read_user_event(recorded).map(|event| (user, event))).transpose()?;
+        let event = read_event(recorded)?;
         Ok(Decoded { position: recorded.position, occurred_at: recorded.occurred_at, event })
     };
     events.iter().map(decode).collect()
@@ -114,7 +112,7 @@ pub(super) struct Folding {
 
 /// A change of rows, whose it is and where it comes from.
 pub(super) struct Folded {
-    pub(super) user: UserId,
+    pub(super) subject: Subject,
     pub(super) position: Position,
     pub(super) change: Change,
 }
@@ -123,7 +121,7 @@ impl Folding {
     /// The changes that follow from a page, in their order.
     pub(super) fn fold(&mut self, page: &[Decoded], keys: &dyn ClaimKeys) -> Vec<Folded> {
         let mut folded: Vec<Folded> = Vec::with_capacity(page.len() * 2);
-        // Where the changes of the user at hand begin: what was decided in one go is written in one go, as it was live.
+        // Where the changes of the stream at hand begin: what was decided in one go is written in one go, as it was live.
         let mut begin = 0;
         for Decoded { position, occurred_at, event } in page {
             if *position != self.last + 1 {
@@ -131,13 +129,14 @@ impl Folding {
             }
             self.last = *position;
             self.report.events += 1;
-            let Some((user, event)) = event else { continue };
-            if folded.last().is_some_and(|last| last.user != *user) {
+            let Some(event) = event else { continue };
+            let subject = event.subject();
+            if folded.last().is_some_and(|last| last.subject != subject) {
                 begin = folded.len();
             }
-            for change in fold(*user, event, *occurred_at, keys) {
+            for change in fold(event, *occurred_at, keys) {
                 if !absorbed(folded[begin..].iter_mut().map(|folded| &mut folded.change), &change) {
-                    folded.push(Folded { user: *user, position: *position, change });
+                    folded.push(Folded { subject, position: *position, change });
                 }
             }
         }

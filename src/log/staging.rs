@@ -3,21 +3,21 @@
 
 use std::collections::HashMap;
 
-use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{ClaimId, EventId, SealedId, UserId};
 use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::{Event, Subject, Timestamp};
 use chrysalis_projections::claims::CLAIMS;
 use chrysalis_projections::table::{self, absorbed};
 use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, fold};
 
 use super::{Append, Claim, Context, Expected, Group, LogFault, NewEvent, SealedRecord, StreamId, Version};
 
-/// The claims of the group at hand, as the folds ask for them.
-struct Declared<'a>(&'a [Claim]);
+/// The claims of the group at hand, and the addresses it names without claiming them, as the folds ask for them.
+struct Declared<'a>(&'a [Claim], &'a [Claim]);
 
 impl ClaimKeys for Declared<'_> {
     fn claim_key(&self, _: ClaimKind, claim: ClaimId, _: SealedId) -> Option<ClaimKey> {
-        self.0.iter().find(|declared| declared.claim == claim).map(|declared| declared.key.clone())
+        self.0.iter().chain(self.1).find(|declared| declared.claim == claim).map(|declared| declared.key.clone())
     }
 }
 
@@ -29,60 +29,70 @@ impl Group {
             sealed: Vec::new(),
             person_keys: Vec::new(),
             claims: Vec::new(),
+            keys: Vec::new(),
             quotas: Vec::new(),
             idempotency: None,
             lane: super::Lane::Interactive,
         }
     }
 
-    /// Adds the events of one user. The group's sealed records and claims must be in place already.
+    /// Adds events of one subject. The group's sealed records and claims must be in place already.
     ///
     /// # Errors
     /// [`LogFault::Bug`] when an event names a sealed record or a claim that the group does not bring along.
-    pub fn append_user(
+    pub fn append(
         &mut self,
-        user: UserId,
+        subject: Subject,
         expected: Expected,
-        events: &[UserEvent],
+        events: &[Event],
         at: Timestamp,
         mut event_id: impl FnMut() -> EventId,
     ) -> Result<(), LogFault> {
         let sealed: HashMap<SealedId, &SealedRecord> = self.sealed.iter().map(|record| (record.id, record)).collect();
-        let keys = Declared(&self.claims);
-        let mut stage = |event: &UserEvent| {
+        let keys = Declared(&self.claims, &self.keys);
+        let mut staged: Vec<NewEvent> = Vec::with_capacity(events.len());
+        for event in events {
+            if event.declares().is_some_and(|claim| !self.claims.iter().any(|brought| brought.claim == claim)) {
+                return Err(LogFault::Bug(format!("{} declares a claim that is not in the group", event.event_type())));
+            }
             let references = event.sealed().into_iter().map(|id| {
                 let record = sealed.get(&id).ok_or_else(|| {
                     LogFault::Bug(format!("{} names {id}, which is not in the group", event.event_type()))
                 })?;
                 Ok(record.reference())
             });
-            Ok(NewEvent {
+            let mut changes = fold(event, at, &keys);
+            changes.retain(|change| {
+                let earlier = staged.iter_mut().flat_map(|event| event.changes.iter_mut());
+                !absorbed(earlier, change)
+            });
+            staged.push(NewEvent {
                 id: event_id(),
                 event_type: event.event_type(),
                 type_version: event.type_version(),
                 occurred_at: at,
                 sealed: references.collect::<Result<_, LogFault>>()?,
                 body: event.body().map_err(|error| LogFault::Bug(error.to_string()))?,
-                changes: fold(user, event, at, &keys),
-            })
-        };
-        for event in events {
-            if event.declares().is_some_and(|claim| !self.claims.iter().any(|brought| brought.claim == claim)) {
-                return Err(LogFault::Bug(format!("{} declares a claim that is not in the group", event.event_type())));
-            }
-        }
-        let mut staged: Vec<NewEvent> = Vec::with_capacity(events.len());
-        for event in events {
-            let mut event = stage(event)?;
-            event.changes.retain(|change| {
-                let earlier = staged.iter_mut().flat_map(|event| event.changes.iter_mut());
-                !absorbed(earlier, change)
+                changes,
             });
-            staged.push(event);
         }
-        self.appends.push(Append { stream: StreamId::user(user), expected, events: staged, snapshot: None });
+        self.appends.push(Append { stream: StreamId::of(subject), expected, events: staged, snapshot: None });
         Ok(())
     }
+
+    /// [`Self::append`] of a user's events.
+    pub fn append_user(
+        &mut self,
+        user: UserId,
+        expected: Expected,
+        events: &[UserEvent],
+        at: Timestamp,
+        event_id: impl FnMut() -> EventId,
+    ) -> Result<(), LogFault> {
+        let events: Vec<Event> = events.iter().map(|event| Event::User(user, event.clone())).collect();
+        self.append(Subject::User(user), expected, &events, at, event_id)
+    }
+
     /// Whether one of its events gives up the claim.
     pub(super) fn releases(&self, claim: ClaimId) -> bool {
         let gone = table::id(claim);

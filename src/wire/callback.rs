@@ -70,6 +70,21 @@ impl CallbackUrl {
         allowed.ok_or_else(|| field.refusal())
     }
 
+    /// The app's own front page.
+    pub fn root() -> Self {
+        Self { text: "/".to_owned(), relative: true }
+    }
+
+    /// A page of this server.
+    pub fn ours(public: &Origin, path: &str) -> Self {
+        Self { text: format!("{public}{path}"), relative: false }
+    }
+
+    /// The origin of an absolute one.
+    pub fn origin(&self) -> Option<Origin> {
+        if self.relative { None } else { Origin::of(&Url::parse(&self.text).ok()?) }
+    }
+
     /// As it goes into `Location` or a JSON answer.
     pub fn as_str(&self) -> &str {
         &self.text

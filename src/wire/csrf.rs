@@ -14,8 +14,14 @@ use super::error::ApiError;
 use super::origin::{Origin, Origins};
 
 /// Paths below the base path where a plain HTML form of a stranger could sign somebody in.
-pub const FORM_PATHS: [&str; 5] =
-    ["/sign-in/email", "/sign-up/email", "/sign-in/magic-link", "/email-otp/send-verification-otp", SIGN_IN_ANONYMOUS];
+pub const FORM_PATHS: [&str; 6] = [
+    "/sign-in/email",
+    "/sign-up/email",
+    "/sign-in/magic-link",
+    "/magic-link/verify/confirm",
+    "/email-otp/send-verification-otp",
+    SIGN_IN_ANONYMOUS,
+];
 
 const SIGN_IN_ANONYMOUS: &str = "/sign-in/anonymous";
 /// Providers post here from their own origin; it only redirects, so it is not checked.

@@ -15,6 +15,7 @@ pub mod fields;
 pub mod html;
 pub mod jar;
 pub mod json_time;
+pub mod language;
 pub mod optional;
 pub mod origin;
 pub mod signed;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::every_store;
 use super::store::Store;
-use super::world::{World, everything, refused_by_store};
+use super::world::{World, command, everything, refused_by_store};
 
 every_store! {
     a_taken_claim_is_refused_with_its_holder,
@@ -70,7 +70,7 @@ async fn a_group_may_release_and_take_at_once(store: &dyn Store) {
 
     let loaded = load(world.log.as_ref(), loser).await.unwrap();
     let released = loaded.user.decide(UserCommand::SupersedeClaim { claim: lost }, world.now()).unwrap();
-    let taken = User::default().decide(take.command, take.at).unwrap();
+    let taken = User::default().decide(command(&take), take.at).unwrap();
     let mut group = Group::new(world.context());
     (group.sealed, group.claims, group.person_keys) = (take.sealed, take.claims, take.person_keys);
     let id = || world.fresh(EventId::from_ulid);

@@ -13,7 +13,7 @@ use cqrs_es::{AggregateContext, AggregateError, CqrsFramework, EventStore};
 
 use super::every_store;
 use super::store::Store;
-use super::world::{Seeded, World};
+use super::world::{Seeded, World, command};
 
 every_store! {
     a_framework_of_cqrs_es_runs_on_the_log,
@@ -41,12 +41,12 @@ async fn a_framework_of_cqrs_es_runs_on_the_log(store: &dyn Store) {
     let framework = CqrsFramework::new(adapter(&world, 2), Vec::new(), ());
     let (guest, ask) = world.guest();
     let id = guest.user.to_string();
-    framework.execute(&id, Timed { at: ask.at, command: ask.command.clone() }).await.unwrap();
+    framework.execute(&id, Timed { at: ask.at, command: command(&ask) }).await.unwrap();
     framework.execute(&id, visit(&world, guest.session)).await.unwrap();
     let revoke = UserCommand::RevokeSession { session: guest.session, reason: EndReason::SignedOut };
     framework.execute(&id, Timed { at: world.now(), command: revoke }).await.unwrap();
 
-    let again = framework.execute(&id, Timed { at: ask.at, command: ask.command }).await;
+    let again = framework.execute(&id, Timed { at: ask.at, command: command(&ask) }).await;
     assert!(matches!(again, Err(AggregateError::UserError(UserRefusal::Exists))), "{again:?}");
     let late = framework.execute(&id, visit(&world, guest.session)).await;
     assert!(matches!(late, Err(AggregateError::UserError(UserRefusal::SessionNotLive))), "{late:?}");

@@ -1,16 +1,20 @@
 //! Random lives: every command there is, in no sensible order, by people who want each other's addresses.
 
 use chrysalis::keys::SealKind;
-use chrysalis::log::cqrs::{Ask, ExecuteError, load};
-use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord};
-use chrysalis_domain::id::{AccountId, ClaimId, EventId, SessionId, UserId};
-use chrysalis_domain::user::command::{NewSession, SocialEmail, SocialIdentity};
+use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
+use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
+use chrysalis_domain::challenge::event::{ChallengeIssued, VoidReason};
+use chrysalis_domain::challenge::{ChallengeCommand, Purpose};
+use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, SessionId, UserId};
+use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
+use chrysalis_domain::user::command::{NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity};
 use chrysalis_domain::user::event::{DeletionReason, EndReason};
 use chrysalis_domain::user::{User, UserCommand};
-use chrysalis_domain::value::{Carrier, Change, ProofKind};
-use chrysalis_domain::{EmailAddress, Span};
+use chrysalis_domain::value::{Carrier, Change, Locale, ProofKind};
+use chrysalis_domain::{EmailAddress, Event, Span, Subject};
+use chrysalis_projections::{codes, mails};
 
-use crate::conformance::world::{Person, World};
+use crate::conformance::world::{Person, World, command};
 
 /// Few addresses and identities for many users: they get in each other's way.
 const ADDRESSES: [&str; 6] =
@@ -22,11 +26,12 @@ const PROVIDERS: [&str; 2] = ["idp", "other"];
 pub struct History {
     pub world: World,
     people: Vec<(UserId, Person)>,
+    asked: Vec<ChallengeId>,
 }
 
 impl History {
     pub fn of(world: World) -> Self {
-        Self { world, people: Vec::new() }
+        Self { world, people: Vec::new(), asked: Vec::new() }
     }
 
     /// Lets things happen. Refusals are part of life, faults are not.
@@ -34,7 +39,9 @@ impl History {
         for _ in 0..steps {
             self.world.clock.advance(Span::from_millis(i64::try_from(self.world.chance.below(5_000)).unwrap()));
             match self.step().await {
-                Ok(()) | Err(ExecuteError::Refused(_)) | Err(ExecuteError::Append(AppendError::Refused(_))) => {}
+                Ok(())
+                | Err(ExecuteError::Refused(_) | ExecuteError::Unmet(_))
+                | Err(ExecuteError::Append(AppendError::Refused(_))) => {}
                 Err(fault) => panic!("{fault}"),
             }
         }
@@ -55,8 +62,16 @@ impl History {
         }
         let (user, person) = chance.pick(&self.people);
         let state = world.user(*user).await;
-        if chance.below(10) == 0 {
-            return self.supersede(*user, &state).await;
+        match chance.below(30) {
+            0..=2 => return self.supersede(*user, &state).await,
+            3..=5 => {
+                let asked = self.ask_for_a_proof(person).await?;
+                self.asked.push(asked);
+                return Ok(());
+            }
+            6..=8 => return self.bring_a_proof_back().await,
+            9..=11 => return self.try_to_send_a_mail().await,
+            _ => {}
         }
         let (command, sealed, claims) = self.command(person, &state);
         world.execute(Ask { sealed, claims, ..world.ask(*user, command) }).await?;
@@ -69,11 +84,22 @@ impl History {
         let sessions: Vec<SessionId> = state.sessions.keys().copied().collect();
         let session = if sessions.is_empty() { world.fresh(SessionId::from_ulid) } else { *chance.pick(&sessions) };
         let plain = |command| (command, Vec::new(), Vec::new());
-        match chance.below(17) {
+        if let Some(held) = state.suspended.as_ref().filter(|_| chance.toss()) {
+            return plain(C::RestorePassword { session: held.session, verified: held.hash });
+        }
+        if let Some(email) = state.email.as_ref().filter(|email| !email.verified && chance.below(6) == 0) {
+            let (session, notice) = (world.session(world.token().1), world.notice());
+            let (claim, proof) = (email.claim, ProofKind::MagicLink);
+            return plain(C::SignInByMail { claim, proof, own: false, session, epoch: None, notice });
+        }
+        if let Some(standing) = state.verification.as_ref().filter(|_| chance.below(6) == 0) {
+            return plain(C::MissVerification { challenge: standing.challenge });
+        }
+        match chance.below(22) {
             0..=2 => {
                 let ask =
                     world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
-                (ask.command, ask.sealed, ask.claims)
+                (command(&ask), ask.sealed, ask.claims)
             }
             3 | 4 => self.social(person, session),
             5 => {
@@ -108,7 +134,14 @@ impl History {
                 let revoke_others = chance.toss();
                 let verified = state.password.as_ref().map_or(hash.id, |password| password.hash);
                 (
-                    C::ChangePassword { session, verified, hash: hash.id, revoke_others, rotation: world.rotation() },
+                    C::ChangePassword {
+                        session,
+                        verified,
+                        hash: hash.id,
+                        revoke_others,
+                        rotation: world.rotation(),
+                        notice: world.notice(),
+                    },
                     vec![hash],
                     Vec::new(),
                 )
@@ -129,6 +162,33 @@ impl History {
                 let challenge = state.verification.as_ref().map(|standing| standing.challenge);
                 plain(C::VerifyEmail { claim, challenge, proof: ProofKind::VerificationLink })
             }
+            16 => {
+                let (proven, sealed, claim) = self.proven(person);
+                let (renewal, epoch) = (world.renewal(), Some(state.epoch));
+                let opens = chance.toss().then(|| world.session(world.token().1));
+                let profile = Profile::default();
+                (C::UpgradeByMail { session, proven, profile, renewal, opens, epoch }, vec![sealed], vec![claim])
+            }
+            17 | 18 => {
+                let claim = state.email.as_ref().map_or_else(|| world.fresh(ClaimId::from_ulid), |email| email.claim);
+                let session = world.session(world.token().1);
+                let (proof, own, notice) = (ProofKind::MagicLink, chance.toss(), world.notice());
+                plain(C::SignInByMail { claim, proof, own, session, epoch: Some(state.epoch), notice })
+            }
+            19 | 20 => {
+                let claim = state.email.as_ref().map_or_else(|| world.fresh(ClaimId::from_ulid), |email| email.claim);
+                let hash = world.seal(person, SealKind::PasswordHash, "$argon2id$…");
+                let reset = NewPassword {
+                    claim,
+                    proof: ProofKind::PasswordReset,
+                    own: chance.toss(),
+                    account: world.fresh(AccountId::from_ulid),
+                    hash: hash.id,
+                    session: chance.toss().then(|| (session, world.rotation())),
+                    notice: world.notice(),
+                };
+                (C::ResetPassword { reset, epoch: None }, vec![hash], Vec::new())
+            }
             _ => match chance.below(3) {
                 0 => plain(C::ExpireGuest {
                     cutoff: world.now() - Span::from_secs(20),
@@ -138,6 +198,78 @@ impl History {
                 _ => plain(C::DeleteUser { reason: DeletionReason::Requested, only_if_guest: chance.toss() }),
             },
         }
+    }
+
+    fn proven(&self, person: &Person) -> (ProvenAddress, SealedRecord, Claim) {
+        let (world, address) = (&self.world, *self.world.chance.pick(&ADDRESSES));
+        let sealed = world.seal(person, SealKind::Email, address);
+        let key = world.keyring.email_claim(&EmailAddress::parse(address).unwrap());
+        let claim = Claim { claim: world.fresh(ClaimId::from_ulid), key };
+        (ProvenAddress { claim: claim.claim, address: sealed.id, proof: ProofKind::EmailOtp }, sealed, claim)
+    }
+
+    async fn ask_for_a_proof(&self, person: &Person) -> Result<ChallengeId, ExecuteError> {
+        let (world, chance) = (&self.world, &self.world.chance);
+        let (address, challenge) = (*chance.pick(&ADDRESSES), world.fresh(ChallengeId::from_ulid));
+        let (email, details) =
+            (world.seal(person, SealKind::Email, address), world.seal(person, SealKind::Details, "{}"));
+        let issued = ChallengeIssued {
+            challenge,
+            purpose: *chance.pick(&Purpose::ALL),
+            person: person.id,
+            address: email.id,
+            details: chance.toss().then_some(details.id),
+            asker: None,
+            holder: None,
+            locale: Locale::ENGLISH,
+            at: world.now(),
+            expires_at: world.now() + Span::from_secs(600),
+        };
+        let command = ChallengeCommand::Issue(Box::new(issued));
+        let mut ask =
+            Ask::new(world.context(), world.now()).then(Step::Challenge(challenge, Concurrency::New, command));
+        let key = world.keyring.email_claim(&EmailAddress::parse(address).unwrap());
+        ask.keys = vec![Claim { claim: codes::of_address(challenge), key }];
+        ask.sealed = vec![email, details];
+        world.execute(ask).await?;
+        Ok(challenge)
+    }
+
+    async fn bring_a_proof_back(&self) -> Result<(), ExecuteError> {
+        let (world, chance) = (&self.world, &self.world.chance);
+        if self.asked.is_empty() {
+            return Ok(());
+        }
+        let challenge = *chance.pick(&self.asked);
+        let command = match chance.below(5) {
+            4 => ChallengeCommand::Check { purpose: *chance.pick(&Purpose::ALL) },
+            0 => ChallengeCommand::Meet { purpose: *chance.pick(&Purpose::ALL) },
+            1 => ChallengeCommand::Void { reason: *chance.pick(&[VoidReason::Replaced, VoidReason::Expired]) },
+            _ => ChallengeCommand::Miss { own: chance.toss() },
+        };
+        let step = Step::Challenge(challenge, Concurrency::Exact, command);
+        world.execute(Ask::new(world.context(), world.now()).then(step)).await?;
+        Ok(())
+    }
+
+    async fn try_to_send_a_mail(&self) -> Result<(), ExecuteError> {
+        let (world, chance) = (&self.world, &self.world.chance);
+        let waiting = ask(world.log.as_ref(), &mails::NEXT, &[100.into()]).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let (row, at) = (chance.pick(&waiting), world.now());
+        let event: MailEvent = match chance.below(3) {
+            0 => MailSent { at }.into(),
+            1 => MailGivenUp { reason: Reason::Refused, at }.into(),
+            _ => MailDeferred { attempt: row.attempts + 1, due_at: at + Span::from_secs(5), at }.into(),
+        };
+        let expected = if row.attempts == 0 { Expected::NoStream } else { Expected::Exact(row.attempts.into()) };
+        let mut group = Group::new(world.context());
+        let id = || world.fresh(EventId::from_ulid);
+        group.append(Subject::Mail(row.mail), expected, &[Event::Mail(row.mail, event)], at, id)?;
+        world.append(group).await?;
+        Ok(())
     }
 
     fn social(&self, person: &Person, session: SessionId) -> (UserCommand, Vec<SealedRecord>, Vec<Claim>) {
@@ -177,7 +309,7 @@ impl History {
         let loaded = load(world.log.as_ref(), loser).await?;
         let released = loaded.user.decide(UserCommand::SupersedeClaim { claim: email.claim }, world.now())?;
         let (winner, _, take) = world.sign_up(address);
-        let taken = User::default().decide(take.command, take.at)?;
+        let taken = User::default().decide(command(&take), take.at)?;
         let mut group = Group::new(world.context());
         (group.sealed, group.claims, group.person_keys) = (take.sealed, take.claims, take.person_keys);
         let id = || world.fresh(EventId::from_ulid);

@@ -19,13 +19,14 @@ every_store! {
     a_group_refused_by_one_quota_counts_in_none,
     a_group_refused_for_another_reason_counts_in_none,
     a_limit_of_zero_admits_nobody_and_breaks_nothing,
+    whoever_only_asks_for_room_takes_none,
 }
 
 const MINUTE: Span = Span::from_secs(60);
 
 fn limited(key: &str, limit: u32) -> Group {
     let mut group = bare("limited", Expected::Any, 1);
-    group.quotas = vec![Quota { key: key.as_bytes().to_vec(), limit, span: MINUTE }];
+    group.quotas = vec![Quota { key: key.as_bytes().to_vec(), limit, span: MINUTE, counts: true }];
     group
 }
 
@@ -140,4 +141,21 @@ async fn a_limit_of_zero_admits_nobody_and_breaks_nothing(store: &dyn Store) {
     assert_eq!(refused(log.append(limited("k", 0)).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });
     log.append(limited("k", 1)).await.unwrap();
     assert_eq!(refused(log.append(limited("k", 0)).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });
+}
+
+async fn whoever_only_asks_for_room_takes_none(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY).await;
+    let asking = || {
+        let mut group = limited("k", 2);
+        group.quotas[0].counts = false;
+        group
+    };
+    for _ in 0..5 {
+        log.append(asking()).await.unwrap();
+    }
+    for _ in 0..2 {
+        log.append(limited("k", 2)).await.unwrap();
+    }
+    assert!(matches!(refused(log.append(asking()).await), Refused::QuotaExceeded { quota: 0, .. }));
+    assert!(matches!(refused(log.append(limited("k", 2)).await), Refused::QuotaExceeded { quota: 0, .. }));
 }

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrysalis::keys::{Keyring, KeyringClaims};
 use chrysalis::log::refold::{Difference, Report};
 use chrysalis::log::{LogFault, Store as WholeStore};
+use chrysalis_domain::challenge::ChallengeEvent;
+use chrysalis_domain::mail::MailEvent;
+use chrysalis_domain::upcast::Stored;
 use chrysalis_domain::user::UserEvent;
 use chrysalis_projections::INLINE;
 use chrysalis_projections::table::{Kind, Table};
@@ -92,7 +95,8 @@ async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
         assert_clean(&verified(world).await);
         met.extend(events.into_iter().map(|event| event.event_type));
     }
-    let all: BTreeSet<_> = UserEvent::TYPES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let all = UserEvent::TYPES.iter().chain(ChallengeEvent::TYPES).chain(MailEvent::TYPES);
+    let all: BTreeSet<_> = all.map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(met, all, "a history that leaves events out proves nothing of them");
 }
 
@@ -182,7 +186,7 @@ async fn a_row_that_was_altered_is_named(store: &dyn Store) {
 
 /// Whichever event is taken out, the gap is named, and what stands behind it is still compared.
 async fn an_event_that_was_removed_is_a_gap(store: &dyn Store) {
-    let history = lived(store, 11, 80).await;
+    let history = lived(store, 11, 120).await;
     let world = &history.world;
     let events = everything(world.log.as_ref()).await.len();
     assert!(events > 60);

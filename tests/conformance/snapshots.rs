@@ -1,12 +1,12 @@
 //! A snapshot saves the replay and changes nothing else.
 
 use chrysalis::log::cqrs::{Ask, Concurrency, load};
-use chrysalis::log::{Expected, Group, Log, StreamId, read_user_event};
-use chrysalis_domain::Span;
+use chrysalis::log::{Expected, Group, Log, StreamId, read_event};
 use chrysalis_domain::id::EventId;
 use chrysalis_domain::user::event::ActivityRecorded;
 use chrysalis_domain::user::{User, UserCommand, UserEvent};
 use chrysalis_domain::value::Carrier;
+use chrysalis_domain::{Event, Span};
 
 use super::every_store;
 use super::store::Store;
@@ -24,7 +24,9 @@ const FEW: u64 = 64 + 8;
 async fn from_scratch(log: &dyn Log, stream: &StreamId) -> (User, u64) {
     let (mut user, mut version) = (User::default(), 0);
     for recorded in log.read_stream(stream, 0, 100_000).await.unwrap() {
-        user.apply(&read_user_event(&recorded).unwrap());
+        if let Some(Event::User(_, event)) = read_event(&recorded).unwrap() {
+            user.apply(&event);
+        }
         version = recorded.version;
     }
     (user, version)
@@ -47,7 +49,7 @@ fn visit(world: &World, guest: &Guest, concurrency: Concurrency) -> Ask {
     world.clock.advance(Span::from_secs(1));
     let command =
         UserCommand::RecordActivity { session: guest.session, carrier: Carrier::Bearer, granularity: Span::ZERO };
-    Ask { concurrency, ..world.ask(guest.user, command) }
+    world.ask_with(guest.user, concurrency, command)
 }
 
 async fn a_snapshot_is_taken_only_where_nothing_can_stand_in_between(store: &dyn Store) {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::every_store;
 use super::store::{ROOMY, Store};
-use super::world::{World, bare, clock, everything, refused};
+use super::world::{World, bare, clock, command, everything, refused};
 
 every_store! {
     each_expectation_is_met_or_refused_with_the_version_that_stands,
@@ -42,7 +42,7 @@ async fn each_expectation_is_met_or_refused_with_the_version_that_stands(store: 
 async fn one_refused_append_takes_the_whole_group_with_it(store: &dyn Store) {
     let world = World::on(store).await;
     let (guest, ask) = world.guest();
-    let created = chrysalis_domain::user::User::default().decide(ask.command.clone(), ask.at).unwrap();
+    let created = chrysalis_domain::user::User::default().decide(command(&ask), ask.at).unwrap();
     let mut group = chrysalis::log::Group::new(world.context());
     group.person_keys = ask.person_keys.clone();
     group

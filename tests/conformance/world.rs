@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrysalis::clock::{Clock, MockClock};
 use chrysalis::entropy::{self, Entropy};
 use chrysalis::keys::{Keyring, PersonSealer, SealKind, SessionToken};
-use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, execute, load};
+use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute, load};
 use chrysalis::log::{
     Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused,
     SealedRecord, Store as WholeStore, StreamId, ask_one,
 };
 use chrysalis_domain::id::{
-    AccountId, ChallengeId, ClaimId, CommandId, EventId, PersonId, ProjectId, SessionId, UserId,
+    AccountId, ChallengeId, ClaimId, CommandId, EventId, MailId, PersonId, ProjectId, SessionId, UserId,
 };
 use chrysalis_domain::user::command::{
-    NewSession, NewToken, NewVerification, PasswordCredentials, Renewal, Rotation, RotationPolicy,
+    NewNotice, NewSession, NewToken, NewVerification, PasswordCredentials, Renewal, Rotation, RotationPolicy,
 };
 use chrysalis_domain::user::{User, UserCommand};
-use chrysalis_domain::value::{Authentication, Carrier, Entry};
+use chrysalis_domain::value::{Authentication, Carrier, Entry, Locale};
 use chrysalis_domain::{EmailAddress, Span, Timestamp};
 use chrysalis_projections::claims::{HOLDER, Holder};
 use ulid::Ulid;
@@ -192,7 +192,11 @@ impl World {
     }
 
     pub fn ask(&self, user: UserId, command: UserCommand) -> Ask {
-        Ask::new(self.context(), user, self.now(), command)
+        self.ask_with(user, Concurrency::Exact, command)
+    }
+
+    pub fn ask_with(&self, user: UserId, concurrency: Concurrency, command: UserCommand) -> Ask {
+        Ask::new(self.context(), self.now()).then(Step::User(user, concurrency, command))
     }
 
     pub fn context(&self) -> Context {
@@ -253,7 +257,7 @@ impl World {
         let session = self.session(public);
         let guest = Guest { user, person: person.clone(), session: session.id, token };
         let command = UserCommand::CreateAnonymous { user, person: person.id, entry: Entry::default(), session };
-        let ask = Ask { concurrency: Concurrency::New, person_keys: vec![person.key], ..self.ask(user, command) };
+        let ask = Ask { person_keys: vec![person.key], ..self.ask_with(user, Concurrency::New, command) };
         (guest, ask)
     }
 
@@ -276,7 +280,7 @@ impl World {
             hash: hash.id,
             name: None,
             image: None,
-            verification: self.verification(),
+            verification: Some(self.verification()),
         };
         let key = self.keyring.email_claim(&EmailAddress::parse(address).unwrap());
         (credentials, vec![email, hash], Claim { claim, key })
@@ -286,8 +290,13 @@ impl World {
         NewVerification {
             challenge: self.fresh(ChallengeId::from_ulid),
             callback_url: None,
+            locale: Locale::ENGLISH,
             expires_at: self.now() + Span::from_hours(1),
         }
+    }
+
+    pub fn notice(&self) -> NewNotice {
+        NewNotice { mail: self.fresh(MailId::from_ulid), locale: Locale::ENGLISH }
     }
 
     pub fn rotation(&self) -> Rotation {
@@ -315,8 +324,16 @@ impl World {
         let session = Some(self.session(self.token().1));
         let command = UserCommand::SignUpWithPassword { user, person: person.id, credentials, session };
         let person_keys = vec![person.key.clone()];
-        let ask =
-            Ask { concurrency: Concurrency::New, person_keys, sealed, claims: vec![claim], ..self.ask(user, command) };
+        let ask = self.ask_with(user, Concurrency::New, command);
+        let ask = Ask { person_keys, sealed, claims: vec![claim], ..ask };
         (user, person, ask)
+    }
+}
+
+/// The command on a user that is asked for.
+pub fn command(ask: &Ask) -> UserCommand {
+    match &ask.steps[..] {
+        [Step::User(_, _, command)] => command.clone(),
+        steps => panic!("{steps:?} is more than one command on a user"),
     }
 }

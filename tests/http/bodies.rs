@@ -36,7 +36,7 @@ const TAKES_A_BODY: [&str; 10] = [
 async fn broken_ones_change_nothing() {
     let app = App::with(&[UNLIMITED]).await;
     let caller = guest(&app).await;
-    let head = app.head();
+    let head = app.head().await;
     let deep = format!("{{\"metadata\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let numbers = format!("{{\"metadata\":{}}}", "9".repeat(400));
     for path in TAKES_A_BODY.into_iter().filter(|path| *path != "/sign-in/anonymous") {
@@ -65,7 +65,7 @@ async fn broken_ones_change_nothing() {
             post(&caller, path, JSON, bytes.to_vec()).await.refused(400, "BAD_REQUEST");
         }
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn unknown_keys_do_not_matter() {
 #[tokio::test]
 async fn a_body_that_breaks_off_is_no_request() {
     let app = App::start().await;
-    let head = app.head();
+    let head = app.head().await;
     // The connection ends in the middle: nobody listens to the answer, but nothing may have happened.
     let mut stream = tokio::net::TcpStream::connect(app.address()).await.unwrap();
     let request = format!(
@@ -147,5 +147,5 @@ async fn a_body_that_breaks_off_is_no_request() {
     tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
     drop(stream);
     app.program().get("/ok").await.ok();
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }

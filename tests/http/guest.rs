@@ -64,16 +64,16 @@ async fn arriving_again_is_arriving_where_one_is() {
     let app = App::start().await;
     let browser = app.browser();
     let guest = browser.arrive().await;
-    let (head, cookie) = (app.head(), browser.cookie(SESSION));
+    let (head, cookie) = (app.head().await, browser.cookie(SESSION));
     browser.session().await;
-    let seen = app.head();
+    let seen = app.head().await;
     assert!(seen <= head + 1, "presenting it by cookie is noted, no more");
 
     app.pass(seconds(100));
     let answer = browser.post("/sign-in/anonymous", &json!({})).await;
     assert_eq!(answer.ok(), guest, "same user, same session, same token");
     assert_eq!(answer.cookie(SESSION).unwrap().max_age(), Some(604_700), "until the session ends");
-    assert_eq!((browser.cookie(SESSION), app.head()), (cookie, seen));
+    assert_eq!((browser.cookie(SESSION), app.head().await), (cookie, seen));
     let by_bearer = app.bearer(guest["token"].as_str().unwrap());
     assert_eq!(by_bearer.arrive().await, guest);
 }
@@ -113,10 +113,10 @@ async fn a_guest_survives_what_is_wrong_with_its_entry() {
 #[tokio::test]
 async fn switched_off_it_makes_no_guests_and_keeps_those_there_are() {
     let app = App::with(&[("anonymous.enabled", "off")]).await;
-    let head = app.head();
+    let head = app.head().await;
     let answer = app.browser().post("/sign-in/anonymous", &json!({})).await;
     answer.says(400, "ANONYMOUS_AUTH_DISABLED", "Anonymous authentication is disabled");
-    assert_eq!((answer.cookies(), app.head()), (vec![], head));
+    assert_eq!((answer.cookies(), app.head().await), (vec![], head));
     // Members who call it are members still.
     let browser = app.browser();
     let member = browser.sign_up("jane@example.com").await;

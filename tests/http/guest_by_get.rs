@@ -9,14 +9,14 @@ async fn makes_a_guest(app: &App, caller: &Client, headers: &str) -> bool {
     for (name, value) in headers.split('|').filter_map(|line| line.trim().split_once(": ")) {
         call = call.header(name, &value.replace("APP", app.origin()));
     }
-    let head = app.head();
+    let head = app.head().await;
     let answer = call.await;
     let made = answer.status == 200;
     if !made {
         answer.says(403, "ANONYMOUS_GET_BLOCKED", "Guest sessions are created by fetch, not by navigation");
         assert_eq!(answer.cookies(), []);
     }
-    assert_eq!((made, made), (app.head() > head, answer.cookie(SESSION).is_some()));
+    assert_eq!((made, made), (app.head().await > head, answer.cookie(SESSION).is_some()));
     made
 }
 

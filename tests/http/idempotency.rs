@@ -16,9 +16,9 @@ fn token(guest: &Value) -> &str {
 }
 
 async fn is_refused(app: &App) {
-    let head = app.head();
+    let head = app.head().await;
     arrive(&app.program(), KEY).await.refused(409, "IDEMPOTENCY_KEY_REUSED");
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_key_is_worth_something_only_where_it_came_from() {
 #[tokio::test]
 async fn a_malformed_key_is_refused() {
     let app = App::start().await;
-    let head = app.head();
+    let head = app.head().await;
     for key in
         ["", "short", "kN0vQ2m9sX4rT7yB1cE6f", "kN0vQ2m9sX4rT7yB1cE6f!", "kN0v Q2m9sX4rT7yB1cE6fH", &"k".repeat(129)]
     {
@@ -134,7 +134,7 @@ async fn a_malformed_key_is_refused() {
     }
     let twice = app.program().post("/sign-in/anonymous", &json!({})).header("idempotency-key", KEY);
     twice.header("idempotency-key", KEY).await.refused(400, "INVALID_IDEMPOTENCY_KEY");
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
     arrive(&app.program(), &"k".repeat(128)).await.ok();
     arrive(&app.program(), &"_-".repeat(11)).await.ok();
 }

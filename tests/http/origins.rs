@@ -93,7 +93,7 @@ async fn a_refused_call_does_nothing() {
     let browser = app.browser();
     browser.arrive().await;
     browser.session().await;
-    let head = app.head();
+    let head = app.head().await;
     let evil = browser.always("origin", "https://evil.example");
     evil.post("/update-user", &json!({ "name": "Mallory" })).await.says(403, INVALID, "Invalid origin");
     evil.post("/sign-out", &json!({})).await.refused(403, INVALID);
@@ -101,7 +101,7 @@ async fn a_refused_call_does_nothing() {
         .await
         .refused(403, INVALID);
     browser.never("origin").post("/sign-out", &json!({})).await.says(403, MISSING, "Missing or null Origin");
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }
 
 #[tokio::test]

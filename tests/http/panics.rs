@@ -28,7 +28,7 @@ async fn app() -> (App, Arc<RunsOut>) {
 #[tokio::test]
 async fn a_handler_that_panics() {
     let (app, entropy) = app().await;
-    let head = app.head();
+    let head = app.head().await;
     // The first draw is the request's id; the later ones are the handler's.
     for draws in 1..6 {
         entropy.0.store(draws, Ordering::SeqCst);
@@ -37,7 +37,7 @@ async fn a_handler_that_panics() {
         assert_eq!(answer.cookies(), []);
         assert!(answer.header("access-control-allow-origin").is_some());
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
     app.browser().arrive().await;
 }
 

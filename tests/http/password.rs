@@ -72,7 +72,7 @@ async fn what_is_wrong_with_it() {
     let browser = app.browser();
     browser.sign_up("jane@example.com").await;
     browser.session().await;
-    let head = app.head();
+    let head = app.head().await;
     change(&browser, "not this one", NEW, None).await.says(400, "INVALID_PASSWORD", "Invalid password");
     change(&browser, "", NEW, None).await.refused(400, "INVALID_PASSWORD");
     change(&browser, &"x".repeat(500), NEW, None).await.refused(400, "INVALID_PASSWORD");
@@ -84,5 +84,5 @@ async fn what_is_wrong_with_it() {
     {
         browser.post("/change-password", &body).await.refused(400, "VALIDATION_ERROR");
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }

@@ -202,7 +202,7 @@ async fn an_unknown_token_signs_nobody_out() {
 async fn calls_that_need_a_session_say_so() {
     let app = App::start().await;
     let nobody = app.browser();
-    let head = app.head();
+    let head = app.head().await;
     for path in ["/list-sessions", "/list-accounts"] {
         nobody.get(path).await.says(401, "UNAUTHORIZED", "Unauthorized");
     }
@@ -219,5 +219,5 @@ async fn calls_that_need_a_session_say_so() {
     ] {
         nobody.post(path, &bodies).await.says(401, "UNAUTHORIZED", "Unauthorized");
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }

@@ -86,7 +86,7 @@ async fn metadata_has_sixteen_kilobytes_in_all() {
 async fn what_is_not_the_users_to_change() {
     let app = App::start().await;
     let caller = guest(&app).await;
-    let (before, head) = (user(&caller).await, app.head());
+    let (before, head) = (user(&caller).await, app.head().await);
     update(&caller, &json!({ "email": "jane@example.com", "name": "Jane" }))
         .await
         .refused(400, "EMAIL_CAN_NOT_BE_UPDATED");
@@ -112,7 +112,7 @@ async fn what_is_not_the_users_to_change() {
         }
     }
     // A word in a value is no key.
-    assert_eq!((user(&caller).await, app.head()), (before, head));
+    assert_eq!((user(&caller).await, app.head().await), (before, head));
     update(&caller, &json!({ "metadata": { "text": "constructor" } })).await.ok();
 }
 
@@ -120,7 +120,7 @@ async fn what_is_not_the_users_to_change() {
 async fn values_of_the_wrong_shape() {
     let app = App::start().await;
     let caller = guest(&app).await;
-    let head = app.head();
+    let head = app.head().await;
     for (field, value) in [
         ("name", json!(5)),
         ("name", json!("x".repeat(256))),
@@ -133,6 +133,6 @@ async fn values_of_the_wrong_shape() {
         let refusal = update(&caller, &json!({ field: value })).await.refused(400, "VALIDATION_ERROR");
         assert_eq!(refusal["errors"][0]["field"], field);
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
     update(&caller, &json!({ "name": "é".repeat(255) })).await.ok();
 }

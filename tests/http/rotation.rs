@@ -134,7 +134,7 @@ async fn the_old_token_does_nothing_else() {
     let app = App::start().await;
     let (browser, tab, member) = upgraded(&app).await;
     browser.session().await;
-    let head = app.head();
+    let head = app.head().await;
     for path in ["/list-sessions", "/list-accounts"] {
         tab.get(path).await.refused(401, "UNAUTHORIZED");
     }
@@ -150,7 +150,7 @@ async fn the_old_token_does_nothing_else() {
     ] {
         tab.post(path, &body).await.refused(401, "UNAUTHORIZED");
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }
 
 #[tokio::test]

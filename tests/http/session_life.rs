@@ -65,11 +65,11 @@ async fn a_call_that_leads_nowhere_keeps_nobody_alive() {
     let guest = browser.arrive().await;
     browser.session().await;
     app.pass(days(2));
-    let head = app.head();
+    let head = app.head().await;
     for path in ["/nowhere", "/list-sessions/", "/ok", "/error"] {
         browser.get(path).await;
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
     let session = browser.get("/get-session?disableRefresh=true").await.ok();
     assert_eq!(session["session"]["expiresAt"], guest["session"]["expiresAt"]);
 }

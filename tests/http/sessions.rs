@@ -68,14 +68,14 @@ async fn what_is_not_the_callers_is_not_touched_and_nothing_is_told() {
     let app = App::start().await;
     let [(jane, _), ..] = three(&app).await;
     let stranger = app.program().sign_up("jill@example.com").await;
-    let head = app.head();
+    let head = app.head().await;
     let (id, token) = (&stranger["session"]["id"], &stranger["token"]);
     for named in [id, token, &json!("ses_01JD8M4Z5T0123456789ABCDEF"), &json!("x"), &json!(""), &stranger["user"]["id"]]
     {
         assert_eq!(jane.post("/revoke-session", &json!({ "token": named })).await.ok(), json!({ "status": true }));
     }
     assert!(live(&app.bearer(token.as_str().unwrap())).await);
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
     for body in [json!({}), json!({ "token": null }), json!({ "token": 5 }), json!({ "token": { "id": id } })] {
         jane.post("/revoke-session", &body).await.refused(400, "VALIDATION_ERROR");
     }
@@ -128,13 +128,13 @@ async fn signing_out_takes_begun_flows_along() {
 async fn signing_out_needs_no_session() {
     let app = App::start().await;
     let browser = app.browser();
-    let head = app.head();
+    let head = app.head().await;
     for _ in 0..2 {
         let answer = browser.at(crate::support::Method::POST, "/api/auth/sign-out").await;
         assert_eq!(answer.ok(), json!({ "success": true }));
         answer.deletes(SESSION);
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }
 
 #[tokio::test]

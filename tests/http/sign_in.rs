@@ -24,7 +24,7 @@ async fn a_member_comes_back() {
 async fn whatever_is_wrong_the_answer_is_the_same() {
     let app = App::start().await;
     app.program().sign_up("jane@example.com").await;
-    let head = app.head();
+    let head = app.head().await;
     let answer = async |email: &str, password: &str| {
         let answer = app.browser().post("/sign-in/email", &json!({ "email": email, "password": password })).await;
         answer.says(401, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password");
@@ -40,7 +40,7 @@ async fn whatever_is_wrong_the_answer_is_the_same() {
     ] {
         assert_eq!(answer(email, password).await, wrong);
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }
 
 #[tokio::test]

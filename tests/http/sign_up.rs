@@ -94,7 +94,7 @@ async fn the_name_may_be_empty_but_not_missing() {
         .await
         .ok();
     assert_eq!(member["user"]["name"], "");
-    let head = app.head();
+    let head = app.head().await;
     for (field, body) in [
         ("name", json!({ "email": "jill@example.com", "password": PASSWORD })),
         ("name", json!({ "name": 5, "email": "jill@example.com", "password": PASSWORD })),
@@ -110,7 +110,7 @@ async fn the_name_may_be_empty_but_not_missing() {
         assert_eq!(error["field"], field);
         assert!(error["message"].is_string() && error["code"].is_string());
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn every_route_with_every_kind_of_garbage() {
     let token = member["token"].as_str().unwrap();
     let signed =
         app.bearer(token).post("/sign-in/anonymous", &json!({})).await.header("set-auth-token").unwrap().to_owned();
-    let head = app.head();
+    let head = app.head().await;
     let mut chance = Chance(TestRunner::deterministic());
     let rounds = if crate::long() { 400 } else { 25 };
     for round in 0..rounds {
@@ -127,7 +127,7 @@ async fn every_route_with_every_kind_of_garbage() {
             assert!(is_typed(answer.status), "round {round}: {verb} {path}: {answer:?}");
         }
     }
-    assert_eq!(app.head(), head, "something changed");
+    assert_eq!(app.head().await, head, "something changed");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn every_field_with_every_type() {
     let app = App::with(&[("rate_limits", "off")]).await;
     let guest = app.program().arrive().await;
     let caller = app.bearer(guest["token"].as_str().unwrap());
-    let head = app.head();
+    let head = app.head().await;
     let values = [
         json!(null),
         json!(true),
@@ -163,5 +163,5 @@ async fn every_field_with_every_type() {
             }
         }
     }
-    assert_eq!(app.head(), head);
+    assert_eq!(app.head().await, head);
 }

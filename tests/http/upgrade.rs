@@ -81,7 +81,7 @@ async fn the_checks_row_by_row() {
     let browser = app.browser();
     browser.arrive().await;
     browser.session().await;
-    let (head, before) = (app.head(), browser.session().await);
+    let (head, before) = (app.head().await, browser.session().await);
     let long = "x".repeat(129);
     let long_address = format!("{}@example.com", "x".repeat(255));
     for (body, status, code, message) in [
@@ -130,7 +130,7 @@ async fn the_checks_row_by_row() {
         answer.says(status, code, message);
         assert_eq!(answer.cookies(), []);
     }
-    assert_eq!((app.head(), browser.session().await), (head, before), "a failure changes nothing");
+    assert_eq!((app.head().await, browser.session().await), (head, before), "a failure changes nothing");
 }
 
 #[tokio::test]

@@ -177,7 +177,8 @@ async fn with_a_callback_it_leads_there_whatever_comes_of_it() {
         caller.get(&format!("/verify-email?token={token}&callbackURL={place}")).await
     };
     verify(&browser, "x", "/done?a=1#b").await.leads_to("/done?a=1&error=INVALID_TOKEN#b");
-    verify(&app.browser(), &token, "/done").await.leads_to("/done?error=CONFIRMATION_REQUIRED");
+    let page = format!("{}/api/auth/verify-email/confirm?token={token}&callbackURL=%2Fdone", app.origin());
+    verify(&app.browser(), &token, "/done").await.leads_to(&page);
     verify(&browser, &token, "/done?a=1").await.leads_to("/done?a=1");
     verify(&browser, &token, "https://app.example.com/done").await.leads_to("https://app.example.com/done");
     app.pass(hours(24));
@@ -222,4 +223,91 @@ async fn a_proven_address_does_not_yield() {
         .refused(409, "EMAIL_ALREADY_IN_USE");
     let again = browser.post("/sign-in/email", &json!({ "email": JANE, "password": PASSWORD })).await;
     assert!(again.cookie(CLAIM).is_none(), "nothing is left to be claimed");
+}
+
+/// What the page of a link posts that was opened on another device.
+async fn confirm(caller: &Client, fields: &str) -> Answer {
+    caller
+        .at(crate::support::Method::POST, "/api/auth/verify-email/confirm")
+        .header("sec-fetch-mode", "navigate")
+        .body("application/x-www-form-urlencoded", fields.to_owned())
+        .await
+}
+
+#[tokio::test]
+async fn read_on_a_phone_it_asks_for_the_password_and_signs_nobody_in() {
+    let app = app().await;
+    let (browser, _, token) = jane(&app).await;
+    let phone = app.browser();
+    let refusal = open(&phone, &token).await.refused(403, "CONFIRMATION_REQUIRED");
+    let page = refusal["details"]["url"].as_str().unwrap().strip_prefix(app.origin()).unwrap().to_owned();
+    let shown = phone.at(crate::support::Method::GET, &page).await;
+    assert!(shown.text.contains("<form") && shown.text.contains("type=\"password\""), "{}", shown.text);
+    let wrong = confirm(&phone, &format!("token={token}&password=not+it")).await;
+    assert!(wrong.status == 200 && wrong.text.contains("not the password"), "{wrong:?}");
+    let done = confirm(&phone, &format!("token={token}&password={PASSWORD}&callbackURL=%2Fdone")).await;
+    done.leads_to("/done");
+    assert!(done.cookie(SESSION).is_none() && phone.session().await.is_null());
+    assert!(verified(&browser).await);
+}
+
+#[tokio::test]
+async fn five_wrong_passwords_void_the_link() {
+    let app = App::with(&[("dev", "on"), ("rate_limits", "off")]).await;
+    let (browser, _, token) = jane(&app).await;
+    let phone = app.program();
+    let post = |password: &str| phone.post("/verify-email/confirm", &json!({ "token": token, "password": password }));
+    for _ in 0..5 {
+        post("not the password").await.refused(400, "INVALID_PASSWORD");
+    }
+    post(PASSWORD).await.refused(400, "INVALID_TOKEN");
+    open(&browser, &token).await.refused(401, "INVALID_TOKEN");
+    assert!(!verified(&browser).await);
+}
+
+#[tokio::test]
+async fn whoever_reads_the_mail_and_knows_nothing_of_it_frees_the_address() {
+    let app = app().await;
+    let (squatter, member, token) = jane(&app).await;
+    confirm(&app.browser(), &format!("token={token}&disown=true")).await.ok_page("Done");
+    let left = squatter.session().await;
+    assert_eq!(left["user"]["id"], member["user"]["id"]);
+    assert_eq!((&left["user"]["email"], &left["user"]["isAnonymous"]), (&Value::Null, &json!(true)));
+    app.program().sign_up(JANE).await;
+    confirm(&app.browser(), &format!("token={token}&disown=true")).await.ok_page("That did not work");
+}
+
+#[tokio::test]
+async fn who_took_an_account_over_and_knows_its_password_restores_it() {
+    let app = app().await;
+    app.program().sign_up(JANE).await;
+    app.mails(JANE, 1).await;
+    app.program().post("/sign-in/magic-link", &json!({ "email": JANE })).await.ok();
+    let link = app.mails(JANE, 2).await[1]["token"].as_str().unwrap().to_owned();
+    let browser = app.browser();
+    let jane = browser.get(&format!("/magic-link/verify?token={link}")).await.ok();
+    assert_eq!(jane["reclaimed"], true);
+    let restore = |password: &str| browser.post("/verify-email/confirm", &json!({ "password": password }));
+    restore("not the password").await.refused(400, "INVALID_PASSWORD");
+    restore(PASSWORD).await.ok();
+    app.program().sign_in(JANE).await;
+    app.program().post("/verify-email/confirm", &json!({ "password": PASSWORD })).await.refused(401, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn another_link_can_be_asked_for_and_voids_the_first() {
+    let app = app().await;
+    let (browser, _, first) = jane(&app).await;
+    let send = |caller: &Client, email: &str| caller.post("/send-verification-email", &json!({ "email": email }));
+    assert_eq!(send(&browser, JANE).await.ok(), json!({ "status": true }));
+    let second = app.mails(JANE, 2).await[1]["token"].as_str().unwrap().to_owned();
+    open(&browser, &first).await.refused(401, "INVALID_TOKEN");
+    send(&browser, "jill@example.com").await.refused(400, "EMAIL_MISMATCH");
+    open(&browser, &second).await.ok();
+    send(&browser, JANE).await.refused(400, "EMAIL_ALREADY_VERIFIED");
+    for anybody in [JANE, "nobody@example.com"] {
+        assert_eq!(send(&app.program(), anybody).await.ok(), json!({ "status": true }));
+    }
+    app.head().await;
+    assert_eq!(app.mails(JANE, 2).await.len(), 2, "there was nothing to send");
 }

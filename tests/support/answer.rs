@@ -58,6 +58,12 @@ impl Answer {
     }
 
     #[track_caller]
+    /// A page with that heading.
+    pub fn ok_page(&self, heading: &str) {
+        assert_eq!(self.status, 200, "{self:?}");
+        assert!(self.text.contains(&format!("<h1>{heading}</h1>")), "{self:?}");
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use chrysalis::clock::{Clock, MockClock};
 use chrysalis::config::{Config, Overrides};
 use chrysalis::entropy::{Entropy, OsEntropy};
-use chrysalis::log::Log;
+use chrysalis::log::{Log, ask};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis_domain::{Span, Timestamp};
+use chrysalis_projections::mails;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -85,8 +86,13 @@ impl App {
         Value::from(at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
     }
 
-    /// The position of the last event: what has happened so far.
-    pub fn head(&self) -> u64 {
+    /// The position of the last event: what has happened so far, once all mails that were asked for are on their way.
+    pub async fn head(&self) -> u64 {
+        let asked = Instant::now();
+        while !ask(self.log.as_ref(), &mails::NEXT, &[1.into()]).await.unwrap().is_empty() {
+            assert!(asked.elapsed() < MAIL_OVERDUE, "a mail stays where it is");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         *self.log.head().borrow()
     }
 

@@ -10,9 +10,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::read;
+use super::{Stored, read};
+use crate::challenge::event::VoidReason;
+use crate::challenge::{ChallengeEvent, Purpose};
+use crate::mail::{MailEvent, Reason};
 use crate::user::UserEvent;
-use crate::user::event::{DeletionReason, EndReason, ReleaseReason};
+use crate::user::event::{DeletionReason, EndReason, Notice, ReleaseReason};
 use crate::user::histories::{Life, lives};
 use crate::value::{Amr, Carrier, Method, ProofKind};
 
@@ -30,14 +33,16 @@ impl Fixture {
     }
 
     fn is_current(&self) -> bool {
-        UserEvent::TYPES.contains(&(self.event_type.as_str(), self.version))
+        types().any(|known| known == (self.event_type.as_str(), self.version))
     }
 
     /// What the program of today makes of a body like this one; none when it doesn't read.
     fn rewritten(&self, body: &Value) -> Option<Value> {
-        let event = read(&self.event_type, self.version, body.to_string().as_bytes()).ok()?;
-        assert_eq!(event.event_type(), self.event_type);
-        serde_json::from_slice(&event.body().unwrap()).ok()
+        let body = body.to_string();
+        let written = rewritten::<UserEvent>(self, &body, UserEvent::body)
+            .or_else(|| rewritten::<ChallengeEvent>(self, &body, ChallengeEvent::body))
+            .or_else(|| rewritten::<MailEvent>(self, &body, MailEvent::body))?;
+        serde_json::from_slice(&written).ok()
     }
 
     /// Fields that can be absent: without them the body reads, and is written back without them.
@@ -48,6 +53,20 @@ impl Fixture {
         };
         fields(&self.body).into_iter().filter(absent).collect()
     }
+}
+
+/// Every type that anything writes, with its current version.
+fn types() -> impl Iterator<Item = (&'static str, u16)> {
+    UserEvent::TYPES.iter().chain(ChallengeEvent::TYPES).chain(MailEvent::TYPES).copied()
+}
+
+fn rewritten<E: Stored>(
+    fixture: &Fixture,
+    body: &str,
+    write: impl Fn(&E) -> Result<Vec<u8>, serde_json::Error>,
+) -> Option<Vec<u8>> {
+    let event = read::<E>(&fixture.event_type, fixture.version, body.as_bytes()).ok()?;
+    write(&event).ok()
 }
 
 fn fixtures() -> Vec<Fixture> {
@@ -94,8 +113,8 @@ fn without(value: &Value, path: &[String]) -> Value {
 #[test]
 fn every_type_has_a_fixture_of_every_version_and_no_fixture_is_left_over() {
     let versions =
-        |(name, current): &(&str, u16)| (1..=*current).map(|version| (name.to_string(), version)).collect::<Vec<_>>();
-    let expected: BTreeSet<_> = UserEvent::TYPES.iter().flat_map(versions).collect();
+        |(name, current): (&str, u16)| (1..=current).map(|version| (name.to_string(), version)).collect::<Vec<_>>();
+    let expected: BTreeSet<_> = types().flat_map(versions).collect();
     let full = fixtures()
         .into_iter()
         .filter(|fixture| !fixture.minimal)
@@ -183,11 +202,17 @@ fn every_word_ever_written_still_reads() {
         "limit",
         "upgraded",
         "password_changed",
+        "password_reset",
         "superseded",
+        "reclaimed",
         "disabled",
         "deleted",
     ]);
     words::<DeletionReason>(&["requested", "anonymous_max_age", "administrator"]);
+    words::<Notice>(&["password_changed", "reclaimed"]);
+    words::<Purpose>(&["magic_link", "sign_in_code", "verification_code", "reset_code", "reset_link"]);
+    words::<VoidReason>(&["replaced", "expired", "exhausted"]);
+    words::<Reason>(&["refused", "exhausted", "expired", "erased"]);
 }
 
 /// Tables name these things too, with the same words.
@@ -198,8 +223,18 @@ fn rows_and_events_use_the_same_words() {
         let method: Method = serde_json::from_value(word.into()).unwrap();
         same(method.name(), serde_json::to_value(method));
     }
-    for word in ["signed_out", "revoked", "limit", "upgraded", "password_changed", "superseded", "disabled", "deleted"]
-    {
+    for word in [
+        "signed_out",
+        "revoked",
+        "limit",
+        "upgraded",
+        "password_changed",
+        "password_reset",
+        "superseded",
+        "reclaimed",
+        "disabled",
+        "deleted",
+    ] {
         let reason: EndReason = serde_json::from_value(word.into()).unwrap();
         same(reason.name(), serde_json::to_value(reason));
     }

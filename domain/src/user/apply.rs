@@ -1,7 +1,7 @@
 //! State as a function of events. Never fails and never decides: what is in the log happened.
 
 use crate::user::event::*;
-use crate::user::{Email, Identity, Password, Session, Standing, User, UserEvent, Verification};
+use crate::user::{Email, Identity, Password, Session, Standing, SuspendedPassword, User, UserEvent, Verification};
 use crate::value::{Carrier, Change};
 
 impl User {
@@ -25,6 +25,7 @@ impl User {
             }
             UserEvent::UpgradeBegun(e) => {
                 self.standing = Standing::Provisional;
+                self.epoch += 1;
                 self.pending_upgrade = Some(e.authentication.method);
                 self.renew(
                     &RenewedSession { session: e.session, expires_at: e.expires_at, remembered: e.remembered },
@@ -34,6 +35,7 @@ impl User {
             UserEvent::GuestUpgraded(e) => {
                 self.standing = Standing::Member;
                 self.pending_upgrade = None;
+                self.epoch += 1;
                 if let Some(renewed) = &e.session {
                     self.renew(renewed, e.authentication.at);
                 }
@@ -41,6 +43,7 @@ impl User {
             UserEvent::UpgradeSuperseded(e) => {
                 self.pending_upgrade = None;
                 self.superseded = true;
+                self.epoch += 1;
                 if e.guest_again {
                     self.standing = Standing::Guest;
                 }
@@ -52,7 +55,16 @@ impl User {
             }
             UserEvent::EmailVerificationRequested(e) => {
                 self.verification =
-                    Some(Verification { challenge: e.challenge, claim: e.claim, expires_at: e.expires_at });
+                    Some(Verification { challenge: e.challenge, claim: e.claim, expires_at: e.expires_at, missed: 0 });
+            }
+            UserEvent::VerificationMissed(e) => {
+                let standing = self.verification.as_mut().filter(|standing| standing.challenge == e.challenge);
+                if let Some(standing) = standing {
+                    standing.missed += 1;
+                    if e.void {
+                        self.verification = None;
+                    }
+                }
             }
             UserEvent::EmailVerified(e) => {
                 if let Some(email) = self.email.as_mut().filter(|email| email.claim == e.claim) {
@@ -73,6 +85,7 @@ impl User {
             }
             UserEvent::PasswordAdded(e) => {
                 self.password = Some(Password { account: e.account, hash: e.hash, proven: e.proven });
+                self.suspended = None;
             }
             UserEvent::PasswordChanged(PasswordChanged { hash, .. })
             | UserEvent::PasswordRehashed(PasswordRehashed { hash, .. }) => {
@@ -80,7 +93,21 @@ impl User {
                     password.hash = *hash;
                 }
             }
+            UserEvent::UserReclaimed(_) => self.epoch += 1,
             UserEvent::PasswordRemoved(_) => self.password = None,
+            UserEvent::PasswordSuspended(e) => {
+                self.password = None;
+                self.suspended =
+                    Some(SuspendedPassword { account: e.account, hash: e.hash, session: e.session, until: e.until });
+            }
+            UserEvent::PasswordRestored(e) => {
+                self.suspended = None;
+                self.password = Some(Password { account: e.account, hash: e.hash, proven: true });
+            }
+            UserEvent::PasswordReset(_) => {
+                self.suspended = None;
+                self.epoch += 1;
+            }
             UserEvent::IdentityLinked(e) => self.identities.push(Identity {
                 account: e.account,
                 claim: e.claim,
@@ -121,6 +148,7 @@ impl User {
                 change(&mut self.image, e.image);
                 change(&mut self.metadata, e.metadata);
             }
+            UserEvent::NoticeRequested(_) => {}
             UserEvent::GuestDisabled(_) => self.standing = Standing::Disabled,
             UserEvent::UserDeleted(_) => {
                 // Nothing but the fact is left to decide about.

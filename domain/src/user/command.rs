@@ -1,10 +1,10 @@
 //! What can be asked of a user, with every fact the decision needs: ids, hashes, sealed records and times are made
 //! beforehand and handed in, so that a decision may run again after a conflict and decide the same.
 
-use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::user::event::{DeletionReason, EndReason};
-use crate::value::{Authentication, Carrier, Change, Entry, Locator, ProofKind, TokenHash};
+use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
 
 /// A command and the time of its decision.
 #[derive(Clone, Debug)]
@@ -77,6 +77,7 @@ pub enum UserCommand {
         hash: SealedId,
         revoke_others: bool,
         rotation: Rotation,
+        notice: NewNotice,
     },
     RehashPassword {
         replaces: SealedId,
@@ -90,9 +91,64 @@ pub enum UserCommand {
         challenge: Option<ChallengeId>,
         proof: ProofKind,
     },
+    /// A link with a password that is not this user's.
+    MissVerification {
+        challenge: ChallengeId,
+    },
+    /// Whoever reads the address says that this user is a stranger to it.
+    DisownClaim {
+        claim: ClaimId,
+        challenge: ChallengeId,
+    },
     /// Somebody else proved the address that this user only reserved.
     SupersedeClaim {
         claim: ClaimId,
+    },
+    /// A guest becomes a member in place: it asked for the proof and brought it back.
+    UpgradeByMail {
+        session: SessionId,
+        proven: ProvenAddress,
+        profile: Profile,
+        renewal: Renewal,
+        /// A session beside the guest's own, for whoever brought the proof back elsewhere.
+        opens: Option<NewSession>,
+        /// The guest's epoch when the proof was asked for, where it was: another one now voids it.
+        epoch: Option<u32>,
+    },
+    /// Somebody new, who showed that they read an address that nobody held.
+    SignUpByMail {
+        user: UserId,
+        person: PersonId,
+        proven: ProvenAddress,
+        profile: Profile,
+        session: NewSession,
+    },
+    /// Somebody showed that they read the address that this user holds.
+    SignInByMail {
+        claim: ClaimId,
+        proof: ProofKind,
+        /// It was this user's own browser that showed it (CONTRACT 2.6, row a).
+        own: bool,
+        session: NewSession,
+        epoch: Option<u32>,
+        notice: NewNotice,
+    },
+    /// Somebody who reads the address gives a new password.
+    ResetPassword {
+        reset: NewPassword,
+        epoch: Option<u32>,
+    },
+    /// A member without a password gets one.
+    AddPassword {
+        session: SessionId,
+        account: AccountId,
+        hash: SealedId,
+        notice: NewNotice,
+    },
+    /// `verified` is the hash that the suspended password was checked against.
+    RestorePassword {
+        session: SessionId,
+        verified: SealedId,
     },
     ExpireGuest {
         cutoff: Timestamp,
@@ -137,13 +193,53 @@ pub struct PasswordCredentials {
     pub hash: SealedId,
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
-    pub verification: NewVerification,
+    /// None when the address has had its share of mails.
+    pub verification: Option<NewVerification>,
+}
+
+/// An address that nobody held, and what showed that it is read.
+#[derive(Clone, Debug)]
+pub struct ProvenAddress {
+    pub claim: ClaimId,
+    pub address: SealedId,
+    pub proof: ProofKind,
+}
+
+/// What is said of somebody who becomes a member.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    pub name: Option<SealedId>,
+    pub image: Option<SealedId>,
+    pub metadata: Option<SealedId>,
+}
+
+/// A password from somebody who showed that they read the address.
+#[derive(Clone, Debug)]
+pub struct NewPassword {
+    pub claim: ClaimId,
+    pub proof: ProofKind,
+    /// It was this user's own browser that showed it (CONTRACT 2.6, row a).
+    pub own: bool,
+    /// For a user who has none.
+    pub account: AccountId,
+    pub hash: SealedId,
+    /// A session of the user in which it is done: it goes on, with a new token.
+    pub session: Option<(SessionId, Rotation)>,
+    pub notice: NewNotice,
+}
+
+/// A mail that tells of a change, if it comes to one.
+#[derive(Clone, Copy, Debug)]
+pub struct NewNotice {
+    pub mail: MailId,
+    pub locale: Locale,
 }
 
 #[derive(Clone, Debug)]
 pub struct NewVerification {
     pub challenge: ChallengeId,
     pub callback_url: Option<SealedId>,
+    pub locale: Locale,
     pub expires_at: Timestamp,
 }
 

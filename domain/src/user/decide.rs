@@ -1,5 +1,7 @@
 //! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
 
+mod proof;
+
 use crate::id::{ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
@@ -20,6 +22,9 @@ impl User {
             C::CreateAnonymous { user, person, entry, session } => {
                 self.create_anonymous(user, person, entry, session, at)
             }
+            C::SignUpByMail { user, person, proven, profile, session } => {
+                self.sign_up_by_mail(user, person, proven, profile, session, at)
+            }
             C::SignUpWithPassword { user, person, credentials, session } => {
                 self.sign_up(user, person, credentials, session, at)
             }
@@ -33,7 +38,9 @@ impl User {
     fn decide_existing(&self, command: UserCommand, at: Timestamp) -> Decision {
         use UserCommand as C;
         match command {
-            C::CreateAnonymous { .. } | C::SignUpWithPassword { .. } => Err(UserRefusal::Exists),
+            C::CreateAnonymous { .. } | C::SignUpWithPassword { .. } | C::SignUpByMail { .. } => {
+                Err(UserRefusal::Exists)
+            }
             C::UpgradeWithPassword { session, credentials, renewal, strict } => {
                 self.upgrade_with_password(session, credentials, renewal, strict, at)
             }
@@ -50,14 +57,41 @@ impl User {
             C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
             C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
             C::UpdateProfile { name, image, metadata } => Ok(self.update_profile(name, image, metadata, at)),
-            C::ChangePassword { session, verified, hash, revoke_others, rotation } => {
+            C::ChangePassword { session, verified, hash, revoke_others, rotation, notice } => {
                 self.still_verified(verified)?;
-                self.change_password(session, hash, revoke_others, rotation, at)
+                let mut events = self.change_password(session, hash, revoke_others, rotation, at)?;
+                events.extend(self.tell(notice, Notice::PasswordChanged, at));
+                Ok(events)
+            }
+            C::AddPassword { session, account, hash, notice } => {
+                let mut events = self.add_password(session, account, hash, at)?;
+                events.extend(self.tell(notice, Notice::PasswordChanged, at));
+                Ok(events)
             }
             C::RehashPassword { replaces, hash } => self.rehash(replaces, hash),
             C::RequestVerification { verification } => self.request_verification(verification),
             C::VerifyEmail { claim, challenge, proof } => self.verify_email(claim, challenge, proof, at),
+            C::MissVerification { challenge } => self.miss_verification(challenge, at),
+            C::DisownClaim { claim, challenge } => {
+                self.standing_verification(claim, challenge, at)?;
+                self.supersede(claim, at)
+            }
             C::SupersedeClaim { claim } => self.supersede(claim, at),
+            C::UpgradeByMail { session, proven, profile, renewal, opens, epoch } => {
+                self.same_epoch(epoch)?;
+                let mut events = self.upgrade_by_mail(session, proven, profile, renewal, at)?;
+                events.extend(opens.map(started));
+                Ok(events)
+            }
+            C::SignInByMail { claim, proof, own, session, epoch, notice } => {
+                self.same_epoch(epoch)?;
+                self.sign_in_by_mail(claim, proof, own, session, notice, at)
+            }
+            C::ResetPassword { reset, epoch } => {
+                self.same_epoch(epoch)?;
+                self.reset_password(reset, at)
+            }
+            C::RestorePassword { session, verified } => self.restore_password(session, verified, at),
             C::ExpireGuest { cutoff, settings_version, max_age } => self.expire(cutoff, settings_version, max_age, at),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
         }
@@ -178,61 +212,8 @@ impl User {
             PasswordAdded { account, hash, proven: false, at }.into(),
         ];
         events.extend(profile(name, image, at));
-        events.push(requested(verification, claim, address));
+        events.extend(verification.map(|verification| requested(verification, claim, address)));
         events
-    }
-
-    fn request_verification(&self, verification: NewVerification) -> Decision {
-        let email = self.email.as_ref().ok_or(UserRefusal::ClaimNotHeld)?;
-        if email.verified {
-            return Err(UserRefusal::ClaimVerified);
-        }
-        Ok(vec![requested(verification, email.claim, email.address)])
-    }
-
-    fn verify_email(
-        &self,
-        claim: ClaimId,
-        challenge: Option<ChallengeId>,
-        proof: ProofKind,
-        at: Timestamp,
-    ) -> Decision {
-        let email = self.email.as_ref().filter(|email| email.claim == claim).ok_or(UserRefusal::ClaimNotHeld)?;
-        if let Some(challenge) = challenge {
-            let standing = self
-                .verification
-                .as_ref()
-                .filter(|standing| standing.challenge == challenge && standing.claim == claim);
-            let standing = standing.ok_or(UserRefusal::ChallengeUnknown)?;
-            if standing.expires_at <= at {
-                return Err(UserRefusal::ChallengeExpired);
-            }
-        }
-        if email.verified {
-            return Ok(Vec::new());
-        }
-        let mut events = vec![EmailVerified { claim, proof, challenge, at }.into()];
-        if self.standing == Standing::Provisional {
-            let method = self.pending_upgrade.unwrap_or(Method::Password);
-            let authentication = Authentication { method, ..Authentication::password(at) };
-            events.push(GuestUpgraded { authentication, session: None, proof: Some(proof) }.into());
-        }
-        Ok(events)
-    }
-
-    fn supersede(&self, claim: ClaimId, at: Timestamp) -> Decision {
-        let email = self.email.as_ref().filter(|email| email.claim == claim).ok_or(UserRefusal::ClaimNotHeld)?;
-        if email.verified {
-            return Err(UserRefusal::ClaimVerified);
-        }
-        let reason = ReleaseReason::Superseded;
-        let mut events = vec![EmailReleased { claim, reason }.into()];
-        events.extend(
-            self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into()),
-        );
-        events.push(UpgradeSuperseded { claim, guest_again: self.identities.is_empty() }.into());
-        events.extend(self.end(|id| Some(id) != email.session, EndReason::Superseded, at));
-        Ok(events)
     }
 
     // --- sessions ---
@@ -408,8 +389,19 @@ fn upgraded(
 }
 
 fn requested(verification: NewVerification, claim: ClaimId, address: SealedId) -> UserEvent {
-    let NewVerification { challenge, callback_url, expires_at } = verification;
-    EmailVerificationRequested { challenge, claim, address, callback_url, expires_at }.into()
+    let NewVerification { challenge, callback_url, locale, expires_at } = verification;
+    EmailVerificationRequested { challenge, claim, address, callback_url, locale: Some(locale), expires_at }.into()
+}
+
+impl User {
+    /// A mail to the address that is held, if one is.
+    fn tell(&self, mail: NewNotice, notice: Notice, at: Timestamp) -> Option<UserEvent> {
+        self.email.as_ref().map(|email| told(mail, notice, email.address, at))
+    }
+}
+
+fn told(mail: NewNotice, notice: Notice, address: SealedId, at: Timestamp) -> UserEvent {
+    NoticeRequested { mail: mail.mail, notice, address, locale: mail.locale, at }.into()
 }
 
 fn profile(name: Option<SealedId>, image: Option<SealedId>, at: Timestamp) -> Option<UserEvent> {

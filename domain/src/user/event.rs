@@ -5,66 +5,31 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::event::events;
+use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::time::Timestamp;
-use crate::value::{Authentication, Carrier, Change, Entry, Locator, ProofKind, TokenHash};
-
-/// Declares the events of the aggregate: the type name and version of each, and how it is read and written.
-macro_rules! events {
-    ($($name:ident $version:literal,)*) => {
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum UserEvent {
-            $($name($name),)*
-        }
-
-        impl UserEvent {
-            /// Every type this aggregate writes, with its current version.
-            pub const TYPES: &'static [(&'static str, u16)] = &[$((stringify!($name), $version),)*];
-
-            pub const fn event_type(&self) -> &'static str {
-                match self { $(UserEvent::$name(_) => stringify!($name),)* }
-            }
-
-            pub const fn type_version(&self) -> u16 {
-                match self { $(UserEvent::$name(_) => $version,)* }
-            }
-
-            /// The exact bytes to store.
-            pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
-                match self { $(UserEvent::$name(event) => serde_json::to_vec(event),)* }
-            }
-
-            /// Reads a body of the current version; `None` when the type is not one of this aggregate's.
-            pub fn parse(event_type: &str, body: &[u8]) -> Option<Result<Self, serde_json::Error>> {
-                match event_type {
-                    $(stringify!($name) => Some(serde_json::from_slice(body).map(UserEvent::$name)),)*
-                    _ => None,
-                }
-            }
-        }
-
-        $(impl From<$name> for UserEvent {
-            fn from(event: $name) -> Self {
-                UserEvent::$name(event)
-            }
-        })*
-    };
-}
+use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
 
 events! {
+    UserEvent:
     GuestCreated 1,
     MemberSignedUp 1,
     UpgradeBegun 1,
     GuestUpgraded 1,
     UpgradeSuperseded 1,
     EmailClaimed 1,
-    EmailVerificationRequested 1,
+    EmailVerificationRequested 2,
+    VerificationMissed 1,
     EmailVerified 1,
     EmailReleased 1,
+    UserReclaimed 1,
     PasswordAdded 1,
     PasswordChanged 1,
     PasswordRehashed 1,
     PasswordRemoved 1,
+    PasswordSuspended 1,
+    PasswordRestored 1,
+    PasswordReset 1,
     IdentityLinked 1,
     IdentityUnlinked 1,
     SessionStarted 1,
@@ -73,6 +38,7 @@ events! {
     SessionRotated 1,
     SessionEnded 1,
     ProfileUpdated 1,
+    NoticeRequested 1,
     GuestDisabled 1,
     UserDeleted 1,
 }
@@ -154,7 +120,19 @@ pub struct EmailVerificationRequested {
     /// Where the link leads after the proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<SealedId>,
+    /// The language of the mail; English where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     pub expires_at: Timestamp,
+}
+
+/// Somebody had the link, and not the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerificationMissed {
+    pub challenge: ChallengeId,
+    /// It was tried too often: the link is void.
+    pub void: bool,
+    pub at: Timestamp,
 }
 
 /// Somebody who reads the address showed it.
@@ -186,6 +164,15 @@ pub enum ReleaseReason {
     Deleted,
 }
 
+/// Somebody who reads the address, and is not known to be who reserved it, took the account over (CONTRACT 2.6, row c): the
+/// account follows the mailbox. The events around this one tell what was dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserReclaimed {
+    pub claim: ClaimId,
+    pub proof: ProofKind,
+    pub at: Timestamp,
+}
+
 /// The user can sign in by password from here on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordAdded {
@@ -214,6 +201,31 @@ pub struct PasswordRehashed {
 pub struct PasswordRemoved {
     pub account: AccountId,
     pub reason: ReleaseReason,
+}
+
+/// The password no longer leads in. Whoever knows it may restore it in one session, until a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordSuspended {
+    pub account: AccountId,
+    pub hash: SealedId,
+    pub session: SessionId,
+    pub until: Timestamp,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordRestored {
+    pub account: AccountId,
+    pub hash: SealedId,
+    pub at: Timestamp,
+}
+
+/// The password was set by whoever reads the address; the event before this one names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordReset {
+    pub account: AccountId,
+    pub proof: ProofKind,
+    pub at: Timestamp,
 }
 
 /// A social identity, keyed by (issuer, subject), leads to this user.
@@ -303,7 +315,10 @@ pub enum EndReason {
     /// Another session of the user became a member's.
     Upgraded,
     PasswordChanged,
+    PasswordReset,
     Superseded,
+    /// Somebody else proved the address.
+    Reclaimed,
     Disabled,
     Deleted,
 }
@@ -316,7 +331,9 @@ impl EndReason {
             EndReason::Limit => "limit",
             EndReason::Upgraded => "upgraded",
             EndReason::PasswordChanged => "password_changed",
+            EndReason::PasswordReset => "password_reset",
             EndReason::Superseded => "superseded",
+            EndReason::Reclaimed => "reclaimed",
             EndReason::Disabled => "disabled",
             EndReason::Deleted => "deleted",
         }
@@ -333,6 +350,37 @@ pub struct ProfileUpdated {
     #[serde(default, skip_serializing_if = "Change::is_kept")]
     pub metadata: Change,
     pub at: Timestamp,
+}
+
+/// The user is to be told of a change, by mail to an address they hold or held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeRequested {
+    pub mail: MailId,
+    pub notice: Notice,
+    pub address: SealedId,
+    pub locale: Locale,
+    pub at: Timestamp,
+}
+
+/// What a user is told of (SECURITY S28).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    PasswordChanged,
+    /// To whoever reads the address of an account that they took over.
+    Reclaimed,
+}
+
+impl Notice {
+    pub const ALL: [Notice; 2] = [Notice::PasswordChanged, Notice::Reclaimed];
+
+    /// The kind of mail.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Notice::PasswordChanged => "password-changed",
+            Notice::Reclaimed => "reclaimed",
+        }
+    }
 }
 
 /// A clean-up took the guest out of use. Its sessions are ended; until `final_at` it can be undone.
@@ -409,17 +457,23 @@ impl UserEvent {
             E::SessionStarted(e) => e.client.into_iter().collect(),
             E::ProfileUpdated(e) => [e.name, e.image, e.metadata].into_iter().filter_map(Change::sealed).collect(),
             E::MemberSignedUp(_)
+            | E::VerificationMissed(_)
             | E::UpgradeBegun(_)
             | E::GuestUpgraded(_)
             | E::UpgradeSuperseded(_)
             | E::EmailVerified(_)
             | E::EmailReleased(_)
+            | E::UserReclaimed(_)
             | E::PasswordRemoved(_)
+            | E::PasswordSuspended(_)
+            | E::PasswordRestored(_)
+            | E::PasswordReset(_)
             | E::IdentityUnlinked(_)
             | E::ActivityRecorded(_)
             | E::SessionExtended(_)
             | E::SessionRotated(_)
             | E::SessionEnded(_)
+            | E::NoticeRequested(_)
             | E::GuestDisabled(_)
             | E::UserDeleted(_) => Vec::new(),
         }

@@ -13,12 +13,12 @@ use ulid::Ulid;
 
 use self::dice::Dice;
 pub use self::steps::{Kind, Step, lives};
-use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
 use crate::user::event::{ActivityRecorded, DeletionReason, EndReason};
 use crate::user::{User, UserEvent, UserRefusal};
-use crate::value::{Authentication, Carrier, Change, Entry, Label, Locator, ProofKind, TokenHash};
+use crate::value::{Authentication, Carrier, Change, Entry, Label, Locale, Locator, ProofKind, TokenHash};
 
 /// How many sessions a user of these lives may have: few, so that the oldest often has to go.
 pub const SESSION_LIMIT: usize = 4;
@@ -143,7 +143,16 @@ impl Life {
                 revoke_others: dice.flag(),
                 rotation: self.rotation(dice),
                 hash: self.fresh(SealedId::from_ulid),
+                notice: self.notice(),
             },
+            Kind::AddPassword => C::AddPassword {
+                session: self.session(dice),
+                account: self.fresh(AccountId::from_ulid),
+                hash: self.fresh(SealedId::from_ulid),
+                notice: self.notice(),
+            },
+            Kind::MissVerification => C::MissVerification { challenge: self.challenge(dice) },
+            Kind::DisownClaim => C::DisownClaim { claim: self.claim(dice), challenge: self.challenge(dice) },
             Kind::RehashPassword => {
                 C::RehashPassword { replaces: self.password(dice), hash: self.fresh(SealedId::from_ulid) }
             }
@@ -153,6 +162,51 @@ impl Life {
                 challenge: (!dice.one_in(4)).then(|| self.challenge(dice)),
                 proof: dice.of(&[ProofKind::VerificationLink, ProofKind::MagicLink, ProofKind::EmailOtp]),
             },
+            Kind::SignUpByMail => {
+                let session = self.new_session(dice, Authentication::mail(ProofKind::MagicLink, self.now));
+                let (user, person) = (self.fresh(UserId::from_ulid), self.fresh(PersonId::from_ulid));
+                C::SignUpByMail { user, person, proven: self.proven(dice), profile: self.profile(dice), session }
+            }
+            Kind::UpgradeByMail => C::UpgradeByMail {
+                session: self.session(dice),
+                renewal: self.renewal(dice),
+                proven: self.proven(dice),
+                profile: self.profile(dice),
+                opens: dice
+                    .one_in(4)
+                    .then(|| self.new_session(dice, Authentication::mail(ProofKind::MagicLink, self.now))),
+                epoch: self.epoch(dice),
+            },
+            Kind::SignInByMail => {
+                let session = self.new_session(dice, Authentication::mail(ProofKind::EmailOtp, self.now));
+                C::SignInByMail {
+                    claim: self.claim(dice),
+                    proof: ProofKind::EmailOtp,
+                    own: dice.flag(),
+                    session,
+                    epoch: self.epoch(dice),
+                    notice: self.notice(),
+                }
+            }
+            Kind::ResetPassword => {
+                let reset = NewPassword {
+                    claim: self.claim(dice),
+                    proof: ProofKind::PasswordReset,
+                    own: dice.flag(),
+                    account: self.fresh(AccountId::from_ulid),
+                    hash: self.fresh(SealedId::from_ulid),
+                    session: dice.flag().then(|| (self.session(dice), self.rotation(dice))),
+                    notice: self.notice(),
+                };
+                C::ResetPassword { reset, epoch: self.epoch(dice) }
+            }
+            Kind::RestorePassword => {
+                let (held, any) = (self.user.suspended.clone(), self.password(dice));
+                C::RestorePassword {
+                    session: held.as_ref().map_or_else(|| self.session(dice), |held| held.session),
+                    verified: held.filter(|_| !dice.one_in(4)).map_or(any, |held| held.hash),
+                }
+            }
             Kind::SupersedeClaim => C::SupersedeClaim { claim: self.claim(dice) },
             Kind::ExpireGuest => {
                 let max_age = dice.of(&[Span::from_hours(2), Span::from_days(2)]);
@@ -215,7 +269,32 @@ impl Life {
             hash: self.fresh(SealedId::from_ulid),
             name: self.sealed(dice),
             image: self.sealed(dice),
-            verification: self.verification(dice),
+            verification: (!dice.one_in(4)).then(|| self.verification(dice)),
+        }
+    }
+
+    fn proven(&mut self, dice: &mut Dice) -> ProvenAddress {
+        ProvenAddress {
+            claim: self.fresh(ClaimId::from_ulid),
+            address: self.fresh(SealedId::from_ulid),
+            proof: dice.of(&[ProofKind::MagicLink, ProofKind::EmailOtp]),
+        }
+    }
+
+    fn profile(&mut self, dice: &mut Dice) -> Profile {
+        Profile { name: self.sealed(dice), image: self.sealed(dice), metadata: self.sealed(dice) }
+    }
+
+    fn notice(&mut self) -> NewNotice {
+        NewNotice { mail: self.fresh(MailId::from_ulid), locale: Locale::ENGLISH }
+    }
+
+    /// Mostly the present one.
+    fn epoch(&mut self, dice: &mut Dice) -> Option<u32> {
+        match dice.throw() {
+            0..=127 => None,
+            128..=223 => Some(self.user.epoch),
+            _ => Some(self.user.epoch.wrapping_sub(1)),
         }
     }
 
@@ -223,6 +302,7 @@ impl Life {
         NewVerification {
             challenge: self.fresh(ChallengeId::from_ulid),
             callback_url: self.sealed(dice),
+            locale: Locale::ENGLISH,
             expires_at: self.now + Span::from_hours(24),
         }
     }

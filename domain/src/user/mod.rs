@@ -78,6 +78,7 @@ pub struct User {
     pub last_activity: Timestamp,
     pub email: Option<Email>,
     pub password: Option<Password>,
+    pub suspended: Option<SuspendedPassword>,
     pub identities: Vec<Identity>,
     pub sessions: BTreeMap<SessionId, Session>,
     pub verification: Option<Verification>,
@@ -85,6 +86,9 @@ pub struct User {
     pub pending_upgrade: Option<Method>,
     /// Somebody else proved the address this user had reserved. A clean-up treats them as a member from then on.
     pub superseded: bool,
+    /// Counts what ended all pending acts of the user: links, codes and the like that were begun in an earlier epoch are
+    /// void (SECURITY S2).
+    pub epoch: u32,
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
     pub metadata: Option<SealedId>,
@@ -104,6 +108,16 @@ pub struct Password {
     pub account: AccountId,
     pub hash: SealedId,
     pub proven: bool,
+}
+
+/// A password that was put out of use by a proof of the address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspendedPassword {
+    pub account: AccountId,
+    pub hash: SealedId,
+    /// Where it can be restored.
+    pub session: SessionId,
+    pub until: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +150,8 @@ pub struct Verification {
     pub challenge: ChallengeId,
     pub claim: ClaimId,
     pub expires_at: Timestamp,
+    /// Wrong passwords that were given with it.
+    pub missed: u8,
 }
 
 impl User {

@@ -14,6 +14,12 @@ pub enum UserRefusal {
     NotAnonymous,
     #[error("the session is not live")]
     SessionNotLive,
+    #[error("the user is anonymous")]
+    Anonymous,
+    #[error("the user has a password")]
+    HasPassword,
+    #[error("the address is not verified")]
+    EmailNotVerified,
     #[error("the user has no password")]
     NoPassword,
     #[error("the password was changed in between")]

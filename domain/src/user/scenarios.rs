@@ -4,6 +4,7 @@ mod addresses;
 mod beginnings;
 mod credentials;
 mod endings;
+mod proofs;
 mod sessions;
 mod social;
 mod strict;
@@ -12,12 +13,12 @@ mod upgrading;
 use cqrs_es::test::{AggregateResultValidator, TestFramework};
 use ulid::Ulid;
 
-use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
 use crate::user::event::*;
 use crate::user::{Timed, User, UserCommand, UserEvent};
-use crate::value::{Authentication, Carrier, Entry, Locator, ProofKind, TokenHash};
+use crate::value::{Authentication, Carrier, Entry, Locale, Locator, ProofKind, TokenHash};
 
 fn when(given: Vec<UserEvent>, at: Timestamp, command: UserCommand) -> AggregateResultValidator<User> {
     TestFramework::<User>::with(()).given(given).when(Timed { at, command })
@@ -141,6 +142,7 @@ fn verification_requested(challenge_number: u8, claim_number: u8, at: Timestamp)
         claim: claim(claim_number),
         address: address(claim_number),
         callback_url: None,
+        locale: Some(Locale::ENGLISH),
         expires_at: at + Span::from_hours(24),
     }
     .into()
@@ -208,12 +210,27 @@ fn credentials(number: u8, at: Timestamp) -> PasswordCredentials {
         hash: password(number),
         name: None,
         image: None,
-        verification: new_verification(number, at),
+        verification: Some(new_verification(number, at)),
     }
 }
 
+fn notice() -> NewNotice {
+    NewNotice { mail: made(MailId::from_ulid, 1), locale: Locale::ENGLISH }
+}
+
+/// The member is told of a new password.
+fn told(at: Timestamp) -> UserEvent {
+    let (mail, notice, locale) = (notice().mail, Notice::PasswordChanged, Locale::ENGLISH);
+    NoticeRequested { mail, notice, address: address(1), locale, at }.into()
+}
+
 fn new_verification(number: u8, at: Timestamp) -> NewVerification {
-    NewVerification { challenge: challenge(number), callback_url: None, expires_at: at + Span::from_hours(24) }
+    NewVerification {
+        challenge: challenge(number),
+        callback_url: None,
+        locale: Locale::ENGLISH,
+        expires_at: at + Span::from_hours(24),
+    }
 }
 
 /// Token 9 is ready, should the rules ask for a new one.

@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrysalis_domain::id::{ClaimId, SealedId};
+use chrysalis_domain::Event;
+use chrysalis_domain::challenge::ChallengeEvent;
+use chrysalis_domain::id::{ChallengeId, ClaimId, SealedId};
 use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::codes;
 use chrysalis_projections::table::{Kind, Table};
 use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, INLINE, Value};
 use tokio::task::JoinHandle;
@@ -203,7 +206,7 @@ impl Refold<'_> {
     async fn fold(&mut self, client: &tokio_postgres::Transaction<'_>, page: &[Decoded]) -> Result<(), LogFault> {
         let keys = self.open(client, page).await?;
         let folded = self.folding.fold(page, &keys);
-        let steps = self.rows.steps(folded.iter().map(|folded| (folded.user, &folded.change)));
+        let steps = self.rows.steps(folded.iter().map(|folded| (folded.subject, &folded.change)));
         for step in steps {
             let statement = client.prepare_typed(&step.text.sql, &step.text.types).await.map_err(fault)?;
             let parameters: Vec<_> = step.cells.iter().map(Cells::parameter).collect();
@@ -231,9 +234,12 @@ impl Refold<'_> {
 
     /// The keys of the claims that a page declares, from the sealed records of the log.
     async fn open(&self, client: &tokio_postgres::Transaction<'_>, page: &[Decoded]) -> Result<Opened, LogFault> {
-        let declared = |decoded: &Decoded| match decoded.event.as_ref().map(|(_, event)| event) {
-            Some(UserEvent::EmailClaimed(e)) => Some((ClaimKind::Email, e.claim, e.address)),
-            Some(UserEvent::IdentityLinked(e)) => Some((ClaimKind::Identity, e.claim, e.subject)),
+        let declared = |decoded: &Decoded| match decoded.event.as_ref()? {
+            Event::User(_, UserEvent::EmailClaimed(e)) => Some((ClaimKind::Email, e.claim, e.address)),
+            Event::User(_, UserEvent::IdentityLinked(e)) => Some((ClaimKind::Identity, e.claim, e.subject)),
+            Event::Challenge(challenge, ChallengeEvent::ChallengeIssued(e)) if e.purpose.is_code() => {
+                Some((ClaimKind::Email, codes::of_address(*challenge), e.address))
+            }
             _ => None,
         };
         let declared: Vec<_> = page.iter().filter_map(declared).collect();
@@ -255,8 +261,12 @@ impl Refold<'_> {
         let mut live: HashMap<String, i64> = HashMap::new();
         if self.as_live {
             let claims: Vec<String> = declared.iter().map(|(_, claim, _)| claim.to_string()).collect();
-            let sql = "SELECT claim_id, key_id FROM claims WHERE claim_id = ANY($1)";
-            live.extend(client.query(sql, &[&claims]).await.map_err(fault)?.iter().map(|row| (row.get(0), row.get(1))));
+            let challenges = declared.iter().map(|(_, claim, _)| ChallengeId::from_ulid(claim.ulid()).to_string());
+            let challenges: Vec<String> = challenges.collect();
+            let sql = "SELECT claim_id, key_id FROM claims WHERE claim_id = ANY($1)
+                       UNION ALL SELECT $3 || substr(challenge_id, 5), key_id FROM codes WHERE challenge_id = ANY($2)";
+            let rows = client.query(sql, &[&claims, &challenges, &ClaimId::PREFIX]).await.map_err(fault)?;
+            live.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
         }
         for (kind, claim, sealed) in declared {
             let Some(key) = records.get(&sealed).and_then(|record| self.claims.claim_key(kind, record)) else {

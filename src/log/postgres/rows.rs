@@ -1,14 +1,13 @@
 //! Row changes as few statements: all changes of one shape that may happen together are one statement over arrays.
 //!
-//! What one stream changes in one table happens in its order; different streams don't know of each other. Claims are
-//! the one table in which users meet, so there the order of the whole batch counts.
+//! What one stream changes in one table happens in its order; different streams don't know of each other. Where they meet
+//! in a table (claims above all) the order of the whole batch counts.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use chrysalis_projections::claims::CLAIMS;
 use chrysalis_projections::table::{Kind, Table};
 use chrysalis_projections::{Change, Value};
 use tokio_postgres::types::Type;
@@ -63,7 +62,7 @@ impl RowWriter {
         let mut layers: Vec<Vec<(Shape, Vec<&'c Change>)>> = Vec::new();
         for (stream, change) in changes {
             let (shape, table) = (shape(change), table(change));
-            let stream = if *table == CLAIMS { None } else { Some(stream) };
+            let stream = if table.shared { None } else { Some(stream) };
             let last = reached.entry((table.name, stream));
             let layer = match &last {
                 Entry::Vacant(_) => 0,
@@ -90,8 +89,8 @@ impl RowWriter {
         let absent = absent(&changes);
         let text = self.texts.entry((shape, absent));
         let text = text.or_insert_with(|| Arc::new(text_of(changes[0], absent, name, lenient))).clone();
-        // Nodes that take the same claims at once take them in one order: none waits for one who waits for it.
-        if *table(changes[0]) == CLAIMS {
+        // Nodes that change the same rows at once do it in one order: none waits for one who waits for it.
+        if table(changes[0]).shared {
             changes.sort_by(|one, other| bytes(values(one)).cmp(bytes(values(other))));
         }
         let mut cells: Vec<_> = text.kinds.iter().map(|kind| Cells::of(*kind)).collect();

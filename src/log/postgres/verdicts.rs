@@ -88,7 +88,7 @@ impl<'w> Bench<'w> {
 
     fn accept(&mut self, index: usize, group: &'w Group, counted: &[Vec<i64>]) -> Verdict {
         let now = self.facts.now;
-        for (quota, stamps) in group.quotas.iter().zip(counted) {
+        for (quota, stamps) in group.quotas.iter().zip(counted).filter(|(quota, _)| quota.counts) {
             let stands = self.facts.quotas.contains_key(quota.key.as_slice());
             let expires_at = (now + quota.span).as_millis();
             let counted = Counted { stamps: quota::with(stamps, now), expires_at, stands };

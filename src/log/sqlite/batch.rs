@@ -47,7 +47,7 @@ pub(super) fn store<'w>(
         }
     }
 
-    for (quota, stamps) in group.quotas.iter().zip(&counted) {
+    for (quota, stamps) in group.quotas.iter().zip(&counted).filter(|(quota, _)| quota.counts) {
         put_quota(connection, quota, stamps, now)?;
     }
     put_sealed(connection, group)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrysalis_domain::id::{ClaimId, SealedId};
+use chrysalis_domain::id::{ChallengeId, ClaimId, SealedId};
 use chrysalis_projections::table::Table;
 use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE};
 use rusqlite::types::Value as Cell;
@@ -146,11 +146,13 @@ struct Opened<'a> {
 
 impl Opened<'_> {
     fn live_key(&self, claim: ClaimId) -> Option<u32> {
-        let sql = "SELECT key_id FROM main.claims WHERE claim_id = ?1";
-        let asked = self
-            .as_live
-            .then(|| self.connection.prepare_cached(sql).ok()?.query_row([claim.to_string()], |row| row.get(0)).ok());
-        asked.flatten()
+        if !self.as_live {
+            return None;
+        }
+        let sql = "SELECT key_id FROM main.claims WHERE claim_id = ?1
+                   UNION ALL SELECT key_id FROM main.codes WHERE challenge_id = ?2";
+        let ids = [claim.to_string(), ChallengeId::from_ulid(claim.ulid()).to_string()];
+        self.connection.prepare_cached(sql).ok()?.query_row(ids, |row| row.get(0)).ok()
     }
 }
 

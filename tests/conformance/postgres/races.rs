@@ -94,7 +94,7 @@ async fn against_expiry([one, other]: [Arc<World>; 2], address: String, swapped:
         tokio::join!(one.execute(upgrade), other.execute(expire))
     };
     let happened = |outcome: &Result<Done, ExecuteError>| match outcome {
-        Ok(done) => !done.events.is_empty(),
+        Ok(done) => done.appended.is_some(),
         Err(ExecuteError::Refused(_)) => false,
         Err(other) => panic!("{other}"),
     };

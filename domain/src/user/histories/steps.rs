@@ -29,6 +29,14 @@ pub enum Kind {
     RequestVerification,
     VerifyEmail,
     SupersedeClaim,
+    SignUpByMail,
+    UpgradeByMail,
+    SignInByMail,
+    ResetPassword,
+    RestorePassword,
+    AddPassword,
+    MissVerification,
+    DisownClaim,
     ExpireGuest,
     DeleteUser,
 }
@@ -52,6 +60,14 @@ const WEIGHTS: &[(u32, Kind)] = &[
     (6, Kind::RequestVerification),
     (5, Kind::VerifyEmail),
     (6, Kind::SupersedeClaim),
+    (1, Kind::SignUpByMail),
+    (4, Kind::UpgradeByMail),
+    (5, Kind::SignInByMail),
+    (4, Kind::ResetPassword),
+    (4, Kind::RestorePassword),
+    (4, Kind::AddPassword),
+    (4, Kind::MissVerification),
+    (1, Kind::DisownClaim),
     (2, Kind::ExpireGuest),
     (1, Kind::DeleteUser),
 ];
@@ -77,7 +93,7 @@ pub fn lives() -> impl Strategy<Value = Vec<Step>> {
         Union::new_weighted(weights.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect())
     };
     let before = prop::collection::vec(step(kinds(WEIGHTS)), 0..2);
-    let birth = step(kinds(&[(4, Kind::CreateAnonymous), (1, Kind::SignUp)]));
+    let birth = step(kinds(&[(8, Kind::CreateAnonymous), (2, Kind::SignUp), (1, Kind::SignUpByMail)]));
     let life = prop::collection::vec(step(kinds(WEIGHTS)), 0..300);
     let set_back = prop::bool::weighted(0.25);
     (before, birth, life, set_back).prop_map(|(before, birth, life, set_back)| {

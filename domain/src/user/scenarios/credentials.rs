@@ -12,6 +12,7 @@ fn change_password(revoke_others: bool, carrier: Carrier) -> UserCommand {
         hash: sealed(30),
         revoke_others,
         rotation,
+        notice: notice(),
     }
 }
 
@@ -26,8 +27,9 @@ fn profile(name: Change, image: Change, metadata: Change) -> UserCommand {
 #[test]
 fn a_new_password_leaves_the_other_sessions_unless_asked_otherwise() {
     let given = [member(), vec![started(2, minute(12))]].concat();
-    when(given.clone(), minute(20), change_password(false, Carrier::Bearer)).then_expect_events(vec![changed()]);
-    let expected = vec![changed(), ended(2, EndReason::PasswordChanged, minute(20))];
+    when(given.clone(), minute(20), change_password(false, Carrier::Bearer))
+        .then_expect_events(vec![changed(), told(minute(20))]);
+    let expected = vec![changed(), ended(2, EndReason::PasswordChanged, minute(20)), told(minute(20))];
     when(given, minute(20), change_password(true, Carrier::Bearer)).then_expect_events(expected);
 }
 
@@ -41,8 +43,11 @@ fn a_new_password_brings_a_new_token_to_a_session_held_by_cookie() {
         previous: None,
         at: minute(20),
     };
-    when(member(), minute(20), change_password(false, Carrier::Cookie))
-        .then_expect_events(vec![changed(), rotated.into()]);
+    when(member(), minute(20), change_password(false, Carrier::Cookie)).then_expect_events(vec![
+        changed(),
+        rotated.into(),
+        told(minute(20)),
+    ]);
 }
 
 /// Checked before a change that was stored first: what was right a moment ago opens nothing, and changes nothing.

@@ -161,6 +161,7 @@ fn nothing_is_accepted_after_the_end() {
             hash: sealed(30),
             revoke_others: true,
             rotation,
+            notice: notice(),
         },
         UserCommand::RehashPassword { replaces: password(1), hash: sealed(30) },
         UserCommand::RequestVerification { verification: new_verification(2, at) },

@@ -1,0 +1,146 @@
+//! What can happen to a challenge.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::events;
+use crate::id::{ChallengeId, PersonId, SealedId, SessionId, UserId};
+use crate::time::Timestamp;
+use crate::value::Locale;
+
+events! {
+    ChallengeEvent:
+    ChallengeIssued 1,
+    ChallengeMissed 1,
+    ChallengeChecked 1,
+    ChallengeMet 1,
+    ChallengeVoided 1,
+}
+
+/// A proof was asked for, and is to be mailed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeIssued {
+    pub challenge: ChallengeId,
+    pub purpose: Purpose,
+    /// Under whose key the two records below stand: the holder's of the address, the asking guest's, or somebody's who
+    /// is yet to become a user.
+    pub person: PersonId,
+    pub address: SealedId,
+    /// What else the asker said, and from where they asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<SealedId>,
+    /// The session in which it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asker: Option<Asker>,
+    /// Who held the address at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Bound>,
+    pub locale: Locale,
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// What meeting the challenge is good for. A code or link is good for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    MagicLink,
+    SignInCode,
+    VerificationCode,
+    ResetCode,
+    ResetLink,
+}
+
+impl Purpose {
+    pub const ALL: [Purpose; 5] =
+        [Purpose::MagicLink, Purpose::SignInCode, Purpose::VerificationCode, Purpose::ResetCode, Purpose::ResetLink];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Purpose::MagicLink => "magic_link",
+            Purpose::SignInCode => "sign_in_code",
+            Purpose::VerificationCode => "verification_code",
+            Purpose::ResetCode => "reset_code",
+            Purpose::ResetLink => "reset_link",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.name() == name)
+    }
+
+    /// Whether somebody new can come of it.
+    pub const fn makes_members(self) -> bool {
+        matches!(self, Purpose::MagicLink | Purpose::SignInCode)
+    }
+
+    /// Short enough to be typed, and so to be guessed at: tries are counted.
+    pub const fn is_code(self) -> bool {
+        matches!(self, Purpose::SignInCode | Purpose::VerificationCode | Purpose::ResetCode)
+    }
+}
+
+/// A user as it was at some time: whatever ends all pending acts of the user (an upgrade, a reset …) begins a new epoch,
+/// and what was bound to the one before is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    pub user: UserId,
+    pub epoch: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    pub user: UserId,
+    pub epoch: u32,
+    pub session: SessionId,
+}
+
+/// A code was typed that is not this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeMissed {
+    /// It came from the network that asked for this code: only these count against it, so that strangers can't use up
+    /// somebody's tries.
+    pub own: bool,
+    pub at: Timestamp,
+}
+
+/// The right code was typed, and was not used. Noted, so that of many guesses at a time each has its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeChecked {
+    pub at: Timestamp,
+}
+
+/// The link was followed or the code was typed: it is used up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeMet {
+    pub at: Timestamp,
+}
+
+/// Nobody can use it any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeVoided {
+    pub reason: VoidReason,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoidReason {
+    /// The same network asked for another.
+    Replaced,
+    Expired,
+    /// Guessed at too often.
+    Exhausted,
+}
+
+impl ChallengeEvent {
+    /// The sealed records this event names, in the order of its fields.
+    pub fn sealed(&self) -> Vec<SealedId> {
+        match self {
+            ChallengeEvent::ChallengeIssued(e) => std::iter::once(e.address).chain(e.details).collect(),
+            ChallengeEvent::ChallengeMissed(_)
+            | ChallengeEvent::ChallengeChecked(_)
+            | ChallengeEvent::ChallengeMet(_)
+            | ChallengeEvent::ChallengeVoided(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A one-time proof that goes to a mailbox: a link to follow, a code to type. Whoever brings it back reads that mailbox.
+//!
+//! Asked for by anybody, for any address, whether or not a user has it: so it is an aggregate of its own. A challenge is
+//! met once; of two who bring it at the same time one is late. What follows for a user is another decision, stored in the
+//! same group.
+
+pub mod event;
+
+#[cfg(test)]
+mod scenarios;
+
+use serde::{Deserialize, Serialize};
+
+pub use event::{Asker, Bound, ChallengeEvent, Purpose};
+
+use crate::time::Timestamp;
+use event::{ChallengeChecked, ChallengeIssued, ChallengeMet, ChallengeMissed, ChallengeVoided, VoidReason};
+
+/// Wrong tries from the network that asked for a code before it is void.
+pub const TRIES: u8 = 3;
+
+/// The state of a challenge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    pub issued: Option<ChallengeIssued>,
+    pub missed: u8,
+    pub ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    Met,
+    Voided(VoidReason),
+}
+
+#[derive(Clone, Debug)]
+pub enum ChallengeCommand {
+    Issue(Box<ChallengeIssued>),
+    /// The link was followed, or this very code was typed.
+    Meet {
+        purpose: Purpose,
+    },
+    /// This very code was typed, to see whether it is right.
+    Check {
+        purpose: Purpose,
+    },
+    /// Another code was typed.
+    Miss {
+        own: bool,
+    },
+    Void {
+        reason: VoidReason,
+    },
+}
+
+/// Why a challenge is not met: typed, so that the caller can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChallengeRefusal {
+    #[error("there is no such challenge, or it was used or replaced")]
+    Unknown,
+    #[error("the challenge has expired")]
+    Expired,
+    #[error("the code was guessed at too often")]
+    Exhausted,
+}
+
+impl Challenge {
+    /// What follows from the command; nothing at all when what it asks for is so already.
+    ///
+    /// # Errors
+    /// A refusal. State is unchanged then.
+    pub fn decide(&self, command: ChallengeCommand, at: Timestamp) -> Result<Vec<ChallengeEvent>, ChallengeRefusal> {
+        match command {
+            ChallengeCommand::Issue(issued) => match self.issued {
+                Some(_) => Err(ChallengeRefusal::Unknown),
+                None => Ok(vec![(*issued).into()]),
+            },
+            ChallengeCommand::Meet { purpose } => {
+                self.standing(purpose, at)?;
+                Ok(vec![ChallengeMet { at }.into()])
+            }
+            ChallengeCommand::Check { purpose } => {
+                self.standing(purpose, at)?;
+                Ok(vec![ChallengeChecked { at }.into()])
+            }
+            ChallengeCommand::Miss { own } => self.miss(own, at),
+            ChallengeCommand::Void { reason } => Ok(match (&self.issued, self.ended) {
+                (Some(_), None) => vec![ChallengeVoided { reason, at }.into()],
+                // It was remembered for the sake of whoever goes on guessing; now there is another.
+                (Some(_), Some(Ended::Voided(VoidReason::Exhausted))) if reason != VoidReason::Exhausted => {
+                    vec![ChallengeVoided { reason, at }.into()]
+                }
+                _ => Vec::new(),
+            }),
+        }
+    }
+
+    /// What was asked for, if it can still be met.
+    pub fn standing(&self, purpose: Purpose, at: Timestamp) -> Result<&ChallengeIssued, ChallengeRefusal> {
+        let issued =
+            self.issued.as_ref().filter(|issued| issued.purpose == purpose).ok_or(ChallengeRefusal::Unknown)?;
+        match self.ended {
+            Some(Ended::Voided(VoidReason::Exhausted)) => Err(ChallengeRefusal::Exhausted),
+            Some(Ended::Voided(VoidReason::Expired)) => Err(ChallengeRefusal::Expired),
+            Some(Ended::Met | Ended::Voided(VoidReason::Replaced)) => Err(ChallengeRefusal::Unknown),
+            None if issued.expires_at <= at => Err(ChallengeRefusal::Expired),
+            None => Ok(issued),
+        }
+    }
+
+    fn miss(&self, own: bool, at: Timestamp) -> Result<Vec<ChallengeEvent>, ChallengeRefusal> {
+        let purpose = self.issued.as_ref().map(|issued| issued.purpose).ok_or(ChallengeRefusal::Unknown)?;
+        self.standing(purpose, at)?;
+        let mut events = vec![ChallengeMissed { own, at }.into()];
+        if own && self.missed + 1 >= TRIES {
+            events.push(ChallengeVoided { reason: VoidReason::Exhausted, at }.into());
+        }
+        Ok(events)
+    }
+
+    pub fn apply(&mut self, event: &ChallengeEvent) {
+        match event {
+            ChallengeEvent::ChallengeIssued(e) => self.issued = Some(e.clone()),
+            ChallengeEvent::ChallengeMissed(e) => self.missed = self.missed.saturating_add(e.own.into()),
+            ChallengeEvent::ChallengeChecked(_) => {}
+            ChallengeEvent::ChallengeMet(_) => self.ended = Some(Ended::Met),
+            ChallengeEvent::ChallengeVoided(e) => self.ended = Some(Ended::Voided(e.reason)),
+        }
+    }
+}

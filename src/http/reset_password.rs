@@ -1,0 +1,141 @@
+//! A forgotten password (CONTRACT 3).
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::shape::STATUS_TRUE;
+use super::state::Http;
+use super::who::Who;
+use crate::app::AppError;
+use crate::wire::body::{Body, Query};
+use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
+use crate::wire::error::{ApiError, ErrorBody};
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AskForm {
+    #[schema(example = "jane@example.com")]
+    email: String,
+    /// A page of the app; the link leads there with `?token=`.
+    #[serde(default)]
+    redirect_to: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Asked {
+    status: bool,
+    message: &'static str,
+}
+
+const ASKED: Asked =
+    Asked { status: true, message: "If this email exists in our system, check your email for the reset link" };
+
+/// Mails a link that sets a new password.
+#[utoipa::path(
+    post, path = "/request-password-reset", tag = "member",
+    request_body = AskForm,
+    responses(
+        (status = 200, description = "Asked for; the same for every address", body = Asked),
+        (status = 400, description = "`RESET_PASSWORD_DISABLED`, `INVALID_EMAIL`", body = ErrorBody),
+        (status = 403, description = "`INVALID_REDIRECT_URL`", body = ErrorBody),
+        (status = 429, description = "Too often", body = ErrorBody),
+    )
+)]
+pub async fn ask(State(http): State<Http>, who: Who, Body(form): Body<AskForm>) -> Result<Json<Asked>, ApiError> {
+    let parse = |raw: String| CallbackUrl::parse(&raw, CallbackField::RedirectTo, Appended::Token, &http.origins);
+    let redirect_to = form.redirect_to.map(parse).transpose()?.map(|url| url.as_str().to_owned());
+    http.app.ask_for_reset(&who.caller, who.live(), &form.email, redirect_to).await?;
+    Ok(Json(ASKED))
+}
+
+/// The older name of `/request-password-reset`.
+#[utoipa::path(
+    post, path = "/forget-password", tag = "member",
+    request_body = AskForm,
+    responses((status = 200, description = "Asked for; the same for every address", body = Asked), (status = 400, description = "`RESET_PASSWORD_DISABLED`, `INVALID_EMAIL`", body = ErrorBody))
+)]
+pub async fn ask_as_before(http: State<Http>, who: Who, form: Body<AskForm>) -> Result<Json<Asked>, ApiError> {
+    ask(http, who, form).await
+}
+
+#[derive(Debug, Deserialize)]
+pub struct OpenQuery {
+    #[serde(default, rename = "callbackURL")]
+    callback_url: Option<String>,
+}
+
+/// The mailed link: leads to the app's page with the token, and uses nothing up.
+#[utoipa::path(
+    get, path = "/reset-password/{token}", tag = "member",
+    params(
+        ("token" = String, Path, description = "As mailed; one hour"),
+        ("callbackURL" = Option<String>, Query, description = "The app's page"),
+    ),
+    responses(
+        (status = 302, description = "To `callbackURL?token=…`, or with `?error=INVALID_TOKEN`"),
+        (status = 403, description = "`INVALID_CALLBACK_URL`", body = ErrorBody),
+    )
+)]
+pub async fn open(
+    State(http): State<Http>,
+    who: Who,
+    Path(token): Path<String>,
+    Query(query): Query<OpenQuery>,
+) -> Result<Response, ApiError> {
+    let parse = |raw: String| CallbackUrl::parse(&raw, CallbackField::CallbackUrl, Appended::Token, &http.origins);
+    let place = query.callback_url.map(parse).transpose()?;
+    let invalid = |place: Option<CallbackUrl>| {
+        let ours = || CallbackUrl::ours(&http.app.config.public, &format!("{}/error", super::BASE_PATH));
+        let place = place.unwrap_or_else(ours);
+        http.redirect(place.with_param("error", "INVALID_TOKEN"))
+    };
+    match (http.app.reset_stands(&who.caller, &token).await, place) {
+        (Ok(()), Some(place)) => Ok(http.redirect(place.with_param("token", &token))),
+        (Ok(()) | Err(AppError::Refused(_)), place) => Ok(invalid(place)),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResetForm {
+    new_password: String,
+    /// May stand in the query instead.
+    #[serde(default)]
+    token: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct TokenQuery {
+    #[serde(default)]
+    token: Option<String>,
+}
+
+/// Sets a new password. Ends every session; one of the same user that is presented here goes on with a new token.
+#[utoipa::path(
+    post, path = "/reset-password", tag = "member",
+    request_body = ResetForm,
+    params(("token" = Option<String>, Query, description = "As mailed, if the body has none")),
+    responses(
+        (status = 200, description = "Set", body = super::shape::Status),
+        (status = 400, description = "`INVALID_TOKEN`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`", body = ErrorBody),
+        (status = 429, description = "Too often", body = ErrorBody),
+    )
+)]
+pub async fn reset(
+    State(http): State<Http>,
+    who: Who,
+    Query(query): Query<TokenQuery>,
+    Body(form): Body<ResetForm>,
+) -> Result<Response, ApiError> {
+    let token = form.token.or(query.token).unwrap_or_default();
+    let renewed = http.app.reset_by_link(&who.caller, who.live(), &who.claims, &token, &form.new_password).await?;
+    let mut response = Json(STATUS_TRUE).into_response();
+    if let Some(renewed) = renewed {
+        http.give_session(&mut response, &who, &renewed);
+    }
+    Ok(response)
+}
