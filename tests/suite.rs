@@ -8,6 +8,7 @@ mod clients;
 mod conformance;
 mod faults;
 mod http;
+mod mail;
 mod postgres;
 mod process;
 mod support;

@@ -13,6 +13,7 @@ use crate::user::UserEvent;
 macro_rules! events {
     ($events:ident: $($name:ident $version:literal,)*) => {
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[allow(clippy::large_enum_variant, reason = "events are few at a time: a box would cost more than it saves")]
         pub enum $events {
             $($name($name),)*
         }

@@ -143,7 +143,7 @@ impl App {
         ask.quotas = quotas;
         self.execute(ask).await.map_err(|error| as_code(error.into()))?;
         let user = self.user_row(holder.user).await?.ok_or(Refusal::InvalidOtp)?;
-        Ok(self.view_user(&user)?)
+        self.view_user(&user)
     }
 
     /// Whether a code is right; it stays good.

@@ -134,6 +134,6 @@ impl App {
         let row = self.session_row(asker.session).await?;
         let row = row.filter(|row| row.ended_at.is_none() && row.expires_at > caller.at);
         let row = row.filter(|row| row.user.user == asker.user && row.user.standing.is_guest());
-        Ok(row.map(|row| Presented::elsewhere(row)))
+        Ok(row.map(Presented::elsewhere))
     }
 }

@@ -53,7 +53,7 @@ impl App {
         for _ in 0..ATTEMPTS {
             let holder = self.holder(&self.keyring.email_claim(&shown.brought.email)).await?;
             let proven = match (holder, shown.guest, shown.bring) {
-                (Some(holder), ..) => self.into_account(caller, shown, holder).await,
+                (Some(holder), ..) => self.signed_in_to_account(caller, shown, holder).await,
                 (None, Some(guest), _) => self.upgraded_by_mail(caller, shown, guest).await,
                 (None, None, Some(guest)) => self.brought_along(caller, shown, guest).await,
                 (None, None, None) => self.signed_up_by_mail(caller, shown).await,
@@ -75,7 +75,12 @@ impl App {
         by_bearer || claims.contains(&holder.claim)
     }
 
-    async fn into_account(&self, caller: &Caller, shown: &Shown<'_>, holder: Holder) -> Result<Proven, AppError> {
+    async fn signed_in_to_account(
+        &self,
+        caller: &Caller,
+        shown: &Shown<'_>,
+        holder: Holder,
+    ) -> Result<Proven, AppError> {
         let user = self.user_row(holder.user).await?.ok_or(Refusal::AddressMoved)?;
         let sealer = self.sealer(&user)?;
         let Opening { session, token, client, .. } =

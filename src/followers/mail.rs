@@ -135,7 +135,7 @@ impl Mailer {
         let next = TRIES.get(row.attempts as usize);
         let event: MailEvent = match (outcome, next) {
             (Outcome::Sent, _) => MailSent { at }.into(),
-            (Outcome::Pointless(reason), _) => MailGivenUp { reason: reason, at }.into(),
+            (Outcome::Pointless(reason), _) => MailGivenUp { reason, at }.into(),
             (Outcome::Failed(SendError::Transient(why)), Some(after)) => {
                 tracing::warn!(mail = %row.mail, attempt = row.attempts + 1, why, "a mail could not be sent; it will be tried again");
                 MailDeferred { attempt: row.attempts + 1, due_at: at + *after, at }.into()
@@ -144,7 +144,7 @@ impl Mailer {
                 tracing::error!(mail = %row.mail, kind = row.kind, %error, "a mail is given up");
                 let refused = matches!(error, SendError::Permanent(_));
                 let reason = if refused { Reason::Refused } else { Reason::Exhausted };
-                MailGivenUp { reason: reason, at }.into()
+                MailGivenUp { reason, at }.into()
             }
         };
         self.note(&row, event, at).await

@@ -45,6 +45,7 @@ pub struct Ask {
 
 /// A command and the subject it is for.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every step is a user's")]
 pub enum Step {
     User(UserId, Concurrency, UserCommand),
     Challenge(ChallengeId, Concurrency, ChallengeCommand),

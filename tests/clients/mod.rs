@@ -23,6 +23,11 @@ fn a_client_without_the_plugin_becomes_a_member_too() {
 }
 
 #[test]
+fn links_codes_and_resets_by_mail() {
+    node("mail.test.js");
+}
+
+#[test]
 fn a_react_page_follows_its_user() {
     node("react.test.js");
 }
@@ -30,19 +35,21 @@ fn a_react_page_follows_its_user() {
 fn node(file: &str) {
     install();
     let folder = Folder::new();
-    let server =
-        Server::start_with(folder.path(), &["--set", "rate_limits=off", "--set", &format!("trusted_origins={APP}")]);
+    let server = Server::start_with(
+        folder.path(),
+        &["--set", "rate_limits=off", "--set", "dev=on", "--set", &format!("trusted_origins={APP}")],
+    );
     let mut command = Command::new("node");
     command.current_dir(home()).args(["--test", file]).env("CHRYSALIS_URL", server.url()).env("CHRYSALIS_APP_URL", APP);
     run(command);
 }
 
-fn home() -> PathBuf {
+pub fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
 /// Installs once for each lock file.
-fn install() {
+pub fn install() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let lock = std::fs::read(home().join("package-lock.json")).unwrap();

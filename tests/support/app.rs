@@ -96,6 +96,21 @@ impl App {
         *self.log.head().borrow()
     }
 
+    /// The types of all events, in order.
+    pub async fn types(&self) -> Vec<String> {
+        let events = self.log.read_all(0, 100_000).await.unwrap();
+        events.into_iter().map(|event| event.event_type).collect()
+    }
+
+    /// Waits until something of that type has happened so many times.
+    pub async fn until(&self, wanted: &str, times: usize) {
+        let asked = Instant::now();
+        while self.types().await.iter().filter(|event_type| *event_type == wanted).count() < times {
+            assert!(asked.elapsed() < MAIL_OVERDUE, "nothing of the kind {wanted} happened");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// A program without cookies and without an origin.
     pub fn program(&self) -> Client {
         Client::new(self.http.clone(), format!("http://{}", self.address))

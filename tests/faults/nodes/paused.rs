@@ -9,16 +9,16 @@ use crate::process::{Folder, Server, address, assert_sound, case, eventually, ru
 
 const FLAGS: [&str; 4] = ["--set", "rate_limits=off", "--set", "followers.lease=1s"];
 
-/// Events for which a mail follows.
+/// Mails that were asked for, by the challenge that they carry.
 fn asked_for(folder: &Path) -> BTreeSet<String> {
     let shown = run(folder, &["log", "show", "--limit", "100000"]);
     let lines = String::from_utf8(shown.stdout).unwrap();
     let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let asked = events.filter(|event| event["type"] == "EmailVerificationRequested");
-    asked.map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+    asked.map(|event| event["body"]["challenge"].as_str().unwrap().replace("chl_", "mail_")).collect()
 }
 
-/// Each mail by the event that it follows from.
+/// Mails that were sent.
 fn mails(folder: &Path) -> BTreeSet<String> {
     let outbox = std::fs::read_dir(folder.join("data/outbox")).unwrap();
     let names = outbox.map(|entry| entry.unwrap().file_name().into_string().unwrap());
