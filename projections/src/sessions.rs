@@ -151,6 +151,8 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::PasswordRestored(_)
         | UserEvent::PasswordReset(_)
         | UserEvent::NoticeRequested(_)
+        | UserEvent::GuestTransferred(_)
+        | UserEvent::GuestAbsorbed(_)
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
         | UserEvent::ProfileUpdated(_)

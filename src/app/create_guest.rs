@@ -94,6 +94,7 @@ impl App {
                 remembered: true,
                 token: token.as_str().to_owned(),
                 claim: None,
+                transfer: None,
             }),
             Err(ExecuteError::Append(AppendError::Refused(Refused::Repeated { recorded_at, note, .. }))) => {
                 self.replay(caller, idempotency_key.unwrap_or_default(), caller.at.since(recorded_at), &note).await

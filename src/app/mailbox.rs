@@ -100,6 +100,10 @@ impl App {
         self.execute(ask).await.map_err(moved)?;
         let row = self.session_row(id).await?.ok_or(Refusal::SessionNotLive)?;
         let signed_in = self.signed_in_as(&row, token.as_str())?;
+        // Only where the guest whose browser this is asked for the proof.
+        let asker = shown.brought.issued.asker;
+        let began_here = |guest: &&Presented| asker.is_some_and(|asker| asker.session == guest.row.session);
+        let signed_in = self.with_ticket(caller, shown.presented.filter(began_here), signed_in).await?;
         Ok(Proven { signed_in, new_user: false, reclaimed: !own && !holder.verified })
     }
 

@@ -20,6 +20,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod sign_out;
 pub mod sign_up;
+pub mod transfer;
 pub mod update_user;
 pub mod upgrade;
 pub mod verify_email;

@@ -7,6 +7,7 @@ use chrysalis_domain::value::Authentication;
 use chrysalis_projections::sessions::SessionRow;
 
 use super::identify::Presented;
+use super::transfer::Transfer;
 use super::view::{ClientSeen, SessionView, UserView};
 use super::{App, AppError, Caller};
 use crate::config::RotateOnUpgrade;
@@ -24,6 +25,8 @@ pub struct SignedIn {
     pub token: String,
     /// Set when the user holds an address that is not proven yet: the cookie that shows who claimed it.
     pub claim: Option<chrysalis_domain::id::ClaimId>,
+    /// What the guest of this browser did can be moved to this account with it.
+    pub transfer: Option<Transfer>,
 }
 
 /// A session about to be started, with its secret, from where it comes, and the sealed record of that.
@@ -118,7 +121,7 @@ impl App {
     pub fn signed_in_as(&self, row: &SessionRow, token: &str) -> Result<SignedIn, AppError> {
         let (session, user) = self.view(row)?;
         let claim = row.user.email_claim.filter(|_| !row.user.email_verified);
-        Ok(SignedIn { session, user, remembered: row.remembered, token: token.to_owned(), claim })
+        Ok(SignedIn { session, user, remembered: row.remembered, token: token.to_owned(), claim, transfer: None })
     }
 }
 

@@ -12,6 +12,7 @@ use chrysalis_projections::accounts;
 use chrysalis_projections::table;
 use chrysalis_projections::users::{self, UserRow};
 
+use super::identify::Presented;
 use super::new_session::SignedIn;
 use super::upgrade::password_refusal;
 use super::{App, AppError, Caller, Refusal};
@@ -36,6 +37,7 @@ impl App {
     pub async fn sign_in(
         &self,
         caller: &Caller,
+        presented: Option<&Presented>,
         email: &str,
         password: &str,
         remember: bool,
@@ -70,7 +72,7 @@ impl App {
         if verdict == Verdict::MatchButOutdated {
             self.rehash(caller, &found, password).await;
         }
-        Ok(signed_in)
+        self.with_ticket(caller, presented, signed_in).await
     }
 
     async fn by_email(&self, email: &EmailAddress) -> Result<Option<Found>, AppError> {

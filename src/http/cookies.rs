@@ -31,6 +31,11 @@ impl Http {
         if let Some(claim) = signed_in.claim {
             self.claim_cookie(response, claim);
         }
+        if let Some(transfer) = &signed_in.transfer {
+            let life = Some(transfer.expires_at.since(who.caller.at));
+            let cookie = self.cookies.set(CookieKind::Transfer, &transfer.ticket, life, &self.signer);
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
     }
 
     pub(super) fn session_cookie(&self, response: &mut Response, token: &str, remembered: bool, life: Span) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::forms::{self, callback_url};
-use super::shape::{Session, SignedInBody, User};
+use super::shape::{Session, SignedInBody, Transfer, User};
 use super::state::Http;
 use super::who::Who;
 use crate::app::sign_up::SignedUp;
@@ -64,7 +64,8 @@ pub async fn sign_up(
         SignedUp::In(signed_in) => Ok(http.signed_in(&who, &signed_in)),
         SignedUp::AwaitingProof { user, claim } => {
             let mut response =
-                Json(SignedInBody { token: None, user: User::new(user, false), session: None }).into_response();
+                Json(SignedInBody { token: None, user: User::new(user, false), session: None, transfer: None })
+                    .into_response();
             if let Some(claim) = claim {
                 http.claim_cookie(&mut response, claim);
             }
@@ -109,6 +110,8 @@ pub struct SignInBody {
     token: Option<String>,
     user: User,
     session: Option<Session>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer: Option<Transfer>,
 }
 
 /// Opens a session on an existing account. A guest's own session, if the caller has one, is left alone.
@@ -129,11 +132,14 @@ pub async fn sign_in(
     BodyOrForm(form): BodyOrForm<SignInForm>,
 ) -> Result<Response, ApiError> {
     let callback = callback_url(form.callback_url, &http)?;
-    let signed_in =
-        http.app.sign_in(&who.caller, &form.email, &form.password, form.remember_me.unwrap_or(true)).await?;
-    let SignedInBody { token, user, session } = signed_in.clone().into();
+    let signed_in = http
+        .app
+        .sign_in(&who.caller, who.live(), &form.email, &form.password, form.remember_me.unwrap_or(true))
+        .await?;
+    let SignedInBody { token, user, session, transfer } = signed_in.clone().into();
     let url = callback.as_ref().map(|callback| callback.as_str().to_owned());
-    let mut response = Json(SignInBody { redirect: url.is_some(), url, token, user, session }).into_response();
+    let mut response =
+        Json(SignInBody { redirect: url.is_some(), url, token, user, session, transfer }).into_response();
     if let Some(callback) = callback {
         // Still 200: the client goes there by itself.
         response.headers_mut().insert(LOCATION, callback.location());

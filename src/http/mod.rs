@@ -16,6 +16,7 @@ mod reset_password;
 mod session;
 mod shape;
 mod state;
+mod transfer;
 mod user;
 mod verify;
 mod who;
@@ -60,6 +61,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(anonymous::arrive, anonymous::arrive_by_get))
         .routes(routes!(anonymous::upgrade))
         .routes(routes!(anonymous::delete))
+        .routes(routes!(transfer::transfer))
         .routes(routes!(email::sign_up))
         .routes(routes!(email::sign_in))
         .routes(routes!(verify::verify_email))

@@ -117,12 +117,38 @@ pub struct SignedInBody {
     pub token: Option<String>,
     pub user: User,
     pub session: Option<Session>,
+    /// A guest's session signed in to this account: with the ticket, what the guest did can be moved to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
+}
+
+/// A ticket for `/anonymous/transfer`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transfer {
+    ticket: String,
+    #[schema(value_type = String)]
+    guest_user_id: UserId,
+    #[schema(value_type = String)]
+    expires_at: JsonTime,
+}
+
+impl From<crate::app::transfer::Transfer> for Transfer {
+    fn from(transfer: crate::app::transfer::Transfer) -> Self {
+        let crate::app::transfer::Transfer { ticket, guest, expires_at } = transfer;
+        Self { ticket, guest_user_id: guest, expires_at: expires_at.into() }
+    }
 }
 
 impl From<SignedIn> for SignedInBody {
     fn from(signed_in: SignedIn) -> Self {
-        let SignedIn { session, user, token, .. } = signed_in;
-        Self { user: User::new(user, false), session: Some(Session::new(session, Some(&token))), token: Some(token) }
+        let SignedIn { session, user, token, transfer, .. } = signed_in;
+        Self {
+            user: User::new(user, false),
+            session: Some(Session::new(session, Some(&token))),
+            token: Some(token),
+            transfer: transfer.map(Into::into),
+        }
     }
 }
 

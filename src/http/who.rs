@@ -81,6 +81,15 @@ impl Known {
         self.live().ok_or_else(ApiError::unauthorized)
     }
 
+    /// The live session of an account, or the reason why there is none (CONTRACT 2.2, row 1).
+    pub fn receiving(&self) -> Result<&Presented, ApiError> {
+        match &self.standing {
+            Standing::Live(presented) => Ok(presented),
+            Standing::Expired(presented) if presented.is_guest() => Err(super::refusal::anonymous_session_expired()),
+            Standing::Expired(_) | Standing::Superseded(_) | Standing::Nobody => Err(ApiError::unauthorized()),
+        }
+    }
+
     /// The live session of a guest who wants to become a member, or the reason why there is none (CONTRACT 2.2, rows 1
     /// and 2).
     pub fn upgrading(&self) -> Result<&Presented, ApiError> {

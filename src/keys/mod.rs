@@ -9,6 +9,7 @@ mod lookup;
 mod mailed;
 mod records;
 mod sealing;
+mod ticket;
 mod token;
 mod wrap;
 
@@ -25,6 +26,7 @@ pub use lookup::LookupHash;
 pub use mailed::{MailedSecret, challenge_of, genuine, mailed_secret};
 pub use records::Record;
 pub use sealing::{Opened, PersonSealer, SealKind};
+pub use ticket::Ticket;
 pub use token::SessionToken;
 use wrap::Wrapper;
 

@@ -1,7 +1,7 @@
 //! Random lives: every command there is, in no sensible order, by people who want each other's addresses.
 
 use chrysalis::keys::SealKind;
-use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
+use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load, load_challenge};
 use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
 use chrysalis_domain::challenge::event::{ChallengeIssued, VoidReason};
 use chrysalis_domain::challenge::{ChallengeCommand, Purpose};
@@ -17,8 +17,17 @@ use chrysalis_projections::{codes, mails};
 use crate::conformance::world::{Person, World, command};
 
 /// Few addresses and identities for many users: they get in each other's way.
-const ADDRESSES: [&str; 6] =
-    ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "f@example.com"];
+const ADDRESSES: [&str; 9] = [
+    "a@example.com",
+    "b@example.com",
+    "c@example.com",
+    "d@example.com",
+    "e@example.com",
+    "f@example.com",
+    "g@example.com",
+    "h@example.com",
+    "i@example.com",
+];
 const SUBJECTS: [&str; 4] =
     ["https://idp.example/1", "https://idp.example/2", "https://other.example/1", "https://other.example/2"];
 const PROVIDERS: [&str; 2] = ["idp", "other"];
@@ -95,13 +104,21 @@ impl History {
         if let Some(standing) = state.verification.as_ref().filter(|_| chance.below(6) == 0) {
             return plain(C::MissVerification { challenge: standing.challenge });
         }
+        if chance.below(12) == 0 {
+            let (other, epoch) = (chance.pick(&self.people).0, state.epoch);
+            return plain(if state.standing.is_guest() {
+                C::TransferGuest { to: other, epoch }
+            } else {
+                C::AbsorbGuest { guest: other, epoch }
+            });
+        }
         match chance.below(22) {
-            0..=2 => {
+            0..=3 => {
                 let ask =
                     world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
                 (command(&ask), ask.sealed, ask.claims)
             }
-            3 | 4 => self.social(person, session),
+            4 => self.social(person, session),
             5 => {
                 let client = world.seal(person, SealKind::Client, "192.0.2.1 Browser");
                 let new = NewSession {
@@ -241,9 +258,12 @@ impl History {
             return Ok(());
         }
         let challenge = *chance.pick(&self.asked);
+        let issued = load_challenge(world.log.as_ref(), challenge).await?.0.issued;
+        let purpose = issued.map_or(Purpose::MagicLink, |issued| issued.purpose);
+        let purpose = if chance.below(4) == 0 { *chance.pick(&Purpose::ALL) } else { purpose };
         let command = match chance.below(5) {
-            4 => ChallengeCommand::Check { purpose: *chance.pick(&Purpose::ALL) },
-            0 => ChallengeCommand::Meet { purpose: *chance.pick(&Purpose::ALL) },
+            4 => ChallengeCommand::Check { purpose },
+            0 => ChallengeCommand::Meet { purpose },
             1 => ChallengeCommand::Void { reason: *chance.pick(&[VoidReason::Replaced, VoidReason::Expired]) },
             _ => ChallengeCommand::Miss { own: chance.toss() },
         };

@@ -79,8 +79,8 @@ async fn tables(store: &dyn Store) -> Vec<(u64, String)> {
 async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
     let (mut met, mut filled) = (BTreeSet::new(), BTreeSet::new());
     let mut history = lived(store, 0, 0).await;
-    for round in 0..if long() { 50 } else { 4 } {
-        history.go_on(400).await;
+    for round in 0..if long() { 50 } else { 6 } {
+        history.go_on(500).await;
         let world = &history.world;
         let events = everything(world.log.as_ref()).await;
         let report = verified(world).await;

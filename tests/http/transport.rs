@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::support::{App, Method, days, raw};
 
 /// Every path below the base path, and its verbs.
-pub const ROUTES: [(&str, &[&str]); 35] = [
+pub const ROUTES: [(&str, &[&str]); 36] = [
+    ("/anonymous/transfer", &["POST"]),
     ("/email-otp/send-verification-otp", &["POST"]),
     ("/sign-in/email-otp", &["POST"]),
     ("/email-otp/verify-email", &["POST"]),

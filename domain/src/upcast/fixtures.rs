@@ -205,6 +205,7 @@ fn every_word_ever_written_still_reads() {
         "password_reset",
         "superseded",
         "reclaimed",
+        "transferred",
         "disabled",
         "deleted",
     ]);
@@ -232,6 +233,7 @@ fn rows_and_events_use_the_same_words() {
         "password_reset",
         "superseded",
         "reclaimed",
+        "transferred",
         "disabled",
         "deleted",
     ] {

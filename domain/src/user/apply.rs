@@ -149,6 +149,10 @@ impl User {
                 change(&mut self.metadata, e.metadata);
             }
             UserEvent::NoticeRequested(_) => {}
+            UserEvent::GuestTransferred(e) => self.transferred_to = Some(e.to),
+            UserEvent::GuestAbsorbed(e) => {
+                self.absorbed.insert(e.guest);
+            }
             UserEvent::GuestDisabled(_) => self.standing = Standing::Disabled,
             UserEvent::UserDeleted(_) => {
                 // Nothing but the fact is left to decide about.

@@ -150,6 +150,15 @@ pub enum UserCommand {
         session: SessionId,
         verified: SealedId,
     },
+    /// Both sides of a transfer are decided together, and stored in one group.
+    TransferGuest {
+        to: UserId,
+        epoch: u32,
+    },
+    AbsorbGuest {
+        guest: UserId,
+        epoch: u32,
+    },
     ExpireGuest {
         cutoff: Timestamp,
         settings_version: u64,

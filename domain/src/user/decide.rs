@@ -1,6 +1,7 @@
 //! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
 
 mod proof;
+mod transfer;
 
 use crate::id::{ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
@@ -92,6 +93,8 @@ impl User {
                 self.reset_password(reset, at)
             }
             C::RestorePassword { session, verified } => self.restore_password(session, verified, at),
+            C::TransferGuest { to, epoch } => self.transfer(to, epoch, at),
+            C::AbsorbGuest { guest, epoch } => self.absorb(guest, epoch, at),
             C::ExpireGuest { cutoff, settings_version, max_age } => self.expire(cutoff, settings_version, max_age, at),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
         }

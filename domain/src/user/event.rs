@@ -39,6 +39,8 @@ events! {
     SessionEnded 1,
     ProfileUpdated 1,
     NoticeRequested 1,
+    GuestTransferred 1,
+    GuestAbsorbed 1,
     GuestDisabled 1,
     UserDeleted 1,
 }
@@ -319,6 +321,8 @@ pub enum EndReason {
     Superseded,
     /// Somebody else proved the address.
     Reclaimed,
+    /// What the guest did belongs to a member now.
+    Transferred,
     Disabled,
     Deleted,
 }
@@ -334,6 +338,7 @@ impl EndReason {
             EndReason::PasswordReset => "password_reset",
             EndReason::Superseded => "superseded",
             EndReason::Reclaimed => "reclaimed",
+            EndReason::Transferred => "transferred",
             EndReason::Disabled => "disabled",
             EndReason::Deleted => "deleted",
         }
@@ -381,6 +386,21 @@ impl Notice {
             Notice::Reclaimed => "reclaimed",
         }
     }
+}
+
+/// What the guest did belongs to a member from here on, who proved to be the same person. The event beside this one, in the
+/// member's stream, says the same; an app that sees either moves what it keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestTransferred {
+    pub to: UserId,
+    pub at: Timestamp,
+}
+
+/// The member took over what a guest did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestAbsorbed {
+    pub guest: UserId,
+    pub at: Timestamp,
 }
 
 /// A clean-up took the guest out of use. Its sessions are ended; until `final_at` it can be undone.
@@ -474,6 +494,8 @@ impl UserEvent {
             | E::SessionRotated(_)
             | E::SessionEnded(_)
             | E::NoticeRequested(_)
+            | E::GuestTransferred(_)
+            | E::GuestAbsorbed(_)
             | E::GuestDisabled(_)
             | E::UserDeleted(_) => Vec::new(),
         }

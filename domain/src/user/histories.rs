@@ -151,6 +151,12 @@ impl Life {
                 hash: self.fresh(SealedId::from_ulid),
                 notice: self.notice(),
             },
+            Kind::TransferGuest => {
+                C::TransferGuest { to: self.other(dice), epoch: self.epoch(dice).unwrap_or(self.user.epoch) }
+            }
+            Kind::AbsorbGuest => {
+                C::AbsorbGuest { guest: self.other(dice), epoch: self.epoch(dice).unwrap_or(self.user.epoch) }
+            }
             Kind::MissVerification => C::MissVerification { challenge: self.challenge(dice) },
             Kind::DisownClaim => C::DisownClaim { claim: self.claim(dice), challenge: self.challenge(dice) },
             Kind::RehashPassword => {
@@ -287,6 +293,11 @@ impl Life {
 
     fn notice(&mut self) -> NewNotice {
         NewNotice { mail: self.fresh(MailId::from_ulid), locale: Locale::ENGLISH }
+    }
+
+    /// One of few.
+    fn other(&mut self, dice: &mut Dice) -> UserId {
+        UserId::from_ulid(Ulid::from_parts(1, u128::from(dice.throw() % 3)))
     }
 
     /// Mostly the present one.

@@ -18,7 +18,7 @@ mod properties;
 #[cfg(test)]
 mod scenarios;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,10 @@ pub struct User {
     pub pending_upgrade: Option<Method>,
     /// Somebody else proved the address this user had reserved. A clean-up treats them as a member from then on.
     pub superseded: bool,
+    /// The member to whom belongs what this guest did.
+    pub transferred_to: Option<UserId>,
+    /// Guests whose doings belong to this member.
+    pub absorbed: BTreeSet<UserId>,
     /// Counts what ended all pending acts of the user: links, codes and the like that were begun in an earlier epoch are
     /// void (SECURITY S2).
     pub epoch: u32,

@@ -8,6 +8,7 @@ mod proofs;
 mod sessions;
 mod social;
 mod strict;
+mod transfers;
 mod upgrading;
 
 use cqrs_es::test::{AggregateResultValidator, TestFramework};

@@ -37,6 +37,8 @@ pub enum Kind {
     AddPassword,
     MissVerification,
     DisownClaim,
+    TransferGuest,
+    AbsorbGuest,
     ExpireGuest,
     DeleteUser,
 }
@@ -68,6 +70,8 @@ const WEIGHTS: &[(u32, Kind)] = &[
     (4, Kind::AddPassword),
     (4, Kind::MissVerification),
     (1, Kind::DisownClaim),
+    (1, Kind::TransferGuest),
+    (2, Kind::AbsorbGuest),
     (2, Kind::ExpireGuest),
     (1, Kind::DeleteUser),
 ];

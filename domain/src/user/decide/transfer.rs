@@ -1,0 +1,30 @@
+//! A guest's doings move to a member who turned out to be the same person (CONTRACT 2.5, 9).
+
+use super::*;
+
+impl User {
+    /// Nothing when it was done before: a ticket that is redeemed twice moves nothing twice.
+    pub(super) fn transfer(&self, to: UserId, epoch: u32, at: Timestamp) -> Decision {
+        match self.transferred_to {
+            Some(done) if done == to => return Ok(Vec::new()),
+            Some(_) => return Err(UserRefusal::ChallengeUnknown),
+            None => {}
+        }
+        self.is_guest()?;
+        self.same_epoch(Some(epoch))?;
+        let mut events = vec![GuestTransferred { to, at }.into()];
+        events.extend(self.end(|_| true, EndReason::Transferred, at));
+        Ok(events)
+    }
+
+    pub(super) fn absorb(&self, guest: UserId, epoch: u32, at: Timestamp) -> Decision {
+        if self.absorbed.contains(&guest) {
+            return Ok(Vec::new());
+        }
+        if self.standing != Standing::Member {
+            return Err(UserRefusal::Anonymous);
+        }
+        self.same_epoch(Some(epoch))?;
+        Ok(vec![GuestAbsorbed { guest, at }.into()])
+    }
+}
