@@ -15,4 +15,5 @@ pub mod metrics;
 pub mod open;
 pub mod serve;
 pub mod telemetry;
+pub mod tokens;
 pub mod wire;

@@ -24,6 +24,7 @@ use crate::log::Log;
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
+use crate::tokens::Tokens;
 use crate::wire::origin::Origins;
 use crate::wire::signed::{Signer, SigningKey};
 
@@ -75,7 +76,7 @@ impl Server {
     pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
         let verbs = http::verbs();
         let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
-        let Opened { store, keyring, .. } = open(&config, &ports, metrics.clone()).await?;
+        let Opened { store, keyring, secret } = open(&config, &ports, metrics.clone()).await?;
         store.fit().await?;
         let log: Arc<dyn Log> = store;
         let outbox = Outbox::open(&config.data_dir)?;
@@ -104,6 +105,13 @@ impl Server {
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.iter().copied()),
             app_origin: config.app_origin.clone(),
             languages,
+            tokens: Tokens::new(
+                log.clone(),
+                ports.clock.clone(),
+                ports.entropy.clone(),
+                secret,
+                config.public.to_string(),
+            ),
             metrics,
             verbs,
             app: App {

@@ -128,6 +128,33 @@ impl Method {
     }
 }
 
+impl Method {
+    const ALL: [Method; 7] = [
+        Method::Anonymous,
+        Method::Password,
+        Method::Social,
+        Method::MagicLink,
+        Method::EmailOtp,
+        Method::VerificationLink,
+        Method::Recovery,
+    ];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// What other services are told of it.
+    pub const fn amr(self) -> Amr {
+        match self {
+            Method::Anonymous | Method::Recovery => Amr::Anon,
+            Method::Password => Amr::Pwd,
+            Method::Social => Amr::Fed,
+            Method::MagicLink | Method::VerificationLink => Amr::Email,
+            Method::EmailOtp => Amr::Otp,
+        }
+    }
+}
+
 /// Authentication Methods References, the values of RFC 8176 that apply and two of our own (`anon`, `email`, `fed`
 /// are CONTRACT's names).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{SessionId, UserId};
 use chrysalis_domain::user::UserEvent;
-use chrysalis_domain::value::Carrier;
+use chrysalis_domain::value::{Carrier, Method};
 
 use crate::table::{
     Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, sealed, sealed_record, text,
@@ -174,6 +174,7 @@ pub struct SessionRow {
     pub expires_at: Timestamp,
     pub remembered: bool,
     pub authenticated_at: Timestamp,
+    pub method: Method,
     pub last_seen_at: Timestamp,
     pub presented: bool,
     pub by_cookie: bool,
@@ -187,8 +188,8 @@ macro_rules! session_question {
     ($condition:literal) => {
         concat!(
             "SELECT s.session_id, s.locator, s.token_hash, s.previous_locator, s.previous_hash, s.previous_until,
-                    s.created_at, s.updated_at, s.expires_at, s.remembered, s.authenticated_at, s.last_seen_at,
-                    s.presented, s.by_cookie, s.replayable_until, s.ended_at, ",
+                    s.created_at, s.updated_at, s.expires_at, s.remembered, s.authenticated_at, s.method,
+                    s.last_seen_at, s.presented, s.by_cookie, s.replayable_until, s.ended_at, ",
             sealed!("s.client"),
             ", ",
             user_columns!(),
@@ -234,6 +235,7 @@ fn session(row: &dyn Row) -> Option<SessionRow> {
         expires_at: c.time()?,
         remembered: c.flag(),
         authenticated_at: c.time()?,
+        method: Method::from_name(&c.text()?)?,
         last_seen_at: c.time()?,
         presented: c.flag(),
         by_cookie: c.flag(),

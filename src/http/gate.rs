@@ -33,6 +33,8 @@ use crate::wire::error::ApiError;
 use crate::wire::language;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Read by whoever checks a token, from whatever page.
+const PUBLIC_KEYS: &str = "/jwks";
 /// From a request's head to its answer: a body that trickles in is given up.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest user agent that is kept, in bytes.
@@ -43,7 +45,12 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let id = RequestId::from_ulid(entropy::ulid(http.app.entropy.as_ref(), at));
     let span = tracing::info_span!("request", %id);
     let timer = http.metrics.start(http.route(request.uri().path()).unwrap_or_default());
-    let allowed = cors::allowed_origin(&http.origins, Head::from(&request), Readers::Trusted);
+    let readers = if request.uri().path().strip_prefix(BASE_PATH) == Some(PUBLIC_KEYS) {
+        Readers::Anybody
+    } else {
+        Readers::Trusted
+    };
+    let allowed = cors::allowed_origin(&http.origins, Head::from(&request), readers);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
 
     let verb = request.method().clone();

@@ -16,6 +16,7 @@ mod reset_password;
 mod session;
 mod shape;
 mod state;
+mod token;
 mod transfer;
 mod user;
 mod verify;
@@ -82,6 +83,8 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(reset_password::open))
         .routes(routes!(reset_password::reset))
         .routes(routes!(session::get))
+        .routes(routes!(token::token))
+        .routes(routes!(token::jwks))
         .routes(routes!(session::sign_out))
         .routes(routes!(session::list))
         .routes(routes!(session::revoke))

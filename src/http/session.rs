@@ -14,6 +14,7 @@ use super::who::{Standing, Who};
 use crate::app::identify::Presented;
 use crate::wire::body::Body;
 use crate::wire::cookie::CookieKind;
+use crate::wire::cors::SET_AUTH_JWT;
 use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::jar::Jar;
 
@@ -31,7 +32,15 @@ pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiErro
         Ok(Json(body).into_response())
     };
     match &who.standing {
-        Standing::Live(presented) => seen(presented, false),
+        Standing::Live(presented) => {
+            let mut response = seen(presented, false)?;
+            match http.token(presented).await {
+                Ok(token) => drop(response.headers_mut().insert(SET_AUTH_JWT, token)),
+                // The session is read all the same.
+                Err(error) => tracing::error!(%error, "no token was made"),
+            }
+            Ok(response)
+        }
         Standing::Superseded(presented) => seen(presented, true),
         Standing::Nobody | Standing::Expired(_) => {
             let mut response = Json(()).into_response();

@@ -9,6 +9,7 @@ use http::Method;
 use crate::app::App;
 use crate::limits::address::TrustedProxies;
 use crate::metrics::Metrics;
+use crate::tokens::Tokens;
 use crate::wire::cookie::CookieNames;
 use crate::wire::origin::{Origin, Origins};
 use crate::wire::signed::Signer;
@@ -33,6 +34,7 @@ pub struct Parts {
     pub app_origin: Option<Origin>,
     /// Languages that mails can be written in.
     pub languages: Vec<Locale>,
+    pub tokens: Tokens,
     pub metrics: Arc<Metrics>,
     /// Every path there is, base path included, and its verbs.
     pub verbs: HashMap<String, Vec<Method>>,

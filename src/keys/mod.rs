@@ -45,16 +45,19 @@ pub enum Purpose {
     MailToken,
     /// Derives session tokens that can be given again to an idempotency key.
     ReplayToken,
+    /// Signs tokens for other services; rotated by itself.
+    Token,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 6] = [
+    pub const ALL: [Purpose; 7] = [
         Purpose::Cookie,
         Purpose::Lookup,
         Purpose::PersonKek,
         Purpose::Pepper,
         Purpose::MailToken,
         Purpose::ReplayToken,
+        Purpose::Token,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -65,6 +68,7 @@ impl Purpose {
             Purpose::Pepper => "pepper",
             Purpose::MailToken => "mail-token",
             Purpose::ReplayToken => "replay-token",
+            Purpose::Token => "token",
         }
     }
 
@@ -168,6 +172,33 @@ impl Keyring {
     pub fn by_id(&self, purpose: Purpose, id: u32) -> Option<&Key> {
         self.all(purpose).iter().find(|key| key.id == id)
     }
+}
+
+/// The keys of one purpose as they are stored now, oldest first, each with the time it was made: for those that change while
+/// a server runs. What was wrapped under another root secret is left out.
+pub(crate) async fn open_all(
+    log: &dyn Log,
+    secret: &[u8],
+    purpose: Purpose,
+) -> Result<Vec<(u32, Timestamp, Zeroizing<[u8; 32]>)>, LogFault> {
+    let wrapper = Wrapper::new(secret);
+    let ours = |row: &StoredKey| row.purpose == purpose.name() && row.root == wrapper.root();
+    let rows = log.keys().await?.into_iter().filter(ours);
+    Ok(rows
+        .filter_map(|row| Some((row.id, row.created_at, wrapper.unwrap(&row.purpose, row.id, &row.wrapped)?)))
+        .collect())
+}
+
+/// Stores a new key, unless another node has stored one with that id.
+pub(crate) async fn add(
+    log: &dyn Log,
+    secret: &[u8],
+    purpose: Purpose,
+    id: u32,
+    entropy: &dyn Entropy,
+    now: Timestamp,
+) -> Result<(), LogFault> {
+    put_fresh(log, &Wrapper::new(secret), purpose, id, entropy, now).await
 }
 
 async fn put_fresh(

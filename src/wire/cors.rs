@@ -17,6 +17,9 @@ use super::origin::Origins;
 /// The token in the clear, for apps that hold it themselves: `<token>.<signature>`.
 pub const SET_AUTH_TOKEN: HeaderName = HeaderName::from_static("set-auth-token");
 
+/// A token for other services.
+pub const SET_AUTH_JWT: HeaderName = HeaderName::from_static("set-auth-jwt");
+
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("set-auth-token, set-auth-jwt, Retry-After, X-Retry-After, X-Request-Id");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");

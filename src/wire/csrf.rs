@@ -24,6 +24,7 @@ pub const FORM_PATHS: [&str; 6] = [
 ];
 
 const SIGN_IN_ANONYMOUS: &str = "/sign-in/anonymous";
+const OPEN_MAGIC_LINK: &str = "/magic-link/verify";
 /// Providers post here from their own origin; it only redirects, so it is not checked.
 const CALLBACK_PREFIX: &str = "/callback/";
 
@@ -58,7 +59,11 @@ impl<'r> From<&'r Parts> for Head<'r> {
 /// the answer only if that is refused.
 pub fn check(origins: &Origins, head: Head<'_>, path: &str, authorized: bool) -> Result<(), ApiError> {
     if *head.method == Method::GET {
-        return if path == SIGN_IN_ANONYMOUS { anonymous_get_rule(origins, head) } else { Ok(()) };
+        return match path {
+            SIGN_IN_ANONYMOUS => anonymous_get_rule(origins, head),
+            OPEN_MAGIC_LINK => signing_get_rule(origins, head),
+            _ => Ok(()),
+        };
     }
     if *head.method == Method::OPTIONS || path.starts_with(CALLBACK_PREFIX) {
         return Ok(());
@@ -102,6 +107,19 @@ pub fn form_rule(origins: &Origins, head: Head<'_>, path: &str, authorized: bool
         return Ok(());
     }
     origin_rule(origins, head)
+}
+
+/// A GET that signs in is fetched by a page that may read the answer, or navigated to by a person: no image, and no script of
+/// a neighbouring site, is to put a browser into somebody else's account.
+pub fn signing_get_rule(origins: &Origins, head: Head<'_>) -> Result<(), ApiError> {
+    let from_elsewhere = head.says(SEC_FETCH_SITE, "cross-site") || head.says(SEC_FETCH_SITE, "same-site");
+    if !from_elsewhere || head.says(SEC_FETCH_MODE, "navigate") {
+        return Ok(());
+    }
+    match head.origin_in(ORIGIN) {
+        Claimed::Origin(origin) if origins.trusts(&origin) => Ok(()),
+        _ => Err(ApiError::new(StatusCode::FORBIDDEN, "INVALID_ORIGIN", "Invalid origin")),
+    }
 }
 
 /// The guard of `GET /sign-in/anonymous`: a guest is made by fetch from a trusted page, never by a link, an image, a

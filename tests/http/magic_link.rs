@@ -278,3 +278,27 @@ async fn mails_speak_the_askers_language() {
     ask(&program, JANE).await;
     assert_eq!(app.mail(JANE).await["subject"], "Ihr Link zur Anmeldung bei Waldi");
 }
+
+/// An image or a script on a page of a neighbouring site would put its reader into the account of whoever made the page.
+#[tokio::test]
+async fn no_page_of_others_opens_a_link_unseen() {
+    let app = app().await;
+    let token = token(&app, &app.program(), "mallory@example.com", 1).await;
+    for site in ["cross-site", "same-site"] {
+        let victim = app.program().always("sec-fetch-site", site).always("sec-fetch-mode", "no-cors");
+        fetch(&victim, &token).await.refused(403, "INVALID_ORIGIN");
+        fetch(&victim.always("origin", "https://evil.example"), &token).await.refused(403, "INVALID_ORIGIN");
+    }
+    let page = app.program().always("origin", "https://app.example.com").always("sec-fetch-site", "cross-site");
+    fetch(&page.always("sec-fetch-mode", "cors"), &token).await.ok();
+}
+
+#[tokio::test]
+async fn the_links_of_a_guest_who_left_lead_nowhere() {
+    let app = app().await;
+    let browser = app.browser();
+    browser.arrive().await;
+    let token = token(&app, &browser, JANE, 1).await;
+    browser.post("/delete-anonymous-user", &json!({})).await.ok();
+    fetch(&app.program(), &token).await.leads_to(&format!("{}/?error=INVALID_TOKEN", app.origin()));
+}

@@ -26,6 +26,7 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 mod sweep;
+mod token;
 mod transfer;
 mod transport;
 mod upgrade;

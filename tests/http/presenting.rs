@@ -60,7 +60,8 @@ async fn a_bearer_token_in_each_of_its_forms() {
 async fn what_is_no_bearer_of_ours_is_ignored() {
     let app = App::start().await;
     let (token, signed) = tokens(&app).await;
-    let forged = format!("{}A=", &signed[..signed.len() - 2]);
+    let other = if signed.ends_with("A=") { "E=" } else { "A=" };
+    let forged = format!("{}{other}", &signed[..signed.len() - 2]);
     let browser = app.browser();
     let guest = browser.arrive().await;
     for value in [

@@ -6,7 +6,9 @@ use serde_json::json;
 use crate::support::{App, Method, days, raw};
 
 /// Every path below the base path, and its verbs.
-pub const ROUTES: [(&str, &[&str]); 36] = [
+pub const ROUTES: [(&str, &[&str]); 38] = [
+    ("/token", &["GET"]),
+    ("/jwks", &["GET"]),
     ("/anonymous/transfer", &["POST"]),
     ("/email-otp/send-verification-otp", &["POST"]),
     ("/sign-in/email-otp", &["POST"]),

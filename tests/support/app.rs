@@ -80,6 +80,11 @@ impl App {
         self.clock.advance(span);
     }
 
+    /// Now, as tokens count.
+    pub fn clock_seconds(&self) -> i64 {
+        self.clock.now().as_millis() / 1000
+    }
+
     /// How dates look in answers: of the instant `after` from now.
     pub fn date(&self, after: Span) -> Value {
         let at = jiff::Timestamp::from_millisecond((self.clock.now() + after).as_millis()).unwrap();

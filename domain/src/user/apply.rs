@@ -161,6 +161,8 @@ impl User {
                     person: self.person,
                     standing: Standing::Deleted,
                     last_activity: self.last_activity,
+                    // Whatever was begun in this user's name is void.
+                    epoch: self.epoch + 1,
                     ..User::default()
                 };
             }

@@ -55,8 +55,8 @@ proptest! {
     fn nothing_is_left_of_a_deleted_user_and_nothing_comes_back(steps in lives()) {
         let (life, _) = live(&steps);
         if life.events.iter().any(|(_, event)| matches!(event, UserEvent::UserDeleted(_))) {
-            let User { id, person, last_activity, .. } = life.user;
-            prop_assert_eq!(life.user, User { id, person, standing: Standing::Deleted, last_activity, ..User::default() });
+            let User { id, person, last_activity, epoch, .. } = life.user;
+            prop_assert_eq!(life.user, User { id, person, standing: Standing::Deleted, last_activity, epoch, ..User::default() });
         }
     }
 

@@ -1,0 +1,124 @@
+//! One token: its claims, signed with Ed25519 (RFC 8037), and the key it is checked by.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrysalis_domain::id::{SessionId, UserId};
+use chrysalis_domain::value::Amr;
+use chrysalis_domain::{Span, Timestamp};
+use http::HeaderValue;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::log::LogFault;
+
+/// A key that signs, and its name.
+pub struct Signer {
+    pair: Ed25519KeyPair,
+    /// The key's thumbprint (RFC 7638): another key can't have it.
+    kid: String,
+}
+
+/// A public key as a JSON Web Key (RFC 7517, RFC 8037).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Jwk {
+    kty: &'static str,
+    crv: &'static str,
+    alg: &'static str,
+    r#use: &'static str,
+    x: String,
+    kid: String,
+}
+
+/// What a token says of a session and its user.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    pub sub: UserId,
+    pub sid: SessionId,
+    pub auth_time: i64,
+    pub amr: Amr,
+    pub is_anonymous: bool,
+    pub email_verified: bool,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub image: Option<String>,
+    pub role: String,
+}
+
+/// As it is signed. Some things are said twice, for readers of two habits.
+#[derive(Serialize)]
+struct Body<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: UserId,
+    sid: SessionId,
+    iat: i64,
+    exp: i64,
+    auth_time: i64,
+    amr: [Amr; 1],
+    is_anonymous: bool,
+    email_verified: bool,
+    id: UserId,
+    name: &'a Option<String>,
+    email: &'a Option<String>,
+    #[serde(rename = "emailVerified")]
+    verified: bool,
+    #[serde(rename = "isAnonymous")]
+    anonymous: bool,
+    image: &'a Option<String>,
+    role: &'a str,
+}
+
+impl Signer {
+    /// `None` only if the curve refuses the seed, which it does not.
+    pub fn from_seed(seed: &[u8; 32]) -> Option<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        let thumbprint = Sha256::digest(format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{x}\"}}"));
+        Some(Self { pair, kid: URL_SAFE_NO_PAD.encode(thumbprint) })
+    }
+
+    pub fn public(&self) -> Jwk {
+        let x = URL_SAFE_NO_PAD.encode(self.pair.public_key().as_ref());
+        Jwk { kty: "OKP", crv: "Ed25519", alg: "EdDSA", r#use: "sig", x, kid: self.kid.clone() }
+    }
+}
+
+impl Claims {
+    pub(super) fn sign(
+        &self,
+        signer: &Signer,
+        issuer: &str,
+        now: Timestamp,
+        life: Span,
+    ) -> Result<HeaderValue, LogFault> {
+        let iat = now.as_millis() / 1000;
+        let body = Body {
+            iss: issuer,
+            aud: issuer,
+            sub: self.sub,
+            sid: self.sid,
+            iat,
+            exp: iat + life.as_millis() / 1000,
+            auth_time: self.auth_time,
+            amr: [self.amr],
+            is_anonymous: self.is_anonymous,
+            email_verified: self.email_verified,
+            id: self.sub,
+            name: &self.name,
+            email: &self.email,
+            verified: self.email_verified,
+            anonymous: self.is_anonymous,
+            image: &self.image,
+            role: &self.role,
+        };
+        let bug = |error: &dyn std::fmt::Display| LogFault::Bug(error.to_string());
+        let body = serde_json::to_vec(&body).map_err(|error| bug(&error))?;
+        let header = format!("{{\"alg\":\"EdDSA\",\"typ\":\"JWT\",\"kid\":\"{}\"}}", signer.kid);
+        let mut token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(body));
+        let signature = signer.pair.sign(token.as_bytes());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        HeaderValue::try_from(token).map_err(|error| bug(&error))
+    }
+}
