@@ -10,7 +10,7 @@ use chrysalis::entropy::OsEntropy;
 use chrysalis::keys::{Keyring, KeyringClaims, Purpose};
 use chrysalis::log::copy::{self, Copied};
 use chrysalis::log::refold::Difference;
-use chrysalis::open::{Opened, open, open_store};
+use chrysalis::open::{Opened, exists, open, open_store};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis::telemetry;
 use chrysalis::wire::json_time::JsonTime;
@@ -29,6 +29,9 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
         return Ok(config_check(&config));
     }
     telemetry::start(&config.log);
+    if !matches!(command, Command::Serve { .. }) {
+        exists(&config)?;
+    }
     runtime()?.block_on(async {
         match command {
             Command::Serve { .. } => serve(config).await,
@@ -48,6 +51,10 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Copies one store into another, and folds the other's read models.
 pub fn copy(from: &Config, to: &Config) -> Result<ExitCode, StartError> {
     telemetry::start(&to.log);
+    exists(from)?;
+    if from.store.is(&to.store) {
+        return Err(copy::CopyError::Itself.into());
+    }
     runtime()?.block_on(async {
         let source = open_store(from, &ports(), Arc::new(())).await?;
         let destination = open_store(to, &ports(), Arc::new(())).await?;
@@ -125,6 +132,9 @@ async fn verify(config: &Config) -> Result<ExitCode, StartError> {
     }
     let differences = report.differences.len() + report.gaps.len() + report.misfits.len();
     println!("{} events, {} rows compared, {differences} differences", report.events, report.rows);
+    if report.events == 0 {
+        println!("the store is empty; look at --store, --data-dir and postgres.schema if it should not be");
+    }
     Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 

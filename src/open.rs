@@ -41,6 +41,14 @@ pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics
     Ok(Opened { store, keyring: Arc::new(keyring), secret })
 }
 
+/// Whether there is a store to look at: what only looks makes none, and says nothing good of one that it made just now.
+pub fn exists(config: &Config) -> Result<(), StartError> {
+    match &config.store {
+        config::Store::Sqlite(path) if !path.exists() => Err(StartError::NoStore { path: path.clone() }),
+        config::Store::Sqlite(_) | config::Store::Postgres(_) => Ok(()),
+    }
+}
+
 /// Opens the store of a configuration, whatever is in it.
 pub async fn open_store(
     config: &Config,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use chrysalis_domain::Span;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
 
@@ -78,5 +78,18 @@ fn postgres(r: &mut Reader, key: &str, url: &str) -> Postgres {
         query_timeout: r.span("postgres.query_timeout", SECOND..=MINUTE),
         commit_timeout: r.span("postgres.commit_timeout", SECOND..=MINUTE),
         poll: r.span("postgres.poll", SECOND..=MINUTE),
+    }
+}
+
+impl Store {
+    /// Whether both are spelled alike.
+    pub fn is(&self, other: &Store) -> bool {
+        match (self, other) {
+            (Store::Sqlite(one), Store::Sqlite(other)) => one == other,
+            (Store::Postgres(one), Store::Postgres(other)) => {
+                one.url.expose_secret() == other.url.expose_secret() && one.schema == other.schema
+            }
+            _ => false,
+        }
     }
 }

@@ -24,6 +24,8 @@ pub enum CopyError {
     Source(LogFault),
     #[error("the destination: {0}")]
     Destination(LogFault),
+    #[error("both ends are the same store; name another one with --to")]
+    Itself,
     #[error("the source holds no keys, or is an unfinished copy itself: it is no store to be served from")]
     NothingThere,
     #[error(

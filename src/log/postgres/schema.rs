@@ -3,6 +3,7 @@
 use chrysalis_projections::INLINE;
 use chrysalis_projections::table::{Kind, Table};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::{LogFault, fault};
 
@@ -18,7 +19,14 @@ pub(super) async fn migrate(client: &mut Client, schema: &str) -> Result<(), Log
     // To be allowed to use a schema is enough where somebody else made it.
     let there = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
     if transaction.query_opt(there, &[&schema]).await.map_err(fault)?.is_none() {
-        transaction.batch_execute(&format!("CREATE SCHEMA {schema}")).await.map_err(fault)?;
+        let made = transaction.batch_execute(&format!("CREATE SCHEMA {schema}")).await;
+        made.map_err(|error| match error.code() {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => LogFault::Unavailable(format!(
+                "the role may make no schema in this database; let an administrator run `CREATE SCHEMA {schema} AUTHORIZATION` \
+                 and the role's name there, then start again"
+            )),
+            _ => fault(error),
+        })?;
     }
     transaction
         .batch_execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
