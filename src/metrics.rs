@@ -32,7 +32,7 @@ pub struct Metrics {
     hash_queue: Gauge,
     hashes: Counter,
     limited: Family<RuleLabel, Counter>,
-    follower_lag: Family<FollowerLabel, Gauge>,
+    follower_waiting: Family<FollowerLabel, Gauge>,
     follower_turn: Family<FollowerLabel, Gauge>,
     uptime: Gauge<f64, AtomicU64>,
     started: Instant,
@@ -115,11 +115,11 @@ impl Metrics {
         registry.register("hashes", "Password hashes computed", hashes.clone());
         let limited = Family::<RuleLabel, Counter>::default();
         registry.register("rate_limited", "Requests refused, by rule or budget", limited.clone());
-        let follower_lag = Family::<FollowerLabel, Gauge>::default();
+        let follower_waiting = Family::<FollowerLabel, Gauge>::default();
         registry.register(
-            "follower_lag_events",
-            "Events that a follower has not looked at yet, on the node whose turn it is",
-            follower_lag.clone(),
+            "follower_waiting",
+            "What waits for a later time, such as mails to be tried again, on the node whose turn it is; counted up to 64",
+            follower_waiting.clone(),
         );
         let follower_turn = Family::<FollowerLabel, Gauge>::default();
         registry.register("follower_turn", "1 on the node that follows, 0 on the others", follower_turn.clone());
@@ -138,7 +138,7 @@ impl Metrics {
             hash_queue,
             hashes,
             limited,
-            follower_lag,
+            follower_waiting,
             follower_turn,
             uptime,
             started: Instant::now(),
@@ -201,9 +201,9 @@ impl WriterMetrics for Metrics {
 }
 
 impl FollowerMetrics for Metrics {
-    fn lag(&self, follower: &'static str, events: Option<u64>) {
+    fn waiting(&self, follower: &'static str, waiting: Option<u64>) {
         let label = FollowerLabel { follower };
-        self.follower_turn.get_or_create_owned(&label).set(i64::from(events.is_some()));
-        self.follower_lag.get_or_create_owned(&label).set(i64::try_from(events.unwrap_or(0)).unwrap_or(i64::MAX));
+        self.follower_turn.get_or_create_owned(&label).set(i64::from(waiting.is_some()));
+        self.follower_waiting.get_or_create_owned(&label).set(i64::try_from(waiting.unwrap_or(0)).unwrap_or(i64::MAX));
     }
 }

@@ -73,13 +73,13 @@ pub async fn send(mailer: Arc<Mailer>, turn: Turn, mut stop: watch::Receiver<boo
         let pause = match lease.hold(log.as_ref(), NAME).await {
             Ok(true) => match mailer.round(&lease).await {
                 Ok(waiting) => {
-                    lease.turn.metrics.lag(NAME, Some(waiting));
+                    lease.turn.metrics.waiting(NAME, Some(waiting));
                     if waiting > 0 { LOOK } else { lease.turn.lease / 3 }
                 }
                 Err(fault) => told(&fault),
             },
             Ok(false) => {
-                lease.turn.metrics.lag(NAME, None);
+                lease.turn.metrics.waiting(NAME, None);
                 lease.turn.lease / 3
             }
             Err(fault) => told(&fault),
@@ -98,7 +98,7 @@ fn told(fault: &LogFault) -> Duration {
 }
 
 impl Mailer {
-    /// Tries what is due; answers how many mails wait for a later time.
+    /// Tries what is due; answers how many mails wait for a later time, as far as one page tells.
     async fn round(&self, lease: &Lease) -> Result<u64, LogFault> {
         loop {
             let now = self.clock.now();
