@@ -12,6 +12,7 @@ use super::shape::{STATUS_TRUE, SUCCESS, Session, SessionAndUser, Status, Succes
 use super::state::Http;
 use super::who::{Standing, Who};
 use crate::app::identify::Presented;
+use crate::app::view::UserView;
 use crate::wire::body::Body;
 use crate::wire::cookie::CookieKind;
 use crate::wire::cors::SET_AUTH_JWT;
@@ -25,23 +26,23 @@ use crate::wire::jar::Jar;
     responses((status = 200, description = "The session and its user, or `null`", body = Option<SessionAndUser>))
 )]
 pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiError> {
-    let seen = |presented: &Presented, hidden: bool| -> Result<Response, ApiError> {
+    let seen = |presented: &Presented, hidden: bool| -> Result<(Response, UserView), ApiError> {
         let (session, user) = http.app.view(&presented.row)?;
-        let body =
-            SessionAndUser { session: Session::new(session, Some(&presented.token)), user: User::new(user, hidden) };
-        Ok(Json(body).into_response())
+        let session = Session::new(session, Some(&presented.token));
+        let body = SessionAndUser { session, user: User::new(user.clone(), hidden) };
+        Ok((Json(body).into_response(), user))
     };
     match &who.standing {
         Standing::Live(presented) => {
-            let mut response = seen(presented, false)?;
-            match http.token(presented).await {
+            let (mut response, user) = seen(presented, false)?;
+            match http.token_for(&presented.row, &user).await {
                 Ok(token) => drop(response.headers_mut().insert(SET_AUTH_JWT, token)),
                 // The session is read all the same.
                 Err(error) => tracing::error!(%error, "no token was made"),
             }
             Ok(response)
         }
-        Standing::Superseded(presented) => seen(presented, true),
+        Standing::Superseded(presented) => seen(presented, true).map(|(response, _)| response),
         Standing::Nobody | Standing::Expired(_) => {
             let mut response = Json(()).into_response();
             if who.dead_cookies {

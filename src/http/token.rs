@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use chrysalis_projections::sessions::SessionRow;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 use super::state::Http;
 use super::who::Who;
 use crate::app::identify::Presented;
+use crate::app::view::UserView;
 use crate::log::LogFault;
 use crate::tokens::{Jwk, claims_of};
 use crate::wire::error::{ApiError, ErrorBody};
@@ -53,10 +55,12 @@ pub async fn jwks(State(http): State<Http>) -> Result<Response, ApiError> {
 impl Http {
     pub(super) async fn token(&self, presented: &Presented) -> Result<HeaderValue, LogFault> {
         let row = &presented.row;
-        let claims = || {
-            let user = self.app.view_user(&row.user).map_err(|error| LogFault::Bug(error.to_string()))?;
-            Ok(claims_of(row, &user))
-        };
-        self.tokens.token(row, claims).await
+        let user = self.app.view_user(&row.user).map_err(|error| LogFault::Bug(error.to_string()))?;
+        self.token_for(row, &user).await
+    }
+
+    /// For a user that was opened already.
+    pub(super) async fn token_for(&self, row: &SessionRow, user: &UserView) -> Result<HeaderValue, LogFault> {
+        self.tokens.token(row, &claims_of(row, user)).await
     }
 }

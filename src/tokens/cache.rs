@@ -1,20 +1,21 @@
-//! Tokens that were made a moment ago, by session. Bounded: two generations, and the older goes when the younger is full.
+//! Signatures that were made a moment ago, by session: what costs, without the text, which is quick to make again. Bounded:
+//! two generations, and the older goes when the younger is full.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::SessionId;
-use chrysalis_projections::sessions::SessionRow;
-use http::HeaderValue;
 
-use super::Said;
-
-/// Tokens of one generation: about 15 MB for both, at the most.
-const GENERATION: usize = 8_192;
+/// Signatures of one generation, of some 130 bytes each: the two take 34 MB at the most.
+const GENERATION: usize = 131_072;
 
 #[derive(Default)]
-pub(super) struct Cache(Mutex<Generations>);
+pub(super) struct Cache {
+    generations: Mutex<Generations>,
+    hasher: RandomState,
+}
 
 #[derive(Default)]
 struct Generations {
@@ -22,25 +23,37 @@ struct Generations {
     old: HashMap<SessionId, Kept>,
 }
 
+#[derive(Clone, Copy)]
 struct Kept {
-    said: Said,
-    token: HeaderValue,
+    /// Of all that was signed.
+    hash: u64,
+    signature: [u8; 64],
+    iat: Timestamp,
     until: Timestamp,
 }
 
 impl Cache {
-    /// The token, if it says the same and is still to be given.
-    pub(super) fn get(&self, row: &SessionRow, now: Timestamp) -> Option<HeaderValue> {
-        let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = generations.young.get(&row.session).or_else(|| generations.old.get(&row.session))?;
-        (now < kept.until && kept.said.fits(row)).then(|| kept.token.clone())
+    /// When the session's last token was issued, if it is still to be given.
+    pub(super) fn issued(&self, session: SessionId, now: Timestamp) -> Option<Timestamp> {
+        self.kept(session).filter(|kept| now < kept.until && kept.iat <= now).map(|kept| kept.iat)
     }
 
-    pub(super) fn put(&self, session: SessionId, said: Said, token: HeaderValue, until: Timestamp) {
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The signature of exactly this text.
+    pub(super) fn signature(&self, session: SessionId, signed: &str) -> Option<[u8; 64]> {
+        self.kept(session).filter(|kept| kept.hash == self.hasher.hash_one(signed)).map(|kept| kept.signature)
+    }
+
+    pub(super) fn put(&self, session: SessionId, signed: &str, signature: [u8; 64], iat: Timestamp, until: Timestamp) {
+        let kept = Kept { hash: self.hasher.hash_one(signed), signature, iat, until };
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if generations.young.len() >= GENERATION {
             generations.old = std::mem::take(&mut generations.young);
         }
-        generations.young.insert(session, Kept { said, token, until });
+        generations.young.insert(session, kept);
+    }
+
+    fn kept(&self, session: SessionId) -> Option<Kept> {
+        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        generations.young.get(&session).or_else(|| generations.old.get(&session)).copied()
     }
 }

@@ -17,6 +17,8 @@ pub struct Signer {
     pair: Ed25519KeyPair,
     /// The key's thumbprint (RFC 7638): another key can't have it.
     kid: String,
+    /// The header of its tokens, encoded.
+    header: String,
 }
 
 /// A public key as a JSON Web Key (RFC 7517, RFC 8037).
@@ -75,7 +77,9 @@ impl Signer {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
         let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
         let thumbprint = Sha256::digest(format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{x}\"}}"));
-        Some(Self { pair, kid: URL_SAFE_NO_PAD.encode(thumbprint) })
+        let kid = URL_SAFE_NO_PAD.encode(thumbprint);
+        let header = URL_SAFE_NO_PAD.encode(format!("{{\"alg\":\"EdDSA\",\"typ\":\"JWT\",\"kid\":\"{kid}\"}}"));
+        Some(Self { pair, kid, header })
     }
 
     pub fn public(&self) -> Jwk {
@@ -85,14 +89,9 @@ impl Signer {
 }
 
 impl Claims {
-    pub(super) fn sign(
-        &self,
-        signer: &Signer,
-        issuer: &str,
-        now: Timestamp,
-        life: Span,
-    ) -> Result<HeaderValue, LogFault> {
-        let iat = now.as_millis() / 1000;
+    /// What is signed: header and claims. The same claims and time always give the same text.
+    pub(super) fn text(&self, signer: &Signer, issuer: &str, iat: Timestamp, life: Span) -> Result<String, LogFault> {
+        let iat = iat.as_millis() / 1000;
         let body = Body {
             iss: issuer,
             aud: issuer,
@@ -112,13 +111,25 @@ impl Claims {
             image: &self.image,
             role: &self.role,
         };
-        let bug = |error: &dyn std::fmt::Display| LogFault::Bug(error.to_string());
-        let body = serde_json::to_vec(&body).map_err(|error| bug(&error))?;
-        let header = format!("{{\"alg\":\"EdDSA\",\"typ\":\"JWT\",\"kid\":\"{}\"}}", signer.kid);
-        let mut token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(body));
-        let signature = signer.pair.sign(token.as_bytes());
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
-        HeaderValue::try_from(token).map_err(|error| bug(&error))
+        let body = serde_json::to_vec(&body).map_err(|error| LogFault::Bug(error.to_string()))?;
+        let mut text = String::with_capacity(signer.header.len() + body.len() * 4 / 3 + 96);
+        text.push_str(&signer.header);
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(body, &mut text);
+        Ok(text)
     }
+}
+
+impl Signer {
+    pub(super) fn sign(&self, text: &str) -> Result<[u8; 64], LogFault> {
+        let signature = self.pair.sign(text.as_bytes());
+        signature.as_ref().try_into().map_err(|_| LogFault::Bug("a signature is not 64 bytes long".to_owned()))
+    }
+}
+
+/// The whole token.
+pub(super) fn token(mut text: String, signature: &[u8; 64]) -> Result<HeaderValue, LogFault> {
+    text.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut text);
+    HeaderValue::try_from(text).map_err(|error| LogFault::Bug(error.to_string()))
 }

@@ -10,10 +10,7 @@ mod keys;
 
 use std::sync::Arc;
 
-use chrysalis_domain::id::{SealedId, UserId};
-use chrysalis_domain::user::Standing;
-use chrysalis_domain::value::Method;
-use chrysalis_domain::{Span, Timestamp};
+use chrysalis_domain::Span;
 use chrysalis_projections::sessions::SessionRow;
 use http::HeaderValue;
 use secrecy::SecretString;
@@ -43,50 +40,6 @@ pub struct Tokens {
     issuer: String,
 }
 
-/// What a token says, as far as its session's row tells: if any of it changes, the token does.
-#[derive(Clone, Debug)]
-struct Said {
-    user: UserId,
-    standing: Standing,
-    email_verified: bool,
-    /// The sealed records of address, name and image: another value is another record.
-    said: [Option<SealedId>; 3],
-    role: String,
-    authenticated_at: Timestamp,
-    method: Method,
-}
-
-impl From<&SessionRow> for Said {
-    fn from(row: &SessionRow) -> Self {
-        Self {
-            user: row.user.user,
-            standing: row.user.standing,
-            email_verified: row.user.email_verified,
-            said: said(row),
-            role: row.user.role.clone(),
-            authenticated_at: row.authenticated_at,
-            method: row.method,
-        }
-    }
-}
-
-impl Said {
-    /// Whether the row still says so.
-    fn fits(&self, row: &SessionRow) -> bool {
-        self.user == row.user.user
-            && self.standing == row.user.standing
-            && self.email_verified == row.user.email_verified
-            && self.said == said(row)
-            && self.role == row.user.role
-            && self.authenticated_at == row.authenticated_at
-            && self.method == row.method
-    }
-}
-
-fn said(row: &SessionRow) -> [Option<SealedId>; 3] {
-    [&row.user.email, &row.user.name, &row.user.image].map(|sealed| sealed.as_ref().map(|sealed| sealed.id))
-}
-
 impl Tokens {
     pub fn new(
         log: Arc<dyn Log>,
@@ -99,27 +52,22 @@ impl Tokens {
         Self { clock, keys, cache: Cache::default(), issuer }
     }
 
-    /// The token that was made for this session a moment ago, if it still says what the row says.
-    pub fn known(&self, row: &SessionRow) -> Option<HeaderValue> {
-        self.cache.get(row, self.clock.now())
-    }
-
-    /// A token for the session. `claims` are asked for only when one has to be made.
-    pub async fn token(
-        &self,
-        row: &SessionRow,
-        claims: impl FnOnce() -> Result<Claims, LogFault>,
-    ) -> Result<HeaderValue, LogFault> {
-        if let Some(known) = self.known(row) {
-            return Ok(known);
-        }
+    /// A token for the session: the one of a moment ago, if it would say the same now.
+    pub async fn token(&self, row: &SessionRow, claims: &Claims) -> Result<HeaderValue, LogFault> {
         let now = self.clock.now();
         let life = if row.user.standing.is_guest() { GUEST_LIFE } else { LIFE };
         let signer = self.keys.current(now).await?;
-        let token = claims()?.sign(&signer, &self.issuer, now, life)?;
-        let again = (now + AGAIN).min(now + life - WORTH_GIVING);
-        self.cache.put(row.session, Said::from(row), token.clone(), again);
-        Ok(token)
+        if let Some(iat) = self.cache.issued(row.session, now) {
+            let text = claims.text(&signer, &self.issuer, iat, life)?;
+            if let Some(signature) = self.cache.signature(row.session, &text) {
+                return jwt::token(text, &signature);
+            }
+        }
+        let text = claims.text(&signer, &self.issuer, now, life)?;
+        let signature = signer.sign(&text)?;
+        let until = (now + AGAIN).min(now + life - WORTH_GIVING);
+        self.cache.put(row.session, &text, signature, now, until);
+        jwt::token(text, &signature)
     }
 
     /// The keys that tokens may be signed with now, a moment ago or soon.
