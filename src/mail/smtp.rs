@@ -1,8 +1,9 @@
 //! A mail server, spoken to by SMTP (RFC 5321).
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use lettre::transport::smtp::AsyncSmtpTransport;
+use lettre::transport::smtp::{AsyncSmtpTransport, AsyncSmtpTransportBuilder};
 use lettre::{AsyncTransport, Message, Tokio1Executor};
 use url::{Host, Url};
 
@@ -11,9 +12,11 @@ use super::SendError;
 /// From connecting to the server's last word.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Smtp {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    builder: AsyncSmtpTransportBuilder,
+    /// Made with the first mail: its pool lives in the runtime, and a configuration is read before there is one.
+    transport: OnceLock<AsyncSmtpTransport<Tokio1Executor>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +40,12 @@ impl Smtp {
             _ => return Err(SmtpError("the scheme is neither smtp nor smtps".to_owned())),
         }
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str()).map_err(|error| told(&error))?;
-        Ok(Self { transport: builder.timeout(Some(PATIENCE)).build() })
+        Ok(Self { builder: builder.timeout(Some(PATIENCE)), transport: OnceLock::new() })
     }
 
     pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
-        match tokio::time::timeout(PATIENCE, self.transport.send(message.clone())).await {
+        let transport = self.transport.get_or_init(|| self.builder.clone().build());
+        match tokio::time::timeout(PATIENCE, transport.send(message.clone())).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.is_permanent() => Err(SendError::Permanent(error.to_string())),
             Ok(Err(error)) => Err(SendError::Transient(error.to_string())),
