@@ -24,6 +24,8 @@ use crate::log::Log;
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
+use crate::outgoing::Outgoing;
+use crate::social::Providers;
 use crate::tokens::Tokens;
 use crate::wire::origin::Origins;
 use crate::wire::signed::{Signer, SigningKey};
@@ -96,6 +98,9 @@ impl Server {
         let hasher = Hasher::start(hashing.params, peppers(&keyring)?, hashing.threads, hashing.queue)?;
         let limits = LimitsConfig { enabled: config.rate_limits, ..LimitsConfig::default() };
         let limits = Limits::new(&limits, Seed::new(entropy::bytes(ports.entropy.as_ref())));
+        let outgoing = Outgoing::new(&config.outgoing).map_err(|error| StartError::Other(error.to_string()))?;
+        let base = format!("{}{}", config.public, http::BASE_PATH);
+        let providers = Providers::new(&config.social, &base, &outgoing, &ports.clock);
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -123,6 +128,7 @@ impl Server {
                 keyring,
                 hasher: Arc::new(hasher),
                 limits: Arc::new(limits),
+                providers: Arc::new(providers),
                 config: Arc::new(config),
             },
         };

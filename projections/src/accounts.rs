@@ -26,15 +26,19 @@ const COLUMNS: &[Column] = &[
     // Issuer and subject, or the password's hash.
     sealed_record!("subject"),
     sealed_record!("password"),
+    // What the person agreed to, with spaces between.
+    text("scopes").optional(),
     integer("created_at"),
     integer("updated_at"),
 ];
 
 pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change>) {
-    let added = |account: AccountId, provider: Value, subject: Value, password: Value| Change::Insert {
+    let added = |account: AccountId, provider: Value, subject: Value, password: Value, scopes: Value| Change::Insert {
         table: &ACCOUNTS,
-        values: vec![id(account), id(user), provider, subject, password, at.into(), at.into()],
+        values: vec![id(account), id(user), provider, subject, password, scopes, at.into(), at.into()],
     };
+    let with_password =
+        |account: AccountId, hash: SealedId| added(account, CREDENTIAL.into(), Value::Null, id(hash), Value::Null);
     let hashed = |account: AccountId, hash: SealedId| Change::Update {
         table: &ACCOUNTS,
         set: &["password", "updated_at"],
@@ -43,14 +47,15 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
     };
     let removed = |account: AccountId| Change::Delete { table: &ACCOUNTS, by: "account_id", value: id(account) };
     match event {
-        UserEvent::PasswordAdded(e) => out.push(added(e.account, CREDENTIAL.into(), Value::Null, id(e.hash))),
+        UserEvent::PasswordAdded(e) => out.push(with_password(e.account, e.hash)),
         UserEvent::PasswordChanged(e) => out.push(hashed(e.account, e.hash)),
         UserEvent::PasswordRehashed(e) => out.push(hashed(e.account, e.hash)),
         UserEvent::PasswordRemoved(e) => out.push(removed(e.account)),
         UserEvent::PasswordSuspended(e) => out.push(removed(e.account)),
-        UserEvent::PasswordRestored(e) => out.push(added(e.account, CREDENTIAL.into(), Value::Null, id(e.hash))),
+        UserEvent::PasswordRestored(e) => out.push(with_password(e.account, e.hash)),
         UserEvent::IdentityLinked(e) => {
-            out.push(added(e.account, e.provider.clone().into(), id(e.subject), Value::Null))
+            let scopes = (!e.scopes.is_empty()).then(|| e.scopes.join(" "));
+            out.push(added(e.account, e.provider.clone().into(), id(e.subject), Value::Null, scopes.into()));
         }
         UserEvent::IdentityUnlinked(e) => out.push(removed(e.account)),
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &ACCOUNTS, by: "user_id", value: id(user) }),
@@ -64,6 +69,7 @@ pub struct AccountRow {
     pub account: AccountId,
     pub user: UserId,
     pub provider: String,
+    pub scopes: Vec<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub subject: Option<Sealed>,
@@ -73,7 +79,7 @@ pub struct AccountRow {
 /// `?1` = user id. The ways in of a user, oldest first.
 pub static OF_USER: Question<AccountRow> = Question {
     sql: concat!(
-        "SELECT a.account_id, a.user_id, a.provider, a.created_at, a.updated_at, ",
+        "SELECT a.account_id, a.user_id, a.provider, a.scopes, a.created_at, a.updated_at, ",
         sealed!("a.subject"),
         ", ",
         sealed!("a.password"),
@@ -85,6 +91,7 @@ pub static OF_USER: Question<AccountRow> = Question {
             account: c.parse()?,
             user: c.parse()?,
             provider: c.text()?,
+            scopes: c.text().unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
             created_at: c.time()?,
             updated_at: c.time()?,
             subject: c.sealed(),

@@ -57,6 +57,7 @@ pub fn fold(challenge: ChallengeId, event: &ChallengeEvent, keys: &dyn ClaimKeys
             out.push(Change::Delete { table: &CODES, by: "challenge_id", value: id(challenge) });
         }
         ChallengeEvent::ChallengeIssued(_)
+        | ChallengeEvent::AuthorizationRequested(_)
         | ChallengeEvent::ChallengeMissed(_)
         | ChallengeEvent::ChallengeChecked(_) => {}
     }

@@ -13,7 +13,7 @@ use super::identify::Presented;
 use super::{App, AppError, Caller, Refusal};
 use crate::keys::{PersonSealer, Record, SealKind, challenge_of};
 use crate::log::cqrs::{Ask, Concurrency, Step, load, load_challenge};
-use crate::log::{Actor, Claim, LogFault, PersonKey};
+use crate::log::{Actor, Claim, LogFault, PersonKey, SealedRecord};
 
 /// What the asker said besides the address, and from where they asked: sealed with the challenge.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -92,14 +92,9 @@ impl App {
         wanted: &Wanted<'_>,
     ) -> Result<Ask, AppError> {
         let owner = self.owner(caller, wanted).await?;
-        let details = Details {
-            network: caller.address.bucket().to_string(),
-            user_agent: caller.user_agent.clone(),
-            ..wanted.details.clone()
-        };
-        let json = serde_json::to_string(&details).map_err(|error| LogFault::Bug(error.to_string()))?;
-        let seal = |kind, text: &str| owner.sealer.seal(kind, text, self.entropy.as_ref(), caller.at);
-        let (address, details) = (seal(SealKind::Email, wanted.email.as_str()), seal(SealKind::Details, &json));
+        let email = wanted.email.as_str();
+        let address = owner.sealer.seal(SealKind::Email, email, self.entropy.as_ref(), caller.at);
+        let details = self.seal_details(caller, &owner.sealer, &wanted.details)?;
         let holder = match wanted.holder {
             Some(holder) => Some(self.bound(holder.user).await?),
             None => None,
@@ -135,6 +130,22 @@ impl App {
         Ok(ask)
     }
 
+    /// What was said, with where it was said from.
+    pub(super) fn seal_details(
+        &self,
+        caller: &Caller,
+        sealer: &PersonSealer,
+        details: &Details,
+    ) -> Result<SealedRecord, LogFault> {
+        let details = Details {
+            network: caller.address.bucket().to_string(),
+            user_agent: caller.user_agent.clone(),
+            ..details.clone()
+        };
+        let json = serde_json::to_string(&details).map_err(|error| LogFault::Bug(error.to_string()))?;
+        Ok(sealer.seal(SealKind::Details, &json, self.entropy.as_ref(), caller.at))
+    }
+
     async fn owner(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Owner, AppError> {
         let known = match (wanted.holder, wanted.presented) {
             (Some(holder), _) => self.user_row(holder.user).await?,
@@ -148,7 +159,7 @@ impl App {
         Ok(Owner { person, sealer, key: Some(key) })
     }
 
-    async fn bound(&self, user: chrysalis_domain::id::UserId) -> Result<Bound, LogFault> {
+    pub(super) async fn bound(&self, user: chrysalis_domain::id::UserId) -> Result<Bound, LogFault> {
         Ok(Bound { user, epoch: load(self.log.as_ref(), user).await?.user.epoch })
     }
 

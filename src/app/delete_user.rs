@@ -32,8 +32,7 @@ impl App {
 
     /// Fresh counts from the session's last authentication (sign-in, upgrade). A fresh age of zero asks for none.
     pub fn is_fresh(&self, presented: &Presented, caller: &Caller) -> bool {
-        let age = self.config.sessions.fresh_age;
-        age == chrysalis_domain::Span::ZERO || caller.at.since(presented.row.authenticated_at) < age
+        self.fresh_enough(caller, presented).is_ok()
     }
 
     async fn delete(&self, caller: &Caller, presented: &Presented, only_if_guest: bool) -> Result<(), AppError> {

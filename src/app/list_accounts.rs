@@ -17,6 +17,7 @@ pub struct AccountView {
     pub provider: String,
     /// The user id for a password, the provider's subject for an identity; empty once erased.
     pub subject: String,
+    pub scopes: Vec<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -27,11 +28,15 @@ impl App {
         let rows = ask(self.log.as_ref(), &accounts::OF_USER, &[table::id(user.user)]).await?;
         let view = |row: accounts::AccountRow| {
             let subject = match &row.subject {
-                Some(sealed) => self.sealer(user)?.read(SealKind::Subject, sealed)?.value().unwrap_or_default(),
+                // Issuer and subject: an issuer has no space.
+                Some(sealed) => {
+                    let known_by = self.sealer(user)?.read(SealKind::Subject, sealed)?.value().unwrap_or_default();
+                    known_by.split_once(' ').map(|(_, subject)| subject.to_owned()).unwrap_or_default()
+                }
                 None => row.user.to_string(),
             };
-            let accounts::AccountRow { account: id, user, provider, created_at, updated_at, .. } = row;
-            Ok(AccountView { id, user, provider, subject, created_at, updated_at })
+            let accounts::AccountRow { account: id, user, provider, scopes, created_at, updated_at, .. } = row;
+            Ok(AccountView { id, user, provider, subject, scopes, created_at, updated_at })
         };
         rows.into_iter().map(view).collect()
     }

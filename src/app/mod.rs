@@ -20,7 +20,9 @@ pub mod sessions;
 pub mod sign_in;
 pub mod sign_out;
 pub mod sign_up;
+pub mod social;
 pub mod transfer;
+pub mod unlink;
 pub mod update_user;
 pub mod upgrade;
 pub mod verify_email;
@@ -44,6 +46,7 @@ use crate::limits::Limits;
 use crate::limits::address::ClientAddress;
 use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
 use crate::log::{Actor, Context, Log, LogFault};
+use crate::social::Providers;
 pub use refusal::{AppError, Refusal};
 
 /// What every use case works with.
@@ -55,6 +58,7 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     pub hasher: Arc<Hasher>,
     pub limits: Arc<Limits>,
+    pub providers: Arc<Providers>,
     pub config: Arc<Config>,
 }
 

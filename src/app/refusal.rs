@@ -50,6 +50,12 @@ pub enum Refusal {
     IdempotencyKeyReused,
     InvalidToken,
     TokenExpired,
+    ProviderNotFound,
+    IdTokenNotSupported,
+    /// The identity leads to this user already.
+    AlreadyLinked,
+    AccountNotFound,
+    LastAccount,
     /// The link was opened outside the browser that made the claim.
     ConfirmationRequired,
     /// Too often; come back after this time.
@@ -119,7 +125,10 @@ impl From<UserRefusal> for AppError {
                 Refusal::InvalidToken.into()
             }
             UserRefusal::ChallengeExpired => Refusal::TokenExpired.into(),
-            refusal @ (UserRefusal::Exists | UserRefusal::IdentityLinked | UserRefusal::GuestActive { .. }) => {
+            UserRefusal::AccountUnknown => Refusal::AccountNotFound.into(),
+            UserRefusal::LastAccount => Refusal::LastAccount.into(),
+            UserRefusal::IdentityLinked => Refusal::AlreadyLinked.into(),
+            refusal @ (UserRefusal::Exists | UserRefusal::TooManyIdentities | UserRefusal::GuestActive { .. }) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
             }
         }

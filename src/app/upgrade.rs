@@ -14,8 +14,8 @@ use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::hasher::PasswordHash;
 use crate::keys::{PersonSealer, SealKind, SessionToken};
-use crate::log::cqrs::{Ask, Done, Step};
-use crate::log::{Claim, LogFault, SealedRecord, ask_one};
+use crate::log::cqrs::{Ask, Done, ExecuteError, Step};
+use crate::log::{AppendError, Claim, LogFault, Refused, SealedRecord, ask_one};
 
 /// What a form says that makes a member by e-mail and password. The texts are as typed.
 #[derive(Clone, Debug)]
@@ -103,25 +103,19 @@ impl App {
         caller: &Caller,
         email: &EmailAddress,
         mut ask: Ask,
-    ) -> Result<Done, AppError> {
+    ) -> Result<Done, ExecuteError> {
         let mut mailing = ask.clone();
         mailing.quotas = self.mail_quotas(caller, email);
-        match self.execute(mailing).await.map_err(AppError::from) {
-            Err(AppError::Refused(Refusal::TooMany(_))) => {}
+        match self.execute(mailing).await {
+            Err(ExecuteError::Append(AppendError::Refused(Refused::QuotaExceeded { .. }))) => {}
             done => return done,
         }
         for step in &mut ask.steps {
-            if let Step::User(
-                _,
-                _,
-                UserCommand::UpgradeWithPassword { credentials, .. }
-                | UserCommand::SignUpWithPassword { credentials, .. },
-            ) = step
-            {
-                credentials.verification = None;
+            if let Step::User(_, _, command) = step {
+                command.ask_for_no_mail();
             }
         }
-        Ok(self.execute(ask).await?)
+        self.execute(ask).await
     }
 
     /// Whether somebody may become a member by password at all.

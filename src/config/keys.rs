@@ -1,5 +1,7 @@
 //! Every key there is: its name, default and meaning, in one table. The environment variable of a key is `CHRYSALIS_` and
 //! its name in capitals with `_` for `.`; in the TOML file a dot is a table. `docs/configuration.md` is made from this.
+//!
+//! A `*` in a name stands for the id of a provider: lower-case letters, digits and `-`, which is `_` in a variable.
 
 /// One key.
 pub struct Key {
@@ -85,6 +87,48 @@ pub const KEYS: &[Key] = &[
         "Language of mails to those whose `Accept-Language` names none that there are templates in.",
     ),
     key("app_name", "", "What mails call the service. Default: the public URL's host."),
+    key(
+        "social.*.client_id",
+        "",
+        "Client id at the provider `*`: google, apple, microsoft, linkedin, gitlab, github, discord, facebook, twitter (alias x), or a name of your own for any OIDC issuer. Given, the provider is on.",
+    ),
+    secret("social.*.client_secret", "Client secret at the provider; none for a public client, and for apple."),
+    key("social.*.enabled", "on", "`off` keeps a provider's settings and takes it out of use."),
+    key(
+        "social.*.issuer",
+        "",
+        "Issuer URL of an OIDC provider of your own, or of a gitlab that you run; its endpoints and keys are discovered.",
+    ),
+    key("social.*.tenant_id", "common", "microsoft: `common`, `organizations`, `consumers`, or the id of a tenant."),
+    key(
+        "social.*.base_url",
+        "",
+        "github, discord, facebook, twitter: an origin instead of the provider's own, such as a GitHub Enterprise server.",
+    ),
+    key(
+        "social.*.scopes",
+        "",
+        "Scopes to ask for, separated by commas, instead of those that reading a name and an address takes.",
+    ),
+    key("social.*.audiences", "", "Client ids besides `client_id` whose id tokens are taken, of native apps."),
+    key(
+        "social.*.trust_email",
+        "off",
+        "An OIDC provider of your own: whether its `email_verified` is believed. It can then lead to accounts by address: only for an issuer that checks addresses.",
+    ),
+    key("social.*.team_id", "", "apple: the team that the key belongs to."),
+    key("social.*.key_id", "", "apple: the key that signs the client secret."),
+    key("social.*.private_key_file", "", "apple: the key's .p8 file."),
+    key(
+        "account_linking.different_emails",
+        "off",
+        "Whether a member may link a social account with another address than their own.",
+    ),
+    key(
+        "outgoing.allow",
+        "",
+        "Private networks in which identity providers may stand, as CIDR, separated by commas; without TLS there only. Everything else that is not public is refused.",
+    ),
     key("sessions.lifetime", "7d", "Life of a session, from its last extension: 1 hour to 400 days."),
     key("sessions.refresh_after", "24h", "A session is extended when its last extension is this old."),
     key("sessions.not_remembered", "1d", "Life of a session with rememberMe off; never extended."),
@@ -138,5 +182,41 @@ pub const KEYS: &[Key] = &[
 
 /// The environment variable of a key.
 pub fn variable(name: &str) -> String {
-    format!("CHRYSALIS_{}", name.replace('.', "_").to_uppercase())
+    format!("CHRYSALIS_{}", name.replace(['.', '-'], "_").to_uppercase())
+}
+
+/// The key that a name is one of.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| {
+        let mut parts = name.split('.');
+        let fits = |pattern: &str| match (pattern, parts.next()) {
+            ("*", Some(id)) => is_id(id),
+            (exact, part) => part == Some(exact),
+        };
+        key.name.split('.').all(fits) && parts.next().is_none()
+    })
+}
+
+/// The name that a variable stands for.
+pub fn named_by(variable: &str) -> Option<String> {
+    if let Some(key) = KEYS.iter().find(|key| self::variable(key.name) == variable) {
+        return Some(key.name.to_owned());
+    }
+    let fits = |key: &Key| {
+        let (before, after) = key.name.split_once('*')?;
+        let id =
+            variable.strip_prefix(&self::variable(before))?.strip_suffix(&after.replace('.', "_").to_uppercase())?;
+        let id = id.to_ascii_lowercase().replace('_', "-");
+        is_id(&id).then(|| format!("{before}{id}{after}"))
+    };
+    // The longest id is the one that left least to the rest: `…_PRIVATE_KEY_ID` would be an id of its own.
+    KEYS.iter().filter_map(fits).min_by_key(String::len)
+}
+
+/// Longest id of a provider.
+const ID_MAX: usize = 32;
+
+fn is_id(text: &str) -> bool {
+    (1..=ID_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }

@@ -4,6 +4,7 @@ pub mod keys;
 mod mail;
 mod reader;
 pub mod secret;
+mod social;
 mod sources;
 pub mod store;
 
@@ -22,6 +23,7 @@ use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
 pub use mail::Mail;
 use reader::Reader;
+pub use social::SocialProvider;
 pub use store::Store;
 
 /// A configuration that can be served with.
@@ -49,6 +51,12 @@ pub struct Config {
     pub email_otp: bool,
     pub email: Email,
     pub mail: Mail,
+    /// Identity providers that are on.
+    pub social: Vec<SocialProvider>,
+    /// Whether a member may link an identity with another address than their own.
+    pub link_different_emails: bool,
+    /// Private networks that may be called.
+    pub outgoing: Vec<IpNet>,
     pub sessions: Sessions,
     pub cookies: CookieNames,
     pub hashing: Hashing,
@@ -219,7 +227,8 @@ impl Config {
             warnings
                 .push("trusted_proxies holds everybody: anyone may choose the address they are counted by".to_owned());
         }
-        if self.anonymous.enabled && !(self.email_password.enabled && self.email_password.sign_up) {
+        let upgrades = self.email_password.enabled || self.magic_link || self.email_otp || !self.social.is_empty();
+        if self.anonymous.enabled && !(upgrades && self.email_password.sign_up) {
             warnings.push("guests are on and no way to become a member is".to_owned());
         }
         warnings
@@ -247,7 +256,7 @@ fn build(r: &mut Reader) -> Option<Config> {
     );
     let public = public_origin(r, listen);
     let data_dir = PathBuf::from(r.text("data_dir").unwrap_or("./chrysalis-data"));
-    let trusted_proxies = proxies(r);
+    let trusted_proxies = networks(r, "trusted_proxies");
     let dev = r.switch("dev");
     if dev {
         check_dev(r, listen, public.as_ref(), &trusted_proxies);
@@ -281,6 +290,9 @@ fn build(r: &mut Reader) -> Option<Config> {
         magic_link: r.switch("magic_link.enabled"),
         email_otp: r.switch("email_otp.enabled"),
         mail: mail?,
+        social: social::read(r),
+        link_different_emails: r.switch("account_linking.different_emails"),
+        outgoing: social::allowed(r),
         email: Email {
             claim_ttl: r.span("email.claim_ttl", HOUR..=Span::from_days(400)),
             verification_ttl: r.span("email.verification_ttl", Span::from_secs(300)..=Span::from_days(7)),
@@ -369,16 +381,14 @@ fn trusted_origins(r: &mut Reader) -> Vec<OriginPattern> {
     }
 }
 
-fn proxies(r: &mut Reader) -> Vec<IpNet> {
+fn networks(r: &mut Reader, key: &str) -> Vec<IpNet> {
     let mut networks = Vec::new();
-    for entry in r.list("trusted_proxies") {
+    for entry in r.list(key) {
         match entry.parse::<IpNet>().or_else(|_| entry.parse::<std::net::IpAddr>().map(IpNet::from)) {
             Ok(network) => networks.push(network),
-            Err(_) => r.mistake(
-                "trusted_proxies",
-                format!("{entry:?} is no network"),
-                "write an address or a CIDR, such as 10.0.0.0/8",
-            ),
+            Err(_) => {
+                r.mistake(key, format!("{entry:?} is no network"), "write an address or a CIDR, such as 10.0.0.0/8")
+            }
         }
     }
     networks

@@ -1,13 +1,13 @@
 //! Reads values key by key, and goes on after a mistake so that all of them are told at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrysalis_domain::Span;
 
 use super::ConfigError;
-use super::keys::KEYS;
+use super::keys::{self, KEYS};
 use super::sources::Given;
 
 pub(super) struct Reader {
@@ -31,7 +31,7 @@ impl Reader {
 
     /// What was given, or the table's default.
     fn or_default(&self, key: &str) -> String {
-        let default = || KEYS.iter().find(|known| known.name == key).map_or("", |known| known.default);
+        let default = || keys::find(key).map_or("", |known| known.default);
         self.text(key).unwrap_or_else(default).to_owned()
     }
 
@@ -110,14 +110,27 @@ impl Reader {
         parts.map(str::to_owned).collect()
     }
 
+    /// The ids that stand for the `*` in the keys below `prefix`, in order.
+    pub(super) fn ids(&self, prefix: &str) -> Vec<String> {
+        let id =
+            |name: &String| name.strip_prefix(prefix)?.strip_prefix('.')?.split_once('.').map(|(id, _)| id.to_owned());
+        let ids: BTreeSet<String> = self.given.keys().filter_map(id).collect();
+        ids.into_iter().collect()
+    }
+
     /// Each key with its value as it holds and where it came from; secrets hidden.
     pub(super) fn effective(&self) -> Vec<(String, String, String)> {
-        let line = |key: &super::keys::Key| match self.given.get(key.name) {
-            Some(_) if key.secret => (key.name.to_owned(), "(hidden)".to_owned(), self.given[key.name].source.clone()),
-            Some(given) => (key.name.to_owned(), without_password(&given.text), given.source.clone()),
-            None => (key.name.to_owned(), key.default.to_owned(), "default".to_owned()),
+        let line = |name: &str, key: &keys::Key| match self.given.get(name) {
+            Some(given) if key.secret => (name.to_owned(), "(hidden)".to_owned(), given.source.clone()),
+            Some(given) => (name.to_owned(), without_password(&given.text), given.source.clone()),
+            None => (name.to_owned(), key.default.to_owned(), "default".to_owned()),
         };
-        KEYS.iter().map(line).collect()
+        let plain = KEYS.iter().filter(|key| !key.name.contains('*')).map(|key| line(key.name, key));
+        let of_ids = self.given.keys().filter_map(|name| {
+            let key = keys::find(name).filter(|key| key.name.contains('*'))?;
+            Some(line(name, key))
+        });
+        plain.chain(of_ids).collect()
     }
 }
 

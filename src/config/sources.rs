@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::keys::{KEYS, variable};
+use super::keys::{self, KEYS, variable};
 use super::{ConfigError, Overrides};
 
 /// A value as it was written, and where.
@@ -27,21 +27,23 @@ pub fn gather(
 ) -> BTreeMap<String, Given> {
     let mut given = BTreeMap::new();
     from_file(overrides, environment, &mut given, mistakes);
-    let variables: BTreeMap<String, &str> = KEYS.iter().map(|key| (variable(key.name), key.name)).collect();
     for (name, text) in environment.iter().filter(|(name, _)| name.starts_with("CHRYSALIS_")) {
-        match variables.get(name) {
+        match keys::named_by(name) {
             Some(key) => {
-                given.insert((*key).to_owned(), Given { text: text.clone(), source: format!("environment {name}") });
+                given.insert(key, Given { text: text.clone(), source: format!("environment {name}") });
             }
             None if name == "CHRYSALIS_CONFIG"
                 || name.starts_with("CHRYSALIS_TEST_")
                 || name.starts_with("CHRYSALIS_BENCH_") => {}
-            None => warnings
-                .push(format!("{name} is no variable of ours; {}", near(name, variables.keys().map(String::as_str)))),
+            None => {
+                let known: Vec<String> = KEYS.iter().map(|key| variable(key.name)).collect();
+                let near = near(name, known.iter().map(String::as_str));
+                warnings.push(format!("{name} is no variable of ours; {near}"));
+            }
         }
     }
     for (key, text) in &overrides.values {
-        if KEYS.iter().any(|known| known.name == key) {
+        if keys::find(key).is_some() {
             given.insert(key.clone(), Given { text: text.clone(), source: "flag".to_owned() });
         } else {
             mistakes.push(ConfigError::new(key, "there is no such key", near(key, KEYS.iter().map(|key| key.name))));
@@ -93,7 +95,7 @@ fn flatten(
         Ok(list) => list.into_iter().filter_map(|item| item.into_string().ok()).collect::<Vec<_>>().join(","),
         Err(_) => value.into_string().unwrap_or_default(),
     };
-    if KEYS.iter().any(|key| key.name == name) {
+    if keys::find(&name).is_some() {
         given.insert(name, Given { text, source: path.display().to_string() });
     } else {
         mistakes.push(ConfigError::new(

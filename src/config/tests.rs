@@ -62,6 +62,29 @@ fn flags_come_before_the_environment_before_the_file() {
 }
 
 #[test]
+fn a_provider_is_configured_by_its_name() {
+    let config = with(&[
+        ("CHRYSALIS_SOCIAL_GOOGLE_CLIENT_ID", "a"),
+        ("CHRYSALIS_SOCIAL_GOOGLE_CLIENT_SECRET", "b"),
+        ("CHRYSALIS_SOCIAL_MY_COMPANY_ISSUER", "https://id.example.com"),
+        ("CHRYSALIS_SOCIAL_MY_COMPANY_CLIENT_ID", "c"),
+        ("CHRYSALIS_SOCIAL_X_CLIENT_ID", "d"),
+    ])
+    .unwrap();
+    let ids: Vec<_> = config.social.iter().map(|provider| provider.id.as_str()).collect();
+    assert_eq!(ids, ["google", "my-company", "twitter"]);
+    let shown = config.effective.iter().find(|(name, ..)| name == "social.google.client_secret").unwrap();
+    assert_eq!(shown.1, "(hidden)");
+    for (name, value) in [
+        ("CHRYSALIS_SOCIAL_GOOGLE_CLIENT_SECRET", "no client id"),
+        ("CHRYSALIS_SOCIAL_OTHER_CLIENT_ID", "no issuer"),
+        ("CHRYSALIS_SOCIAL_CREDENTIAL_CLIENT_ID", "the name of passwords"),
+    ] {
+        assert!(with(&[(name, value)]).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn the_development_outbox_is_for_loopback_alone() {
     assert!(with(&[("CHRYSALIS_DEV", "1")]).unwrap().dev);
     assert!(with(&[("CHRYSALIS_DEV", "1"), ("CHRYSALIS_LISTEN", "0.0.0.0:3000")]).is_err());

@@ -11,7 +11,7 @@ use super::state::Http;
 use super::who::Who;
 use crate::app::new_session::SignedIn;
 use crate::wire::callback::CallbackUrl;
-use crate::wire::cookie::{CookieKind, FLOW_MAX_AGE};
+use crate::wire::cookie::{CookieKind, FLOW_MAX_AGE, StateSuffix};
 use crate::wire::cors::SET_AUTH_TOKEN;
 
 impl Http {
@@ -66,6 +66,13 @@ impl Http {
         response.headers_mut().append(SET_COOKIE, asked);
     }
 
+    /// Shows later in which browser a flow began.
+    pub(super) fn state_cookie(&self, response: &mut Response, state: &str, life: Span) {
+        if let Some(kind) = StateSuffix::of(state).map(CookieKind::State) {
+            response.headers_mut().append(SET_COOKIE, self.cookies.set(kind, state, Some(life), &self.signer));
+        }
+    }
+
     /// The answer of a call that proved an address.
     pub(super) fn proven(&self, who: &Who, signed_in: &SignedIn, reclaimed: bool) -> Response {
         let body = ProvenBody { signed_in: signed_in.clone().into(), reclaimed: reclaimed.then_some(true) };
@@ -77,6 +84,17 @@ impl Http {
     /// 302 with an empty body, to an absolute URL.
     pub(super) fn redirect(&self, place: CallbackUrl) -> Response {
         let place = place.resolve(self.app_origin.as_ref().unwrap_or(&self.app.config.public));
+        let mut response = StatusCode::FOUND.into_response();
+        response.headers_mut().insert(LOCATION, place.location());
+        response
+    }
+
+    /// 302 with an empty body; a relative path goes back as it came, or to the app where one is configured.
+    pub(super) fn redirect_as_written(&self, place: CallbackUrl) -> Response {
+        let place = match &self.app_origin {
+            Some(app) => place.resolve(app),
+            None => place,
+        };
         let mut response = StatusCode::FOUND.into_response();
         response.headers_mut().insert(LOCATION, place.location());
         response

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::state::Http;
+use crate::app::challenge::Details;
 use crate::app::upgrade::PasswordForm;
 use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
 use crate::wire::error::{ApiError, FieldError};
@@ -113,5 +114,45 @@ pub fn navigates(headers: &HeaderMap) -> bool {
     match says(MODE) {
         Some(mode) => mode == "navigate",
         None => says(ACCEPT).is_some_and(|accept| accept.contains("text/html")),
+    }
+}
+
+/// Where a flow may send the browser, checked.
+pub struct Urls {
+    pub callback: Option<CallbackUrl>,
+    pub new_user: Option<CallbackUrl>,
+    pub error: Option<CallbackUrl>,
+}
+
+impl Urls {
+    pub fn parse(
+        callback: Option<String>,
+        new_user: Option<String>,
+        error: Option<String>,
+        http: &Http,
+    ) -> Result<Self, ApiError> {
+        let parse = |raw: Option<String>, field| {
+            raw.map(|raw| CallbackUrl::parse(&raw, field, Appended::Nothing, &http.origins)).transpose()
+        };
+        Ok(Self {
+            callback: callback_url(callback, http)?,
+            new_user: parse(new_user, CallbackField::NewUserCallbackUrl)?,
+            error: parse(error, CallbackField::ErrorCallbackUrl)?,
+        })
+    }
+
+    /// As they are kept until the browser comes back.
+    pub fn details(&self) -> Details {
+        let text = |url: &Option<CallbackUrl>| url.as_ref().map(|url| url.as_str().to_owned());
+        Details {
+            callback_url: text(&self.callback),
+            new_user_callback_url: text(&self.new_user),
+            error_callback_url: text(&self.error),
+            ..Details::default()
+        }
+    }
+
+    pub fn failed(self, error: &str) -> CallbackUrl {
+        self.error.or(self.callback).unwrap_or_else(CallbackUrl::root).with_param("error", error)
     }
 }

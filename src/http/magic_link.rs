@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::forms::{self, callback_url, navigates};
+use super::forms::{self, Urls, navigates};
 use super::shape::{STATUS_TRUE, Status};
 use super::state::Http;
 use super::who::Who;
@@ -17,7 +17,6 @@ use crate::app::magic_link::{Asked, Confirmed, Opened, Opener};
 use crate::app::mailbox::Proven;
 use crate::app::{AppError, Refusal};
 use crate::wire::body::{Body, BodyOrForm, Query};
-use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
 use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::html::{Markup, Page};
 use crate::wire::json_time::JsonTime;
@@ -56,15 +55,8 @@ pub struct AskForm {
 )]
 pub async fn ask(State(http): State<Http>, who: Who, Body(form): Body<AskForm>) -> Result<Response, ApiError> {
     let urls = Urls::parse(form.callback_url, form.new_user_callback_url, form.error_callback_url, &http)?;
-    let text = |url: &Option<CallbackUrl>| url.as_ref().map(|url| url.as_str().to_owned());
-    let details = Details {
-        callback_url: text(&urls.callback),
-        new_user_callback_url: text(&urls.new_user),
-        error_callback_url: text(&urls.error),
-        name: forms::name(form.name)?,
-        metadata: forms::metadata(form.metadata)?,
-        ..Details::default()
-    };
+    let details =
+        Details { name: forms::name(form.name)?, metadata: forms::metadata(form.metadata)?, ..urls.details() };
     let asked = http.app.ask_for_magic_link(&who.caller, who.live(), &form.email, details).await?;
     let mut response = Json(STATUS_TRUE).into_response();
     if let Some(challenge) = asked {
@@ -221,33 +213,4 @@ fn device(user_agent: &str) -> Option<&'static str> {
         ("Linux", "a Linux computer"),
     ];
     KINDS.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, kind)| *kind)
-}
-
-/// Where a flow may send the browser, checked.
-struct Urls {
-    callback: Option<CallbackUrl>,
-    new_user: Option<CallbackUrl>,
-    error: Option<CallbackUrl>,
-}
-
-impl Urls {
-    fn parse(
-        callback: Option<String>,
-        new_user: Option<String>,
-        error: Option<String>,
-        http: &Http,
-    ) -> Result<Self, ApiError> {
-        let parse = |raw: Option<String>, field| {
-            raw.map(|raw| CallbackUrl::parse(&raw, field, Appended::Nothing, &http.origins)).transpose()
-        };
-        Ok(Self {
-            callback: callback_url(callback, http)?,
-            new_user: parse(new_user, CallbackField::NewUserCallbackUrl)?,
-            error: parse(error, CallbackField::ErrorCallbackUrl)?,
-        })
-    }
-
-    fn failed(self, error: &str) -> CallbackUrl {
-        self.error.or(self.callback).unwrap_or_else(CallbackUrl::root).with_param("error", error)
-    }
 }

@@ -15,6 +15,7 @@ mod refusal;
 mod reset_password;
 mod session;
 mod shape;
+mod social;
 mod state;
 mod token;
 mod transfer;
@@ -63,6 +64,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(anonymous::upgrade))
         .routes(routes!(anonymous::delete))
         .routes(routes!(transfer::transfer))
+        .routes(routes!(social::upgrade))
         .routes(routes!(email::sign_up))
         .routes(routes!(email::sign_in))
         .routes(routes!(verify::verify_email))
@@ -71,6 +73,10 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(magic_link::ask))
         .routes(routes!(magic_link::verify))
         .routes(routes!(magic_link::confirm))
+        .routes(routes!(social::sign_in))
+        .routes(routes!(social::link))
+        .routes(routes!(social::returned, social::posted))
+        .routes(routes!(social::unlink))
         .routes(routes!(email_otp::send))
         .routes(routes!(email_otp::sign_in))
         .routes(routes!(email_otp::verify))

@@ -80,6 +80,15 @@ impl From<Refusal> for ApiError {
             }
             Refusal::InvalidToken => ApiError::invalid_token(),
             Refusal::TokenExpired => said(S::BAD_REQUEST, "TOKEN_EXPIRED", "Token expired"),
+            Refusal::ProviderNotFound => said(S::NOT_FOUND, "PROVIDER_NOT_FOUND", "Provider not found"),
+            Refusal::IdTokenNotSupported => said(S::NOT_FOUND, "ID_TOKEN_NOT_SUPPORTED", "id_token not supported"),
+            Refusal::AlreadyLinked => {
+                said(S::CONFLICT, "SOCIAL_ACCOUNT_ALREADY_LINKED", "Social account already linked")
+            }
+            Refusal::AccountNotFound => said(S::BAD_REQUEST, "ACCOUNT_NOT_FOUND", "Account not found"),
+            Refusal::LastAccount => {
+                said(S::BAD_REQUEST, "FAILED_TO_UNLINK_LAST_ACCOUNT", "You can't unlink your last account")
+            }
             Refusal::ConfirmationRequired => said(
                 S::FORBIDDEN,
                 "CONFIRMATION_REQUIRED",

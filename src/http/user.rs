@@ -172,7 +172,7 @@ pub async fn list_accounts(State(http): State<Http>, who: Who) -> Result<Json<Ve
         provider_id: account.provider,
         account_id: account.subject,
         user_id: account.user.to_string(),
-        scopes: Vec::new(),
+        scopes: account.scopes,
         created_at: account.created_at.into(),
         updated_at: account.updated_at.into(),
     };

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -56,7 +55,7 @@ pub async fn verify_email(
     let verified = http.app.verify_email(&who.caller, &query.token, &who.claims, who.live()).await;
     match (verified, callback) {
         (Ok(()), None) => Ok(Json(Verified { status: true, user: () }).into_response()),
-        (Ok(()), Some(callback)) => Ok(redirect(&http, callback)),
+        (Ok(()), Some(callback)) => Ok(http.redirect_as_written(callback)),
         (Err(AppError::Refused(refusal)), callback) => {
             refused(&http, refusal, Opened { token: query.token, callback, navigates: navigates(&headers) })
         }
@@ -75,7 +74,7 @@ fn refused(http: &Http, refusal: Refusal, opened: Opened) -> Result<Response, Ap
         };
     }
     match callback {
-        Some(callback) => Ok(redirect(http, callback.with_param("error", said.code()))),
+        Some(callback) => Ok(http.redirect_as_written(callback.with_param("error", said.code()))),
         None if matches!(refusal, Refusal::InvalidToken | Refusal::TokenExpired) => {
             Err(said.with_status(StatusCode::UNAUTHORIZED))
         }
@@ -97,17 +96,6 @@ fn confirm_page(http: &Http, token: &str, callback: Option<&CallbackUrl>) -> Cal
         Some(callback) => page.with_param("callbackURL", callback.as_str()),
         None => page,
     }
-}
-
-/// 302 with an empty body; a relative path goes back as it came, or to the app where one is configured.
-fn redirect(http: &Http, callback: CallbackUrl) -> Response {
-    let callback = match &http.app_origin {
-        Some(app) => callback.resolve(app),
-        None => callback,
-    };
-    let mut response = StatusCode::FOUND.into_response();
-    response.headers_mut().insert(LOCATION, callback.location());
-    response
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -229,7 +217,7 @@ pub async fn confirm(
     };
     let page = navigates(&headers);
     match (done, callback) {
-        (Ok(()), Some(callback)) if page => Ok(redirect(&http, callback)),
+        (Ok(()), Some(callback)) if page => Ok(http.redirect_as_written(callback)),
         (Ok(()), _) if page => {
             let body = Markup::new().raw("<p>You can close this page.</p>");
             Ok(Page::new("Done", body).into_response())

@@ -16,9 +16,9 @@ pub enum MailedSecret {
     Code(String),
 }
 
-const LETTERS: &[u8; 52] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(super) const LETTERS: &[u8; 52] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Letters that an id of 128 bits takes; 52^23 is just above 2^131.
-const ID_LETTERS: usize = 23;
+pub(super) const ID_LETTERS: usize = 23;
 /// A magic link's token: the id, and a MAC of 51 bits behind its 80 random ones.
 const LINK_LETTERS: usize = 32;
 const LINK: &str = "magic-link";
@@ -40,7 +40,12 @@ pub fn mailed_secret(
 
 /// The challenge that a token of this kind stands for, if this installation made it.
 pub fn challenge_of(keyring: &Keyring, kind: &str, token: &str) -> Option<ChallengeId> {
-    let id = if kind == LINK { letters_to_id(token)? } else { Ulid::from_string(token.get(..ulid::ULID_LEN)?).ok()? };
+    let id = if kind == LINK {
+        let shaped = token.len() == LINK_LETTERS && token.bytes().all(|byte| byte.is_ascii_alphabetic());
+        letters_to_id(token.get(..ID_LETTERS).filter(|_| shaped)?)?
+    } else {
+        Ulid::from_string(token.get(..ulid::ULID_LEN)?).ok()?
+    };
     let challenge = ChallengeId::from_ulid(id);
     genuine(keyring, kind, challenge, token).then_some(challenge)
 }
@@ -72,7 +77,7 @@ fn made(key: &Key, kind: &str, challenge: ChallengeId) -> MailedSecret {
     })
 }
 
-fn id_to_letters(id: Ulid) -> String {
+pub(super) fn id_to_letters(id: Ulid) -> String {
     let mut number = u128::from_be_bytes(id.to_bytes());
     let mut letters = [b'A'; ID_LETTERS];
     for letter in letters.iter_mut().rev() {
@@ -82,16 +87,14 @@ fn id_to_letters(id: Ulid) -> String {
     letters.iter().copied().map(char::from).collect()
 }
 
-/// `None` unless the text has the shape of a link's token.
-fn letters_to_id(token: &str) -> Option<Ulid> {
-    if token.len() != LINK_LETTERS || !token.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+/// `None` unless the text is an id in letters.
+pub(super) fn letters_to_id(letters: &str) -> Option<Ulid> {
+    let digit = |letter: u8| LETTERS.iter().position(|known| *known == letter).map(|at| at as u128);
+    if letters.len() != ID_LETTERS {
         return None;
     }
-    let digit = |letter: u8| LETTERS.iter().position(|known| *known == letter).map(|at| at as u128);
-    let number = token
-        .bytes()
-        .take(ID_LETTERS)
-        .try_fold(0u128, |number, letter| number.checked_mul(52)?.checked_add(digit(letter)?))?;
+    let number =
+        letters.bytes().try_fold(0u128, |number, letter| number.checked_mul(52)?.checked_add(digit(letter)?))?;
     Some(Ulid::from_bytes(number.to_be_bytes()))
 }
 
@@ -104,10 +107,10 @@ mod tests {
         for id in [Ulid::from_parts(0, 0), Ulid::from_parts(1_800_000_000_007, 42), Ulid::from_bytes([255; 16])] {
             let letters = id_to_letters(id);
             assert_eq!(letters.len(), ID_LETTERS);
-            assert_eq!(letters_to_id(&format!("{letters}abcdefghi")), Some(id));
+            assert_eq!(letters_to_id(&letters), Some(id));
         }
         assert_eq!(letters_to_id("short"), None);
-        assert_eq!(letters_to_id(&"z".repeat(32)), None, "more than 128 bits");
-        assert_eq!(letters_to_id(&"1".repeat(32)), None);
+        assert_eq!(letters_to_id(&"z".repeat(ID_LETTERS)), None, "more than 128 bits");
+        assert_eq!(letters_to_id(&"1".repeat(ID_LETTERS)), None);
     }
 }

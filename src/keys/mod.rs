@@ -5,6 +5,7 @@
 //! verify what they made. The root secret itself makes nothing but the wrapping key (HKDF, RFC 5869).
 
 mod claims;
+mod flow;
 mod lookup;
 mod mailed;
 mod records;
@@ -22,6 +23,7 @@ use crate::entropy::{self, Entropy};
 use crate::log::{Log, LogFault, StoredKey};
 
 pub use claims::KeyringClaims;
+pub use flow::{flow_of, flow_secrets};
 pub use lookup::LookupHash;
 pub use mailed::{MailedSecret, challenge_of, genuine, mailed_secret};
 pub use records::Record;
@@ -41,7 +43,7 @@ pub enum Purpose {
     PersonKek,
     /// The password hash's secret input; held apart from the hashes.
     Pepper,
-    /// Makes the tokens that are mailed.
+    /// Makes the tokens that are mailed, and those that go to an identity provider and come back.
     MailToken,
     /// Derives session tokens that can be given again to an idempotency key.
     ReplayToken,

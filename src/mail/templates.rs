@@ -24,9 +24,9 @@ macro_rules! shipped {
 
 const SHIPPED: &[(&str, &str)] = shipped! {
     "en": "verify-email" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
-          "password-changed" "reclaimed";
+          "password-changed" "reclaimed" "account-linked" "account-unlinked";
     "de": "verify-email" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
-          "password-changed" "reclaimed";
+          "password-changed" "reclaimed" "account-linked" "account-unlinked";
 };
 const LAYOUT: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
 

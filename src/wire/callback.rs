@@ -80,6 +80,12 @@ impl CallbackUrl {
         Self { text: format!("{public}{path}"), relative: false }
     }
 
+    /// One that was parsed before it was kept.
+    pub fn stored(text: String) -> Self {
+        let relative = text.starts_with('/');
+        Self { text, relative }
+    }
+
     /// The origin of an absolute one.
     pub fn origin(&self) -> Option<Origin> {
         if self.relative { None } else { Origin::of(&Url::parse(&self.text).ok()?) }

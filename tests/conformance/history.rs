@@ -302,7 +302,12 @@ impl History {
             Claim { claim: identity, key: world.keyring.identity_claim(text) },
             Claim { claim: held, key: world.keyring.email_claim(&EmailAddress::parse(address).unwrap()) },
         ];
-        let email_said = chance.toss().then(|| SocialEmail { claim: held, address: email.id, vouched: chance.toss() });
+        let email_said = chance.toss().then(|| SocialEmail {
+            claim: held,
+            address: email.id,
+            vouched: chance.toss(),
+            verification: None,
+        });
         let identity = SocialIdentity {
             account: world.fresh(AccountId::from_ulid),
             claim: identity,
@@ -311,8 +316,19 @@ impl History {
             email: email_said,
             name: None,
             image: None,
+            scopes: Vec::new(),
+            vouches_for_held: false,
         };
-        (UserCommand::LinkSocial { session, identity, renewal: world.renewal() }, vec![subject, email], claims)
+        let command = UserCommand::LinkSocial {
+            session,
+            identity,
+            renewal: world.renewal(),
+            strict: false,
+            opens: None,
+            epoch: None,
+            notice: world.notice(),
+        };
+        (command, vec![subject, email], claims)
     }
 
     /// Somebody new proves the address that this user only reserved: release and take, two streams, one group.

@@ -10,6 +10,7 @@ use crate::value::Locale;
 events! {
     ChallengeEvent:
     ChallengeIssued 1,
+    AuthorizationRequested 1,
     ChallengeMissed 1,
     ChallengeChecked 1,
     ChallengeMet 1,
@@ -37,6 +38,38 @@ pub struct ChallengeIssued {
     pub locale: Locale,
     pub at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+/// A browser was sent to an identity provider, and is to come back (RFC 6749, 4.1.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationRequested {
+    pub challenge: ChallengeId,
+    pub provider: String,
+    pub intent: Intent,
+    /// Under whose key the record below stands: the asking user's, or somebody's who is yet to become one.
+    pub person: PersonId,
+    /// Where the browser goes afterwards.
+    pub details: SealedId,
+    /// The session in which it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asker: Option<Asker>,
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// What coming back from a provider is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    SignIn,
+    /// A guest wants to become a member, and nothing else.
+    Upgrade,
+    /// A member wants one more way in.
+    Link,
+}
+
+impl Intent {
+    pub const ALL: [Intent; 3] = [Intent::SignIn, Intent::Upgrade, Intent::Link];
 }
 
 /// What meeting the challenge is good for. A code or link is good for nothing else.
@@ -130,6 +163,8 @@ pub enum VoidReason {
     Expired,
     /// Guessed at too often.
     Exhausted,
+    /// The provider, or the person there, said no.
+    Denied,
 }
 
 impl ChallengeEvent {
@@ -137,6 +172,7 @@ impl ChallengeEvent {
     pub fn sealed(&self) -> Vec<SealedId> {
         match self {
             ChallengeEvent::ChallengeIssued(e) => std::iter::once(e.address).chain(e.details).collect(),
+            ChallengeEvent::AuthorizationRequested(e) => vec![e.details],
             ChallengeEvent::ChallengeMissed(_)
             | ChallengeEvent::ChallengeChecked(_)
             | ChallengeEvent::ChallengeMet(_)

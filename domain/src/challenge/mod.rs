@@ -1,4 +1,5 @@
-//! A one-time proof that goes to a mailbox: a link to follow, a code to type. Whoever brings it back reads that mailbox.
+//! A one-time proof that is to come back: from a mailbox, as a link to follow or a code to type, or with a browser from an
+//! identity provider.
 //!
 //! Asked for by anybody, for any address, whether or not a user has it: so it is an aggregate of its own. A challenge is
 //! met once; of two who bring it at the same time one is late. What follows for a user is another decision, stored in the
@@ -11,10 +12,13 @@ mod scenarios;
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Asker, Bound, ChallengeEvent, Purpose};
+pub use event::{Asker, Bound, ChallengeEvent, Intent, Purpose};
 
 use crate::time::Timestamp;
-use event::{ChallengeChecked, ChallengeIssued, ChallengeMet, ChallengeMissed, ChallengeVoided, VoidReason};
+use event::{
+    AuthorizationRequested, ChallengeChecked, ChallengeIssued, ChallengeMet, ChallengeMissed, ChallengeVoided,
+    VoidReason,
+};
 
 /// Wrong tries from the network that asked for a code before it is void.
 pub const TRIES: u8 = 3;
@@ -23,6 +27,7 @@ pub const TRIES: u8 = 3;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     pub issued: Option<ChallengeIssued>,
+    pub requested: Option<AuthorizationRequested>,
     pub missed: u8,
     pub ended: Option<Ended>,
 }
@@ -36,6 +41,9 @@ pub enum Ended {
 #[derive(Clone, Debug)]
 pub enum ChallengeCommand {
     Issue(Box<ChallengeIssued>),
+    RequestAuthorization(Box<AuthorizationRequested>),
+    /// The browser came back.
+    MeetAuthorization,
     /// The link was followed, or this very code was typed.
     Meet {
         purpose: Purpose,
@@ -71,10 +79,12 @@ impl Challenge {
     /// A refusal. State is unchanged then.
     pub fn decide(&self, command: ChallengeCommand, at: Timestamp) -> Result<Vec<ChallengeEvent>, ChallengeRefusal> {
         match command {
-            ChallengeCommand::Issue(issued) => match self.issued {
-                Some(_) => Err(ChallengeRefusal::Unknown),
-                None => Ok(vec![(*issued).into()]),
-            },
+            ChallengeCommand::Issue(issued) => self.begin((*issued).into()),
+            ChallengeCommand::RequestAuthorization(requested) => self.begin((*requested).into()),
+            ChallengeCommand::MeetAuthorization => {
+                self.standing_authorization(at)?;
+                Ok(vec![ChallengeMet { at }.into()])
+            }
             ChallengeCommand::Meet { purpose } => {
                 self.standing(purpose, at)?;
                 Ok(vec![ChallengeMet { at }.into()])
@@ -84,10 +94,10 @@ impl Challenge {
                 Ok(vec![ChallengeChecked { at }.into()])
             }
             ChallengeCommand::Miss { own } => self.miss(own, at),
-            ChallengeCommand::Void { reason } => Ok(match (&self.issued, self.ended) {
-                (Some(_), None) => vec![ChallengeVoided { reason, at }.into()],
+            ChallengeCommand::Void { reason } => Ok(match (self.has_begun(), self.ended) {
+                (true, None) => vec![ChallengeVoided { reason, at }.into()],
                 // It was remembered for the sake of whoever goes on guessing; now there is another.
-                (Some(_), Some(Ended::Voided(VoidReason::Exhausted))) if reason != VoidReason::Exhausted => {
+                (true, Some(Ended::Voided(VoidReason::Exhausted))) if reason != VoidReason::Exhausted => {
                     vec![ChallengeVoided { reason, at }.into()]
                 }
                 _ => Vec::new(),
@@ -99,13 +109,33 @@ impl Challenge {
     pub fn standing(&self, purpose: Purpose, at: Timestamp) -> Result<&ChallengeIssued, ChallengeRefusal> {
         let issued =
             self.issued.as_ref().filter(|issued| issued.purpose == purpose).ok_or(ChallengeRefusal::Unknown)?;
+        self.is_open(issued.expires_at, at).map(|()| issued)
+    }
+
+    /// The browser that was sent away, if it can still come back.
+    pub fn standing_authorization(&self, at: Timestamp) -> Result<&AuthorizationRequested, ChallengeRefusal> {
+        let requested = self.requested.as_ref().ok_or(ChallengeRefusal::Unknown)?;
+        self.is_open(requested.expires_at, at).map(|()| requested)
+    }
+
+    fn is_open(&self, expires_at: Timestamp, at: Timestamp) -> Result<(), ChallengeRefusal> {
         match self.ended {
             Some(Ended::Voided(VoidReason::Exhausted)) => Err(ChallengeRefusal::Exhausted),
             Some(Ended::Voided(VoidReason::Expired)) => Err(ChallengeRefusal::Expired),
-            Some(Ended::Met | Ended::Voided(VoidReason::Replaced)) => Err(ChallengeRefusal::Unknown),
-            None if issued.expires_at <= at => Err(ChallengeRefusal::Expired),
-            None => Ok(issued),
+            Some(Ended::Met | Ended::Voided(VoidReason::Replaced | VoidReason::Denied)) => {
+                Err(ChallengeRefusal::Unknown)
+            }
+            None if expires_at <= at => Err(ChallengeRefusal::Expired),
+            None => Ok(()),
         }
+    }
+
+    const fn has_begun(&self) -> bool {
+        self.issued.is_some() || self.requested.is_some()
+    }
+
+    fn begin(&self, event: ChallengeEvent) -> Result<Vec<ChallengeEvent>, ChallengeRefusal> {
+        if self.has_begun() { Err(ChallengeRefusal::Unknown) } else { Ok(vec![event]) }
     }
 
     fn miss(&self, own: bool, at: Timestamp) -> Result<Vec<ChallengeEvent>, ChallengeRefusal> {
@@ -121,6 +151,7 @@ impl Challenge {
     pub fn apply(&mut self, event: &ChallengeEvent) {
         match event {
             ChallengeEvent::ChallengeIssued(e) => self.issued = Some(e.clone()),
+            ChallengeEvent::AuthorizationRequested(e) => self.requested = Some(e.clone()),
             ChallengeEvent::ChallengeMissed(e) => self.missed = self.missed.saturating_add(e.own.into()),
             ChallengeEvent::ChallengeChecked(_) => {}
             ChallengeEvent::ChallengeMet(_) => self.ended = Some(Ended::Met),

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Stored, read};
 use crate::challenge::event::VoidReason;
-use crate::challenge::{ChallengeEvent, Purpose};
+use crate::challenge::{ChallengeEvent, Intent, Purpose};
 use crate::mail::{MailEvent, Reason};
 use crate::user::UserEvent;
 use crate::user::event::{DeletionReason, EndReason, Notice, ReleaseReason};
@@ -210,9 +210,10 @@ fn every_word_ever_written_still_reads() {
         "deleted",
     ]);
     words::<DeletionReason>(&["requested", "anonymous_max_age", "administrator"]);
-    words::<Notice>(&["password_changed", "reclaimed"]);
+    words::<Notice>(&["password_changed", "reclaimed", "account_linked", "account_unlinked"]);
+    words::<Intent>(&["sign_in", "upgrade", "link"]);
     words::<Purpose>(&["magic_link", "sign_in_code", "verification_code", "reset_code", "reset_link"]);
-    words::<VoidReason>(&["replaced", "expired", "exhausted"]);
+    words::<VoidReason>(&["replaced", "expired", "exhausted", "denied"]);
     words::<Reason>(&["refused", "exhausted", "expired", "erased"]);
 }
 

@@ -39,6 +39,38 @@ pub enum UserCommand {
         session: SessionId,
         identity: SocialIdentity,
         renewal: Renewal,
+        strict: bool,
+        /// A session beside that of the guest in which it began, for a browser that came back without it.
+        opens: Option<NewSession>,
+        /// The user's epoch when it began: another one now voids it.
+        epoch: Option<u32>,
+        notice: NewNotice,
+    },
+    /// Somebody new, known by a provider.
+    SignUpSocial {
+        user: UserId,
+        person: PersonId,
+        identity: SocialIdentity,
+        session: NewSession,
+    },
+    /// By an identity that leads to this user.
+    SignInSocial {
+        identity: ClaimId,
+        session: NewSession,
+    },
+    /// By a new identity whose provider vouches for the address that this user holds.
+    SignInVouched {
+        claim: ClaimId,
+        /// It was this user's own browser that brought it (CONTRACT 2.6, row a).
+        own: bool,
+        identity: SocialIdentity,
+        session: NewSession,
+        notice: NewNotice,
+    },
+    UnlinkAccount {
+        session: SessionId,
+        account: AccountId,
+        notice: NewNotice,
     },
     StartSession {
         session: NewSession,
@@ -170,6 +202,24 @@ pub enum UserCommand {
     },
 }
 
+impl UserCommand {
+    /// The same without the verification mail that it asks for along the way.
+    pub fn ask_for_no_mail(&mut self) {
+        match self {
+            UserCommand::UpgradeWithPassword { credentials, .. }
+            | UserCommand::SignUpWithPassword { credentials, .. } => {
+                credentials.verification = None;
+            }
+            UserCommand::LinkSocial { identity, .. } | UserCommand::SignUpSocial { identity, .. } => {
+                if let Some(email) = &mut identity.email {
+                    email.verification = None;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// A session to be started.
 #[derive(Clone, Debug)]
 pub struct NewSession {
@@ -262,6 +312,9 @@ pub struct SocialIdentity {
     pub email: Option<SocialEmail>,
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
+    pub scopes: Vec<String>,
+    /// The provider vouches for the very address that the user holds, so the identity is as good as that address.
+    pub vouches_for_held: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -270,6 +323,8 @@ pub struct SocialEmail {
     pub address: SealedId,
     /// The provider asserts that its user reads this address.
     pub vouched: bool,
+    /// A link to prove the address by, where the provider does not vouch for it.
+    pub verification: Option<NewVerification>,
 }
 
 /// A new life for the session in which an upgrade happens, and a new token if the rules ask for one.

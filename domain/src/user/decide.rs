@@ -1,6 +1,7 @@
 //! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
 
 mod proof;
+mod social;
 mod transfer;
 
 use crate::id::{ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
@@ -26,6 +27,9 @@ impl User {
             C::SignUpByMail { user, person, proven, profile, session } => {
                 self.sign_up_by_mail(user, person, proven, profile, session, at)
             }
+            C::SignUpSocial { user, person, identity, session } => {
+                self.sign_up_social(user, person, identity, session, at)
+            }
             C::SignUpWithPassword { user, person, credentials, session } => {
                 self.sign_up(user, person, credentials, session, at)
             }
@@ -39,13 +43,24 @@ impl User {
     fn decide_existing(&self, command: UserCommand, at: Timestamp) -> Decision {
         use UserCommand as C;
         match command {
-            C::CreateAnonymous { .. } | C::SignUpWithPassword { .. } | C::SignUpByMail { .. } => {
-                Err(UserRefusal::Exists)
-            }
+            C::CreateAnonymous { .. }
+            | C::SignUpWithPassword { .. }
+            | C::SignUpByMail { .. }
+            | C::SignUpSocial { .. } => Err(UserRefusal::Exists),
             C::UpgradeWithPassword { session, credentials, renewal, strict } => {
                 self.upgrade_with_password(session, credentials, renewal, strict, at)
             }
-            C::LinkSocial { session, identity, renewal } => self.link_social(session, identity, renewal, at),
+            C::LinkSocial { session, identity, renewal, strict, opens, epoch, notice } => {
+                self.same_epoch(epoch)?;
+                let mut events = self.link_social(session, identity, renewal, strict, notice, at)?;
+                events.extend(opens.filter(|_| self.standing.is_guest()).map(started));
+                Ok(events)
+            }
+            C::SignInSocial { identity, session } => self.sign_in_social(identity, session, at),
+            C::SignInVouched { claim, own, identity, session, notice } => {
+                self.sign_in_vouched(claim, own, identity, session, notice, at)
+            }
+            C::UnlinkAccount { session, account, notice } => self.unlink(session, account, notice, at),
             C::StartSession { session } => self.start(session, at),
             C::RecordActivity { session, carrier, granularity } => {
                 self.record_activity(session, carrier, granularity, at)
@@ -146,51 +161,12 @@ impl User {
         let mut events = self.drop_pending();
         events.extend(self.take_credentials(credentials, Some(session), at));
         events.push(if strict {
-            UpgradeBegun { session, authentication, expires_at: renewal.expires_at, remembered: renewal.remembered }
-                .into()
+            begun(authentication, session, &renewal)
         } else {
             upgraded(authentication, session, &renewal, None)
         });
         events.extend(self.end(|id| id != session, EndReason::Upgraded, at));
         events.extend(rotation(session, current, renewal.rotation, at));
-        Ok(events)
-    }
-
-    fn link_social(&self, session: SessionId, identity: SocialIdentity, renewal: Renewal, at: Timestamp) -> Decision {
-        let current = self.live(session, at)?;
-        if self.identities.iter().any(|held| held.claim == identity.claim || held.provider == identity.provider) {
-            return Err(UserRefusal::IdentityLinked);
-        }
-        let upgrade = self.standing.is_guest();
-        let mut events = if upgrade { self.drop_pending() } else { Vec::new() };
-        let authentication = Authentication::social(&identity.provider, at);
-        let taken = identity.email.filter(|_| upgrade || self.email.is_none());
-        // A provider that vouches for an address which is not taken proves nothing about the one that is held.
-        let proof = taken.as_ref().filter(|email| email.vouched).map(|_| ProofKind::Provider);
-        if let Some(email) = taken {
-            events.push(
-                EmailClaimed { claim: email.claim, address: email.address, session: Some(session), proof }.into(),
-            );
-        }
-        let proven = proof.is_some() || self.email.as_ref().is_some_and(|email| email.verified);
-        let linked = IdentityLinked {
-            account: identity.account,
-            claim: identity.claim,
-            provider: identity.provider,
-            subject: identity.subject,
-            proven,
-            authentication: authentication.clone(),
-        };
-        events.push(linked.into());
-        // What the provider says fills only what is empty.
-        let name = identity.name.filter(|_| self.name.is_none());
-        let image = identity.image.filter(|_| self.image.is_none());
-        events.extend(profile(name, image, at));
-        if upgrade {
-            events.push(upgraded(authentication, session, &renewal, proof));
-            events.extend(self.end(|id| id != session, EndReason::Upgraded, at));
-            events.extend(rotation(session, current, renewal.rotation, at));
-        }
         Ok(events)
     }
 
@@ -200,7 +176,11 @@ impl User {
         let email = self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason }.into());
         let password =
             self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into());
-        email.into_iter().chain(password).collect()
+        let identities = self
+            .identities
+            .iter()
+            .map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason }.into());
+        email.into_iter().chain(password).chain(identities).collect()
     }
 
     fn take_credentials(
@@ -389,6 +369,12 @@ fn upgraded(
 ) -> UserEvent {
     let session = RenewedSession { session, expires_at: renewal.expires_at, remembered: renewal.remembered };
     GuestUpgraded { authentication, session: Some(session), proof }.into()
+}
+
+/// An upgrade that awaits the proof of its address.
+fn begun(authentication: Authentication, session: SessionId, renewal: &Renewal) -> UserEvent {
+    let Renewal { expires_at, remembered, .. } = *renewal;
+    UpgradeBegun { session, authentication, expires_at, remembered }.into()
 }
 
 fn requested(verification: NewVerification, claim: ClaimId, address: SealedId) -> UserEvent {

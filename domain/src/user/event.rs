@@ -238,9 +238,12 @@ pub struct IdentityLinked {
     pub provider: String,
     /// Issuer and subject, sealed.
     pub subject: SealedId,
-    /// False when linked before the address was proven.
+    /// False when linked before the address was proven, by a provider that does not vouch for it.
     pub proven: bool,
     pub authentication: Authentication,
+    /// What the person agreed to, as the provider names it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -374,16 +377,23 @@ pub enum Notice {
     PasswordChanged,
     /// To whoever reads the address of an account that they took over.
     Reclaimed,
+    /// There is another way in.
+    AccountLinked,
+    /// A way in is gone.
+    AccountUnlinked,
 }
 
 impl Notice {
-    pub const ALL: [Notice; 2] = [Notice::PasswordChanged, Notice::Reclaimed];
+    pub const ALL: [Notice; 4] =
+        [Notice::PasswordChanged, Notice::Reclaimed, Notice::AccountLinked, Notice::AccountUnlinked];
 
     /// The kind of mail.
     pub const fn name(self) -> &'static str {
         match self {
             Notice::PasswordChanged => "password-changed",
             Notice::Reclaimed => "reclaimed",
+            Notice::AccountLinked => "account-linked",
+            Notice::AccountUnlinked => "account-unlinked",
         }
     }
 }

@@ -113,7 +113,39 @@ impl Life {
                 session: self.session(dice),
                 renewal: self.renewal(dice),
                 identity: self.identity(dice),
+                strict: dice.flag(),
+                opens: dice.one_in(4).then(|| self.new_session(dice, Authentication::social("google", self.now))),
+                epoch: self.epoch(dice),
+                notice: self.notice(),
             },
+            Kind::SignUpSocial => {
+                let session = self.new_session(dice, Authentication::social("google", self.now));
+                let (user, person) = (self.fresh(UserId::from_ulid), self.fresh(PersonId::from_ulid));
+                C::SignUpSocial { user, person, identity: self.identity(dice), session }
+            }
+            Kind::SignInSocial => {
+                let held = self.user.identities.first().map(|held| held.claim);
+                C::SignInSocial {
+                    identity: held.filter(|_| !dice.one_in(4)).unwrap_or_else(|| self.claim(dice)),
+                    session: self.new_session(dice, Authentication::social("google", self.now)),
+                }
+            }
+            Kind::SignInVouched => C::SignInVouched {
+                claim: self.claim(dice),
+                own: dice.flag(),
+                identity: SocialIdentity { email: None, vouches_for_held: true, ..self.identity(dice) },
+                session: self.new_session(dice, Authentication::social("google", self.now)),
+                notice: self.notice(),
+            },
+            Kind::UnlinkAccount => {
+                let held = self.user.identities.first().map(|held| held.account);
+                let held = held.filter(|_| dice.flag()).or(self.user.password.as_ref().map(|held| held.account));
+                C::UnlinkAccount {
+                    session: self.session(dice),
+                    account: held.filter(|_| !dice.one_in(4)).unwrap_or_else(|| self.fresh(AccountId::from_ulid)),
+                    notice: self.notice(),
+                }
+            }
             Kind::StartSession => {
                 C::StartSession { session: self.new_session(dice, Authentication::password(self.now)) }
             }
@@ -324,6 +356,7 @@ impl Life {
             claim: self.fresh(ClaimId::from_ulid),
             address: self.fresh(SealedId::from_ulid),
             vouched: dice.flag(),
+            verification: dice.flag().then(|| self.verification(dice)),
         });
         SocialIdentity {
             account: self.fresh(AccountId::from_ulid),
@@ -333,6 +366,8 @@ impl Life {
             email,
             name: self.sealed(dice),
             image: self.sealed(dice),
+            scopes: if dice.flag() { vec!["email".to_owned()] } else { Vec::new() },
+            vouches_for_held: dice.one_in(4),
         }
     }
 

@@ -70,9 +70,11 @@ proptest! {
             let user = &life.user;
             let pending = user.standing == Standing::Provisional;
             prop_assert_eq!(user.pending_upgrade.is_some(), pending);
-            // What is pending is exactly one address and one password, neither proven.
+            // What is pending is exactly one address, and one password or identity, neither proven.
             prop_assert!(!pending || user.email.as_ref().is_some_and(|email| !email.verified));
-            prop_assert!(!pending || user.password.as_ref().is_some_and(|password| !password.proven));
+            let ways = user.identities.len() + usize::from(user.password.is_some());
+            prop_assert!(!pending || ways == 1);
+            prop_assert!(!pending || user.password.as_ref().is_none_or(|password| !password.proven));
             // And a plain guest holds nothing that only an upgrade gives.
             let bare = user.email.is_none() && user.password.is_none() && user.identities.is_empty();
             prop_assert!(user.standing != Standing::Guest || bare);
@@ -112,12 +114,12 @@ proptest! {
     }
 
     #[test]
-    fn a_provider_leads_to_a_user_once(steps in lives()) {
+    fn an_identity_leads_to_a_user_once(steps in lives()) {
         let mut life = Life::default();
         for step in &steps {
             life.live(step);
-            let providers: BTreeSet<_> = life.user.identities.iter().map(|identity| &identity.provider).collect();
-            prop_assert_eq!(providers.len(), life.user.identities.len());
+            let identities: BTreeSet<_> = life.user.identities.iter().map(|identity| identity.claim).collect();
+            prop_assert_eq!(identities.len(), life.user.identities.len());
         }
     }
 

@@ -34,6 +34,12 @@ pub enum UserRefusal {
     ChallengeExpired,
     #[error("the identity is linked already")]
     IdentityLinked,
+    #[error("the user has as many identities as there may be")]
+    TooManyIdentities,
+    #[error("the user has no such account")]
+    AccountUnknown,
+    #[error("it is the last way in")]
+    LastAccount,
     #[error("the guest was active at {last_activity}, after the cutoff")]
     GuestActive { last_activity: Timestamp },
 }

@@ -63,7 +63,12 @@ impl User {
         events.extend(
             self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into()),
         );
-        events.push(UpgradeSuperseded { claim, guest_again: self.identities.is_empty() }.into());
+        // An upgrade that awaited this very proof never was one: nothing of it stays.
+        let provisional = self.standing == Standing::Provisional;
+        let pending = self.identities.iter().filter(|_| provisional);
+        events.extend(pending.map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason }.into()));
+        let guest_again = provisional || self.identities.is_empty();
+        events.push(UpgradeSuperseded { claim, guest_again }.into());
         events.extend(self.end(|id| Some(id) != email.session, EndReason::Superseded, at));
         Ok(events)
     }
@@ -118,10 +123,29 @@ impl User {
         at: Timestamp,
     ) -> Decision {
         let Email { address, verified, .. } = *self.usable(claim)?;
-        let mut events = self.prove(claim, proof, None, at);
+        let mut events = self.proven_in(claim, proof, own, &session, at);
         if verified || own {
             events.extend(self.start(session, at)?);
-            return Ok(events);
+        } else {
+            events.push(told(notice, Notice::Reclaimed, address, at));
+            events.push(started(session));
+        }
+        Ok(events)
+    }
+
+    /// What a proof does that leads to a session: nothing to an address that was proven before, nor in the holder's own
+    /// browser to anything but the address. Otherwise the account is taken over (CONTRACT 2.6, row c).
+    pub(super) fn proven_in(
+        &self,
+        claim: ClaimId,
+        proof: ProofKind,
+        own: bool,
+        session: &NewSession,
+        at: Timestamp,
+    ) -> Vec<UserEvent> {
+        let mut events = self.prove(claim, proof, None, at);
+        if own || self.email.as_ref().is_none_or(|email| email.verified) {
+            return events;
         }
         if let Some(password) = &self.password {
             let (account, hash, until) = (password.account, password.hash, at + RESTORABLE);
@@ -129,9 +153,7 @@ impl User {
         }
         events.extend(self.reclaim(claim, proof, at));
         events.extend(self.end(|_| true, EndReason::Reclaimed, at));
-        events.push(told(notice, Notice::Reclaimed, address, at));
-        events.push(started(session));
-        Ok(events)
+        events
     }
 
     /// The address is proven, and with it a strict upgrade is complete. Nothing when it was proven before.
@@ -227,7 +249,7 @@ impl User {
     }
 
     /// A clean-up may have taken the user out of use.
-    fn usable(&self, claim: ClaimId) -> Result<&Email, UserRefusal> {
+    pub(super) fn usable(&self, claim: ClaimId) -> Result<&Email, UserRefusal> {
         if self.standing == Standing::Disabled { Err(UserRefusal::Deleted) } else { self.holds(claim) }
     }
 

@@ -119,6 +119,7 @@ fn who_has_another_way_in_stays_a_member_without_an_address() {
         subject: sealed(2),
         proven: false,
         authentication: Authentication::social("github", minute(12)),
+        scopes: Vec::new(),
     };
     let given = [member(), vec![linked.into()]].concat();
     when(given.clone(), minute(20), supersede(1)).then_expect_events(superseded(false));

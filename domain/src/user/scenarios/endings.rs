@@ -99,6 +99,7 @@ fn whoever_goes_leaves_sessions_address_and_identities() {
         subject: sealed(2),
         proven: false,
         authentication: Authentication::social("github", minute(12)),
+        scopes: Vec::new(),
     };
     let given = [member(), vec![linked.into(), started(2, minute(15))]].concat();
     let reason = ReleaseReason::Deleted;
@@ -131,6 +132,8 @@ fn nothing_is_accepted_after_the_end() {
         email: None,
         name: None,
         image: None,
+        scopes: Vec::new(),
+        vouches_for_held: false,
     };
     let commands = [
         UserCommand::CreateAnonymous {
@@ -147,7 +150,30 @@ fn nothing_is_accepted_after_the_end() {
         },
         upgrade(2, at),
         strict_upgrade(2, at),
-        UserCommand::LinkSocial { session: session(1), identity, renewal: quietly(at) },
+        UserCommand::LinkSocial {
+            session: session(1),
+            identity: identity.clone(),
+            renewal: quietly(at),
+            strict: false,
+            opens: None,
+            epoch: None,
+            notice: notice(),
+        },
+        UserCommand::SignUpSocial {
+            user: user(),
+            person: person(),
+            identity: identity.clone(),
+            session: new_session(2, at),
+        },
+        UserCommand::SignInSocial { identity: claim(2), session: new_session(2, at) },
+        UserCommand::SignInVouched {
+            claim: claim(1),
+            own: true,
+            identity,
+            session: new_session(2, at),
+            notice: notice(),
+        },
+        UserCommand::UnlinkAccount { session: session(1), account: account(1), notice: notice() },
         UserCommand::StartSession { session: new_session(2, at) },
         UserCommand::RecordActivity { session: session(1), carrier: Carrier::Cookie, granularity: Span::ZERO },
         UserCommand::ExtendSession { session: session(1), expires_at: day(9) },
