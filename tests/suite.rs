@@ -11,6 +11,7 @@ mod http;
 mod mail;
 mod postgres;
 mod process;
+mod social;
 mod support;
 
 /// Whether the long versions were asked for.

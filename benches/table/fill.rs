@@ -164,5 +164,17 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
     let limits =
         Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
-    Ok((App { log, clock: ports.clock, entropy: ports.entropy, keyring, hasher, limits, config }, signer))
+    Ok((
+        App {
+            log,
+            clock: ports.clock,
+            entropy: ports.entropy,
+            keyring,
+            hasher,
+            limits,
+            config,
+            providers: Arc::default(),
+        },
+        signer,
+    ))
 }

@@ -182,6 +182,9 @@ async fn by_id_token(
 /// What is a code in a redirect is an error by itself here.
 fn said(error: SocialError) -> ApiError {
     let refusal = match error {
+        SocialError::App(error @ AppError::Refused(Refusal::InvalidToken)) => {
+            return ApiError::from(error).with_status(StatusCode::UNAUTHORIZED);
+        }
         SocialError::App(error) => return error.into(),
         SocialError::Refused(refusal) => refusal,
     };

@@ -31,7 +31,8 @@ use crate::outgoing::Outgoing;
 use discovery::Discovery;
 use known::{ClientAuthentication, Kind};
 
-/// Every provider that is on.
+/// Every provider that is on; none by default.
+#[derive(Default)]
 pub struct Providers {
     by_id: BTreeMap<String, Provider>,
 }

@@ -3,11 +3,14 @@
 //! Each test here is a file of JavaScript, run by Node's own test runner against a server of its own. What is installed
 //! is what `package-lock.json` says.
 
+pub mod provider;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::process::{Folder, Server};
+use provider::OidcProvider;
 
 /// Where the React page stands: not where the server is.
 const APP: &str = "http://localhost:5173";
@@ -32,15 +35,45 @@ fn a_react_page_follows_its_user() {
     node("react.test.js");
 }
 
+/// Cookies, pages and redirects as a real browser has them; the app on another origin than the server.
+#[test]
+fn a_real_browser_becomes_a_member_by_a_provider_and_by_a_link() {
+    install();
+    let provider = OidcProvider::start(false);
+    // Of this machine any port is the app's; another than the server's is another origin on the same site.
+    let app = format!("http://localhost:{}", free_port());
+    let config: Vec<String> = provider.config().iter().map(|(key, value)| format!("{key}={value}")).collect();
+    drive("chromium.test.js", &app, &config);
+}
+
+#[allow(clippy::disallowed_methods, reason = "where the machine keeps its programs")]
+fn chromium() -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let mut all = std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
+    all.find(|program| program.exists())
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
 fn node(file: &str) {
+    drive(file, APP, &[]);
+}
+
+fn drive(file: &str, app: &str, config: &[String]) {
     install();
     let folder = Folder::new();
-    let server = Server::start_with(
-        folder.path(),
-        &["--set", "rate_limits=off", "--set", "dev=on", "--set", &format!("trusted_origins={APP}")],
-    );
+    let origins = format!("trusted_origins={app}");
+    let mut flags = vec!["--set", "rate_limits=off", "--set", "dev=on", "--set", &origins];
+    flags.extend(config.iter().flat_map(|line| ["--set", line.as_str()]));
+    let server = Server::start_with(folder.path(), &flags);
     let mut command = Command::new("node");
-    command.current_dir(home()).args(["--test", file]).env("CHRYSALIS_URL", server.url()).env("CHRYSALIS_APP_URL", APP);
+    command.current_dir(home()).args(["--test", file]).env("CHRYSALIS_URL", server.url()).env("CHRYSALIS_APP_URL", app);
+    if let Some(chromium) = chromium() {
+        command.env("CHROMIUM", chromium);
+    }
     run(command);
 }
 

@@ -3,8 +3,8 @@
 use chrysalis::keys::SealKind;
 use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load, load_challenge};
 use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
-use chrysalis_domain::challenge::event::{ChallengeIssued, VoidReason};
-use chrysalis_domain::challenge::{ChallengeCommand, Purpose};
+use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued, VoidReason};
+use chrysalis_domain::challenge::{ChallengeCommand, Intent, Purpose};
 use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, SessionId, UserId};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::user::command::{NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity};
@@ -72,7 +72,7 @@ impl History {
         let (user, person) = chance.pick(&self.people);
         let state = world.user(*user).await;
         match chance.below(30) {
-            0..=2 => return self.supersede(*user, &state).await,
+            0..=2 => return self.supersede_somebody().await,
             3..=5 => {
                 let asked = self.ask_for_a_proof(person).await?;
                 self.asked.push(asked);
@@ -104,6 +104,14 @@ impl History {
         if let Some(standing) = state.verification.as_ref().filter(|_| chance.below(6) == 0) {
             return plain(C::MissVerification { challenge: standing.challenge });
         }
+        if let Some(held) = state.identities.first().filter(|_| chance.below(4) == 0) {
+            let (claim, account, notice) = (held.claim, held.account, world.notice());
+            return plain(if chance.toss() {
+                C::SignInSocial { identity: claim, session: world.session(world.token().1) }
+            } else {
+                C::UnlinkAccount { session, account, notice }
+            });
+        }
         if chance.below(12) == 0 {
             let (other, epoch) = (chance.pick(&self.people).0, state.epoch);
             return plain(if state.standing.is_guest() {
@@ -112,13 +120,13 @@ impl History {
                 C::AbsorbGuest { guest: other, epoch }
             });
         }
-        match chance.below(22) {
+        match chance.below(23) {
             0..=3 => {
                 let ask =
                     world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
                 (command(&ask), ask.sealed, ask.claims)
             }
-            4 => self.social(person, session),
+            4 | 22 => self.social(person, session),
             5 => {
                 let client = world.seal(person, SealKind::Client, "192.0.2.1 Browser");
                 let new = NewSession {
@@ -242,7 +250,19 @@ impl History {
             at: world.now(),
             expires_at: world.now() + Span::from_secs(600),
         };
-        let command = ChallengeCommand::Issue(Box::new(issued));
+        let command = match chance.below(4) {
+            0 => ChallengeCommand::RequestAuthorization(Box::new(AuthorizationRequested {
+                challenge,
+                provider: (*chance.pick(&PROVIDERS)).to_owned(),
+                intent: *chance.pick(&Intent::ALL),
+                person: person.id,
+                details: details.id,
+                asker: None,
+                at: world.now(),
+                expires_at: world.now() + Span::from_secs(600),
+            })),
+            _ => ChallengeCommand::Issue(Box::new(issued)),
+        };
         let mut ask =
             Ask::new(world.context(), world.now()).then(Step::Challenge(challenge, Concurrency::New, command));
         let key = world.keyring.email_claim(&EmailAddress::parse(address).unwrap());
@@ -261,7 +281,8 @@ impl History {
         let issued = load_challenge(world.log.as_ref(), challenge).await?.0.issued;
         let purpose = issued.map_or(Purpose::MagicLink, |issued| issued.purpose);
         let purpose = if chance.below(4) == 0 { *chance.pick(&Purpose::ALL) } else { purpose };
-        let command = match chance.below(5) {
+        let command = match chance.below(6) {
+            5 => ChallengeCommand::MeetAuthorization,
             4 => ChallengeCommand::Check { purpose },
             0 => ChallengeCommand::Meet { purpose },
             1 => ChallengeCommand::Void { reason: *chance.pick(&[VoidReason::Replaced, VoidReason::Expired]) },
@@ -329,6 +350,18 @@ impl History {
             notice: world.notice(),
         };
         (command, vec![subject, email], claims)
+    }
+
+    /// Few have an address that they have not proven: several are looked at.
+    async fn supersede_somebody(&self) -> Result<(), ExecuteError> {
+        for _ in 0..8 {
+            let (user, _) = self.world.chance.pick(&self.people);
+            let state = self.world.user(*user).await;
+            if state.email.as_ref().is_some_and(|email| !email.verified) {
+                return self.supersede(*user, &state).await;
+            }
+        }
+        Ok(())
     }
 
     /// Somebody new proves the address that this user only reserved: release and take, two streams, one group.

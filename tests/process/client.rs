@@ -83,7 +83,7 @@ impl Client {
     }
 
     fn new(server: SocketAddr, cookies: bool) -> Self {
-        let http = reqwest::Client::builder().cookie_store(cookies).timeout(PATIENCE).no_proxy().build().unwrap();
+        let http = crate::support::http().cookie_store(cookies).timeout(PATIENCE).no_proxy().build().unwrap();
         let (base, origin) = Self::places(server);
         Self { http, base, origin, bearer: None, patient: false }
     }

@@ -19,7 +19,7 @@ use super::client::Client;
 use super::store::Store;
 
 /// 2027-01-15T08:00:00.007Z: three fraction digits, the first two of them zeros.
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_007);
+pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_007);
 
 /// Mails come a moment after the answer; one that takes longer than this does not come.
 const MAIL_OVERDUE: Duration = Duration::from_secs(20);
@@ -50,7 +50,11 @@ impl App {
 
     /// With chance of the test's own making.
     pub async fn on(tweaks: &[Tweak<'_>], entropy: Arc<dyn Entropy>) -> Self {
-        let clock = MockClock::at(START);
+        Self::at(tweaks, entropy, MockClock::at(START)).await
+    }
+
+    /// On a clock that somebody else sees, too.
+    pub async fn at(tweaks: &[Tweak<'_>], entropy: Arc<dyn Entropy>, clock: MockClock) -> Self {
         let ports = Ports { clock: Arc::new(clock.clone()), entropy };
         let store = Store::fresh();
         let (server, config) = loop {
@@ -63,7 +67,7 @@ impl App {
         };
         let (address, log) = (server.address().unwrap(), server.log());
         let serving = tokio::spawn(async move { server.run(std::future::pending()).await.unwrap() });
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let http = super::http().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         Self { clock, address, origin: config.public.to_string(), http, log, serving, _store: store }
     }
 

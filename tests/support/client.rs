@@ -27,7 +27,7 @@ impl Client {
         Self { http, server, standing: vec![("user-agent".to_owned(), "tests/1.0".to_owned())], jar: None }
     }
 
-    pub(super) fn with_jar(self) -> Self {
+    pub fn with_jar(self) -> Self {
         Self { jar: Some(Arc::default()), ..self }
     }
 

@@ -9,10 +9,16 @@ pub mod raw;
 mod store;
 
 pub use answer::Answer;
-pub use app::{App, Tweak};
+pub use app::{App, START, Tweak};
 pub use chrysalis_domain::Span;
 pub use client::{Client, Method};
 pub use store::{fresh_schema, on_postgres};
+
+/// A client of the tests'. It speaks no TLS, and wants to know by what it would all the same.
+pub fn http() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+}
 
 /// The product page's own sample, so it must be one that is accepted.
 pub const PASSWORD: &str = "securePassword123";
