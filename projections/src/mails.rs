@@ -48,6 +48,9 @@ pub const fn kind_of(purpose: Purpose) -> &'static str {
         Purpose::VerificationCode => "otp:email-verification",
         Purpose::ResetCode => "otp:forget-password",
         Purpose::ResetLink => "reset-password",
+        Purpose::ChangeEmail => "change-email",
+        Purpose::UndoEmailChange => "email-changed",
+        Purpose::DeleteUser => "delete-user",
     }
 }
 
@@ -70,7 +73,7 @@ pub fn fold(event: &Event, at: Timestamp, out: &mut Vec<Change>) {
         }
         // Where a proof can only do something for who holds the address, nobody's address gets no mail.
         Event::Challenge(challenge, ChallengeEvent::ChallengeIssued(e))
-            if e.holder.is_some() || e.purpose.makes_members() =>
+            if !e.silent && (e.holder.is_some() || e.purpose.mails_strangers()) =>
         {
             let mut mail = Asked::new(carrying(*challenge), kind_of(e.purpose), e.address, e.locale, at);
             (mail.challenge, mail.details, mail.expires_at) = (Some(*challenge), e.details, Some(e.expires_at));

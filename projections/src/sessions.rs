@@ -151,6 +151,7 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::PasswordRestored(_)
         | UserEvent::PasswordReset(_)
         | UserEvent::NoticeRequested(_)
+        | UserEvent::EmailChangeUndone(_)
         | UserEvent::GuestTransferred(_)
         | UserEvent::GuestAbsorbed(_)
         | UserEvent::IdentityLinked(_)

@@ -5,6 +5,7 @@
 
 mod budgets;
 pub mod challenge;
+pub mod change_email;
 pub mod change_password;
 pub mod create_guest;
 pub mod delete_user;

@@ -42,6 +42,8 @@ pub enum Refusal {
     /// The address in question is not the caller's.
     EmailMismatch,
     EmailAlreadyVerified,
+    ChangeEmailDisabled,
+    EmailIsTheSame,
     /// A call that needs one, in a session that did not authenticate lately.
     NotFresh,
     /// Fresh authentication or a password is needed.

@@ -1,5 +1,6 @@
 //! The verification link: in the browser that made the claim it proves the address; elsewhere it takes the password, or
-//! frees the address (CONTRACT 2.6).
+//! frees the address (CONTRACT 2.6). A link that was mailed for another address is opened in the same way, and leads to
+//! [`super::change_email`].
 
 use chrysalis_domain::EmailAddress;
 use chrysalis_domain::id::{ChallengeId, ClaimId};
@@ -27,6 +28,9 @@ impl App {
         claims: &[ClaimId],
         presented: Option<&Presented>,
     ) -> Result<(), AppError> {
+        if self.is_email_change(token) {
+            return self.change_email(caller, token, presented).await;
+        }
         let (challenge, row) = self.verification(caller, token).await?;
         // A session cookie alone does not count: it may have been planted.
         let by_bearer = presented
@@ -84,12 +88,18 @@ impl App {
 
     /// Whose address a link proves that was opened elsewhere: for the page that asks.
     pub async fn verification_stands(&self, caller: &Caller, token: &str) -> Result<(), AppError> {
+        if self.is_email_change(token) {
+            return self.email_change_stands(caller, token).await;
+        }
         self.verification(caller, token).await.map(|_| ())
     }
 
     /// Opened elsewhere, by somebody who knows the password: it is the holder (CONTRACT 2.6, row a). This device is not
     /// signed in.
     pub async fn verify_with_password(&self, caller: &Caller, token: &str, password: &str) -> Result<(), AppError> {
+        if self.is_email_change(token) {
+            return self.change_email_with_password(caller, token, password).await;
+        }
         let (challenge, row) = self.verification(caller, token).await?;
         let user = self.user_row(row.user).await?.ok_or(Refusal::InvalidToken)?;
         if let Err(error) = self.verify_own(caller, &user, password).await {
@@ -111,6 +121,9 @@ impl App {
 
     /// Opened elsewhere, by somebody who reads the address and knows nothing of the account: the address is free again.
     pub async fn disown(&self, caller: &Caller, token: &str) -> Result<(), AppError> {
+        if self.is_email_change(token) {
+            return self.deny_email_change(caller, token).await;
+        }
         let (challenge, row) = self.verification(caller, token).await?;
         let command = UserCommand::DisownClaim { claim: row.claim, challenge };
         let actor = Actor { kind: "user", ..Actor::system() };

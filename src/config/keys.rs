@@ -65,6 +65,12 @@ pub const KEYS: &[Key] = &[
     key("email_otp.enabled", "on", "Whether codes are mailed that sign in or prove an address."),
     key("upgrade.require_verified_email", "off", "Strict mode: a guest stays anonymous until the address is proven."),
     key("delete_user.enabled", "on", "Whether users may delete themselves."),
+    key(
+        "delete_user.by_mail",
+        "off",
+        "Whether deleting a user who has an address takes the link that is mailed to it.",
+    ),
+    key("change_email.enabled", "on", "Whether members may give another address."),
     key("email.claim_ttl", "7d", "How long a browser can show that it claimed an address."),
     key("email.verification_ttl", "24h", "How long a verification link stands: 5 minutes to 7 days."),
     secret(

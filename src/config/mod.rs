@@ -46,7 +46,8 @@ pub struct Config {
     pub anonymous: Anonymous,
     pub email_password: EmailPassword,
     pub upgrade: Upgrade,
-    pub delete_user_enabled: bool,
+    pub delete_user: DeleteUser,
+    pub change_email: bool,
     pub magic_link: bool,
     pub email_otp: bool,
     pub email: Email,
@@ -95,6 +96,12 @@ pub struct EmailPassword {
 #[derive(Clone, Debug)]
 pub struct Upgrade {
     pub require_verified_email: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteUser {
+    pub enabled: bool,
+    pub by_mail: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -286,7 +293,8 @@ fn build(r: &mut Reader) -> Option<Config> {
             require_email_verification: r.switch("email_password.require_email_verification"),
         },
         upgrade: Upgrade { require_verified_email: r.switch("upgrade.require_verified_email") },
-        delete_user_enabled: r.switch("delete_user.enabled"),
+        delete_user: DeleteUser { enabled: r.switch("delete_user.enabled"), by_mail: r.switch("delete_user.by_mail") },
+        change_email: r.switch("change_email.enabled"),
         magic_link: r.switch("magic_link.enabled"),
         email_otp: r.switch("email_otp.enabled"),
         mail: mail?,

@@ -229,6 +229,8 @@ fn link(public: &Origin, kind: &str, token: &str, details: &Details) -> String {
     let mut url = match kind {
         "magic-link" => format!("{base}/magic-link/verify?token={token}"),
         "reset-password" => format!("{base}/reset-password/{token}"),
+        "email-changed" => format!("{base}/change-email/undo?token={token}"),
+        "delete-user" => format!("{base}/delete-user/callback?token={token}"),
         _ => format!("{base}/verify-email?token={token}"),
     };
     let parameters = [

@@ -1,6 +1,7 @@
 //! The HTTP face: the whole route table on this screen, one resource a file. Handlers parse, call a use case, answer.
 
 mod anonymous;
+mod change_email;
 mod cookies;
 mod dev_mail;
 mod email;
@@ -101,6 +102,9 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(user::set_password))
         .routes(routes!(user::list_accounts))
         .routes(routes!(user::delete))
+        .routes(routes!(user::delete_by_link))
+        .routes(routes!(change_email::ask))
+        .routes(routes!(change_email::undo_page, change_email::undo))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
 }

@@ -70,6 +70,8 @@ impl From<Refusal> for ApiError {
             Refusal::EmailAlreadyVerified => {
                 said(S::BAD_REQUEST, "EMAIL_ALREADY_VERIFIED", "Email is already verified")
             }
+            Refusal::ChangeEmailDisabled => said(S::BAD_REQUEST, "CHANGE_EMAIL_DISABLED", "Change email is disabled"),
+            Refusal::EmailIsTheSame => said(S::BAD_REQUEST, "EMAIL_IS_THE_SAME", "Email is the same"),
             Refusal::NotFresh => said(S::FORBIDDEN, "SESSION_NOT_FRESH", "Session is not fresh"),
             Refusal::SessionNotFresh => {
                 said(S::BAD_REQUEST, "SESSION_EXPIRED", "Session expired. Re-authenticate to perform this action.")

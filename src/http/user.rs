@@ -12,8 +12,10 @@ use super::forms;
 use super::shape::{Account, STATUS_TRUE, Status, User};
 use super::state::Http;
 use super::who::Who;
+use crate::app::AppError;
+use crate::app::delete_user::Deleted;
 use crate::app::update_user::{ProfileForm, UpdateError};
-use crate::wire::body::Body;
+use crate::wire::body::{Body, Query};
 use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::optional::Patch;
 
@@ -183,27 +185,85 @@ pub async fn list_accounts(State(http): State<Http>, who: Who) -> Result<Json<Ve
 pub struct DeleteForm {
     #[serde(default)]
     password: Option<String>,
+    /// As mailed.
+    #[serde(default)]
+    token: Option<String>,
+    /// Where the mailed link leads afterwards.
+    #[serde(default, rename = "callbackURL")]
+    callback_url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub struct Deleted {
+pub struct DeletedBody {
     success: bool,
     message: &'static str,
 }
 
-/// The caller goes, guest or member: by password, or in a session that authenticated within the fresh age.
+const GONE: DeletedBody = DeletedBody { success: true, message: "User deleted" };
+const MAILED: DeletedBody = DeletedBody { success: true, message: "Verification email sent" };
+
+/// The caller goes, guest or member: by password, or in a session that authenticated within the fresh age; where it is so
+/// configured, by the link that is mailed.
 #[utoipa::path(
     post, path = "/delete-user", tag = "user",
     request_body = DeleteForm,
     responses(
-        (status = 200, description = "Gone", body = Deleted),
-        (status = 400, description = "`SESSION_EXPIRED`, `INVALID_PASSWORD`", body = ErrorBody),
+        (status = 200, description = "Gone, or a link was mailed", body = DeletedBody),
+        (status = 400, description = "`SESSION_EXPIRED`, `INVALID_PASSWORD`, `INVALID_TOKEN`", body = ErrorBody),
         (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
     )
 )]
 pub async fn delete(State(http): State<Http>, who: Who, Body(form): Body<DeleteForm>) -> Result<Response, ApiError> {
-    http.app.delete_user(&who.caller, who.session()?, form.password.as_deref()).await?;
-    let mut response = Json(Deleted { success: true, message: "User deleted" }).into_response();
+    let presented = who.session()?;
+    let callback = forms::callback_url(form.callback_url, &http)?.map(|url| url.as_str().to_owned());
+    let (password, token) = (form.password.as_deref(), form.token.as_deref());
+    match http.app.delete_user(&who.caller, presented, password, token, callback).await? {
+        Deleted::Mailed => Ok(Json(MAILED).into_response()),
+        Deleted::Gone => {
+            let mut response = Json(GONE).into_response();
+            http.delete_session(&mut response);
+            Ok(response)
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct DeleteQuery {
+    #[serde(default)]
+    token: String,
+    #[serde(default, rename = "callbackURL")]
+    callback_url: Option<String>,
+}
+
+/// The mailed link, in a session of the same user.
+#[utoipa::path(
+    get, path = "/delete-user/callback", tag = "user",
+    params(
+        ("token" = String, Query, description = "As mailed; 24 hours, once"),
+        ("callbackURL" = Option<String>, Query, description = "Where to go; without it the answer is JSON"),
+    ),
+    responses(
+        (status = 200, description = "Gone", body = DeletedBody),
+        (status = 302, description = "To `callbackURL`, with `?error=INVALID_TOKEN` on failure"),
+        (status = 400, description = "`INVALID_TOKEN`", body = ErrorBody),
+        (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
+    )
+)]
+pub async fn delete_by_link(
+    State(http): State<Http>,
+    who: Who,
+    Query(query): Query<DeleteQuery>,
+) -> Result<Response, ApiError> {
+    let callback = forms::callback_url(query.callback_url, &http)?;
+    let presented = who.session()?;
+    let mut response = match (http.app.delete_by_link(&who.caller, presented, &query.token).await, callback) {
+        (Ok(()), Some(callback)) => http.redirect_as_written(callback),
+        (Ok(()), None) => Json(GONE).into_response(),
+        (Err(AppError::Refused(refusal)), Some(callback)) => {
+            return Ok(http.redirect_as_written(callback.with_param("error", ApiError::from(refusal).code())));
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
     http.delete_session(&mut response);
     Ok(response)
 }

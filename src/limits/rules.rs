@@ -201,7 +201,7 @@ const TABLE: &[(&str, When, Rule)] = &[
     ("/reset-password", Always, Rule::Mail),
     ("/email-otp/request-password-reset", Always, Rule::Mail),
     ("/send-verification-email", Always, Rule::Mail),
-    ("/change-email", Always, Rule::Mail),
+    ("/change-email*", Always, Rule::Mail),
     ("/verify-email/confirm", Posted, Rule::Password),
     ("/magic-link/verify*", Always, Rule::LinkVerify),
     ("/verify-email*", Always, Rule::LinkVerify),

@@ -24,9 +24,11 @@ macro_rules! shipped {
 
 const SHIPPED: &[(&str, &str)] = shipped! {
     "en": "verify-email" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
-          "password-changed" "reclaimed" "account-linked" "account-unlinked";
+          "password-changed" "reclaimed" "account-linked" "account-unlinked"
+          "change-email" "email-changed" "email-change-undone" "delete-user";
     "de": "verify-email" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
-          "password-changed" "reclaimed" "account-linked" "account-unlinked";
+          "password-changed" "reclaimed" "account-linked" "account-unlinked"
+          "change-email" "email-changed" "email-change-undone" "delete-user";
 };
 const LAYOUT: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
 

@@ -112,6 +112,15 @@ impl History {
                 C::UnlinkAccount { session, account, notice }
             });
         }
+        if chance.below(16) == 0 {
+            let (proven, sealed, claim) = self.proven(person);
+            let command = if chance.toss() {
+                C::ChangeEmail { session: Some(session), proven, epoch: None }
+            } else {
+                C::UndoEmailChange { proven, notice: world.notice() }
+            };
+            return (command, vec![sealed], vec![claim]);
+        }
         if chance.below(12) == 0 {
             let (other, epoch) = (chance.pick(&self.people).0, state.epoch);
             return plain(if state.standing.is_guest() {
@@ -246,6 +255,7 @@ impl History {
             details: chance.toss().then_some(details.id),
             asker: None,
             holder: None,
+            silent: chance.toss(),
             locale: Locale::ENGLISH,
             at: world.now(),
             expires_at: world.now() + Span::from_secs(600),

@@ -96,3 +96,47 @@ async fn switched_off_it_deletes_nobody() {
     assert_eq!(browser.post("/delete-user", &json!({ "password": PASSWORD })).await.status, 404);
     assert_ne!(browser.session().await, Value::Null);
 }
+
+// --- by mail ---
+
+async fn leaving(app: &App) -> (crate::support::Client, String) {
+    let browser = app.browser();
+    browser.sign_up("jane@example.com").await;
+    let form = json!({ "callbackURL": "/goodbye" });
+    let asked = browser.post("/delete-user", &form).await.ok();
+    assert_eq!(asked, json!({ "success": true, "message": "Verification email sent" }));
+    let mail = app.mails("jane@example.com", 2).await.into_iter().find(|mail| mail["kind"] == "delete-user").unwrap();
+    (browser, mail["token"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_link_deletes_in_a_session_of_the_same_user() {
+    let app = App::with(&[("dev", "on"), ("delete_user.by_mail", "on")]).await;
+    let (browser, token) = leaving(&app).await;
+    let link = format!("/delete-user/callback?token={token}&callbackURL=%2Fgoodbye");
+    app.browser().get(&link).await.refused(401, "UNAUTHORIZED");
+    let other = app.browser();
+    other.sign_up("eve@example.com").await;
+    other.get(&link).await.leads_to("/goodbye?error=INVALID_TOKEN");
+    assert_eq!(browser.session().await["user"]["email"], "jane@example.com");
+    browser.get(&link).await.leads_to("/goodbye");
+    assert_eq!(browser.session().await, serde_json::Value::Null);
+    app.browser().sign_up("jane@example.com").await;
+}
+
+#[tokio::test]
+async fn the_token_of_the_link_can_be_posted() {
+    let app = App::with(&[("dev", "on"), ("delete_user.by_mail", "on")]).await;
+    let (browser, token) = leaving(&app).await;
+    browser.post("/delete-user", &json!({ "token": "x" })).await.refused(400, "INVALID_TOKEN");
+    browser.post("/delete-user", &json!({ "token": token })).await.ok();
+    assert_eq!(browser.session().await, serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn who_has_no_address_goes_at_once() {
+    let app = App::with(&[("delete_user.by_mail", "on")]).await;
+    let browser = app.browser();
+    browser.arrive().await;
+    assert_eq!(browser.post("/delete-user", &json!({})).await.ok()["message"], "User deleted");
+}

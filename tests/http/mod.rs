@@ -3,6 +3,7 @@
 //! The clock stands still unless a test moves it, so that seven days pass in no time and a limit is exact.
 
 mod bodies;
+mod change_email;
 mod cors;
 mod deletion;
 mod email_otp;

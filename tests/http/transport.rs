@@ -6,7 +6,10 @@ use serde_json::json;
 use crate::support::{App, Method, days, raw};
 
 /// Every path below the base path, and its verbs.
-pub const ROUTES: [(&str, &[&str]); 43] = [
+pub const ROUTES: [(&str, &[&str]); 46] = [
+    ("/delete-user/callback", &["GET"]),
+    ("/change-email", &["POST"]),
+    ("/change-email/undo", &["GET", "POST"]),
     ("/sign-in/social", &["POST"]),
     ("/link-social", &["POST"]),
     ("/unlink-account", &["POST"]),

@@ -35,6 +35,9 @@ pub struct ChallengeIssued {
     /// Who held the address at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Bound>,
+    /// Nothing could come of it, and nobody is told: no mail is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
     pub locale: Locale,
     pub at: Timestamp,
     pub expires_at: Timestamp,
@@ -81,11 +84,24 @@ pub enum Purpose {
     VerificationCode,
     ResetCode,
     ResetLink,
+    /// A member gives another address.
+    ChangeEmail,
+    /// Whoever reads the address of before wants it back.
+    UndoEmailChange,
+    DeleteUser,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 5] =
-        [Purpose::MagicLink, Purpose::SignInCode, Purpose::VerificationCode, Purpose::ResetCode, Purpose::ResetLink];
+    pub const ALL: [Purpose; 8] = [
+        Purpose::MagicLink,
+        Purpose::SignInCode,
+        Purpose::VerificationCode,
+        Purpose::ResetCode,
+        Purpose::ResetLink,
+        Purpose::ChangeEmail,
+        Purpose::UndoEmailChange,
+        Purpose::DeleteUser,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -94,6 +110,9 @@ impl Purpose {
             Purpose::VerificationCode => "verification_code",
             Purpose::ResetCode => "reset_code",
             Purpose::ResetLink => "reset_link",
+            Purpose::ChangeEmail => "change_email",
+            Purpose::UndoEmailChange => "undo_email_change",
+            Purpose::DeleteUser => "delete_user",
         }
     }
 
@@ -104,6 +123,22 @@ impl Purpose {
     /// Whether somebody new can come of it.
     pub const fn makes_members(self) -> bool {
         matches!(self, Purpose::MagicLink | Purpose::SignInCode)
+    }
+
+    /// Whether it is mailed to an address that nobody holds: only where something can come of it.
+    pub const fn mails_strangers(self) -> bool {
+        self.makes_members() || matches!(self, Purpose::ChangeEmail | Purpose::UndoEmailChange)
+    }
+
+    /// Whether it outlives what ends all other pending acts of its user. Undoing a change of address does: it is there
+    /// against whoever has the account since.
+    pub const fn outlives_epochs(self) -> bool {
+        matches!(self, Purpose::UndoEmailChange)
+    }
+
+    /// Wrong tries before it is void.
+    pub const fn tries(self) -> u8 {
+        if matches!(self, Purpose::ChangeEmail) { 5 } else { 3 }
     }
 
     /// Short enough to be typed, and so to be guessed at: tries are counted.

@@ -20,9 +20,6 @@ use event::{
     VoidReason,
 };
 
-/// Wrong tries from the network that asked for a code before it is void.
-pub const TRIES: u8 = 3;
-
 /// The state of a challenge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
@@ -142,7 +139,7 @@ impl Challenge {
         let purpose = self.issued.as_ref().map(|issued| issued.purpose).ok_or(ChallengeRefusal::Unknown)?;
         self.standing(purpose, at)?;
         let mut events = vec![ChallengeMissed { own, at }.into()];
-        if own && self.missed + 1 >= TRIES {
+        if own && self.missed + 1 >= purpose.tries() {
             events.push(ChallengeVoided { reason: VoidReason::Exhausted, at }.into());
         }
         Ok(events)

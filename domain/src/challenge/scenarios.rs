@@ -18,6 +18,7 @@ fn issued(purpose: Purpose) -> ChallengeIssued {
         details: None,
         asker: None,
         holder: None,
+        silent: false,
         locale: Locale::ENGLISH,
         at: START,
         expires_at: START + Span::from_secs(600),

@@ -195,7 +195,7 @@ fn every_word_ever_written_still_reads() {
     words::<Amr>(&["anon", "pwd", "otp", "email", "fed"]);
     words::<ProofKind>(&["verification_link", "magic_link", "email_otp", "password_reset", "email_change", "provider"]);
     words::<Carrier>(&["cookie", "bearer", "replay"]);
-    words::<ReleaseReason>(&["replaced", "superseded", "unlinked", "deleted"]);
+    words::<ReleaseReason>(&["replaced", "superseded", "unlinked", "changed", "deleted"]);
     words::<EndReason>(&[
         "signed_out",
         "revoked",
@@ -206,13 +206,23 @@ fn every_word_ever_written_still_reads() {
         "superseded",
         "reclaimed",
         "transferred",
+        "email_change_undone",
         "disabled",
         "deleted",
     ]);
     words::<DeletionReason>(&["requested", "anonymous_max_age", "administrator"]);
-    words::<Notice>(&["password_changed", "reclaimed", "account_linked", "account_unlinked"]);
+    words::<Notice>(&["password_changed", "reclaimed", "account_linked", "account_unlinked", "email_change_undone"]);
     words::<Intent>(&["sign_in", "upgrade", "link"]);
-    words::<Purpose>(&["magic_link", "sign_in_code", "verification_code", "reset_code", "reset_link"]);
+    words::<Purpose>(&[
+        "magic_link",
+        "sign_in_code",
+        "verification_code",
+        "reset_code",
+        "reset_link",
+        "change_email",
+        "undo_email_change",
+        "delete_user",
+    ]);
     words::<VoidReason>(&["replaced", "expired", "exhausted", "denied"]);
     words::<Reason>(&["refused", "exhausted", "expired", "erased"]);
 }
@@ -235,6 +245,7 @@ fn rows_and_events_use_the_same_words() {
         "superseded",
         "reclaimed",
         "transferred",
+        "email_change_undone",
         "disabled",
         "deleted",
     ] {

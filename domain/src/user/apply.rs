@@ -52,6 +52,10 @@ impl User {
                 self.email =
                     Some(Email { claim: e.claim, address: e.address, verified: e.proof.is_some(), session: e.session });
                 self.verification = None;
+                // What its user added before is theirs: they read the address.
+                if e.proof.is_some() {
+                    self.all_proven();
+                }
             }
             UserEvent::EmailVerificationRequested(e) => {
                 self.verification =
@@ -70,12 +74,7 @@ impl User {
                 if let Some(email) = self.email.as_mut().filter(|email| email.claim == e.claim) {
                     email.verified = true;
                 }
-                if let Some(password) = &mut self.password {
-                    password.proven = true;
-                }
-                for identity in &mut self.identities {
-                    identity.proven = true;
-                }
+                self.all_proven();
             }
             UserEvent::EmailReleased(e) => {
                 if self.email.as_ref().is_some_and(|email| email.claim == e.claim) {
@@ -149,6 +148,7 @@ impl User {
                 change(&mut self.metadata, e.metadata);
             }
             UserEvent::NoticeRequested(_) => {}
+            UserEvent::EmailChangeUndone(_) => self.epoch += 1,
             UserEvent::GuestTransferred(e) => self.transferred_to = Some(e.to),
             UserEvent::GuestAbsorbed(e) => {
                 self.absorbed.insert(e.guest);
@@ -166,6 +166,15 @@ impl User {
                     ..User::default()
                 };
             }
+        }
+    }
+
+    fn all_proven(&mut self) {
+        if let Some(password) = &mut self.password {
+            password.proven = true;
+        }
+        for identity in &mut self.identities {
+            identity.proven = true;
         }
     }
 

@@ -67,6 +67,18 @@ pub enum UserCommand {
         session: NewSession,
         notice: NewNotice,
     },
+    /// A member showed that they read another address: it takes the place of the one they hold.
+    ChangeEmail {
+        /// The session in which it was asked for, where it is confirmed there.
+        session: Option<SessionId>,
+        proven: ProvenAddress,
+        epoch: Option<u32>,
+    },
+    /// Whoever reads the address of before takes it back.
+    UndoEmailChange {
+        proven: ProvenAddress,
+        notice: NewNotice,
+    },
     UnlinkAccount {
         session: SessionId,
         account: AccountId,

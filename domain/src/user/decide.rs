@@ -60,6 +60,11 @@ impl User {
             C::SignInVouched { claim, own, identity, session, notice } => {
                 self.sign_in_vouched(claim, own, identity, session, notice, at)
             }
+            C::ChangeEmail { session, proven, epoch } => {
+                self.same_epoch(epoch)?;
+                self.change_email(session, proven, at)
+            }
+            C::UndoEmailChange { proven, notice } => self.undo_email_change(proven, notice, at),
             C::UnlinkAccount { session, account, notice } => self.unlink(session, account, notice, at),
             C::StartSession { session } => self.start(session, at),
             C::RecordActivity { session, carrier, granularity } => {

@@ -39,6 +39,7 @@ events! {
     SessionEnded 1,
     ProfileUpdated 1,
     NoticeRequested 1,
+    EmailChangeUndone 1,
     GuestTransferred 1,
     GuestAbsorbed 1,
     GuestDisabled 1,
@@ -163,6 +164,8 @@ pub enum ReleaseReason {
     Superseded,
     /// The identity was unlinked by its owner.
     Unlinked,
+    /// The user gave another address, or took the one of before back.
+    Changed,
     Deleted,
 }
 
@@ -326,6 +329,8 @@ pub enum EndReason {
     Reclaimed,
     /// What the guest did belongs to a member now.
     Transferred,
+    /// Whoever reads the address of before took it back.
+    EmailChangeUndone,
     Disabled,
     Deleted,
 }
@@ -342,6 +347,7 @@ impl EndReason {
             EndReason::Superseded => "superseded",
             EndReason::Reclaimed => "reclaimed",
             EndReason::Transferred => "transferred",
+            EndReason::EmailChangeUndone => "email_change_undone",
             EndReason::Disabled => "disabled",
             EndReason::Deleted => "deleted",
         }
@@ -381,11 +387,18 @@ pub enum Notice {
     AccountLinked,
     /// A way in is gone.
     AccountUnlinked,
+    /// To the address that was given up again.
+    EmailChangeUndone,
 }
 
 impl Notice {
-    pub const ALL: [Notice; 4] =
-        [Notice::PasswordChanged, Notice::Reclaimed, Notice::AccountLinked, Notice::AccountUnlinked];
+    pub const ALL: [Notice; 5] = [
+        Notice::PasswordChanged,
+        Notice::Reclaimed,
+        Notice::AccountLinked,
+        Notice::AccountUnlinked,
+        Notice::EmailChangeUndone,
+    ];
 
     /// The kind of mail.
     pub const fn name(self) -> &'static str {
@@ -394,8 +407,16 @@ impl Notice {
             Notice::Reclaimed => "reclaimed",
             Notice::AccountLinked => "account-linked",
             Notice::AccountUnlinked => "account-unlinked",
+            Notice::EmailChangeUndone => "email-change-undone",
         }
     }
+}
+
+/// Whoever reads the address of before has it back, and everybody else is out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailChangeUndone {
+    pub claim: ClaimId,
+    pub at: Timestamp,
 }
 
 /// What the guest did belongs to a member from here on, who proved to be the same person. The event beside this one, in the
@@ -504,6 +525,7 @@ impl UserEvent {
             | E::SessionRotated(_)
             | E::SessionEnded(_)
             | E::NoticeRequested(_)
+            | E::EmailChangeUndone(_)
             | E::GuestTransferred(_)
             | E::GuestAbsorbed(_)
             | E::GuestDisabled(_)

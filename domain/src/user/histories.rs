@@ -137,6 +137,12 @@ impl Life {
                 session: self.new_session(dice, Authentication::social("google", self.now)),
                 notice: self.notice(),
             },
+            Kind::ChangeEmail => C::ChangeEmail {
+                session: dice.flag().then(|| self.session(dice)),
+                proven: self.proven(dice),
+                epoch: self.epoch(dice),
+            },
+            Kind::UndoEmailChange => C::UndoEmailChange { proven: self.proven(dice), notice: self.notice() },
             Kind::UnlinkAccount => {
                 let held = self.user.identities.first().map(|held| held.account);
                 let held = held.filter(|_| dice.flag()).or(self.user.password.as_ref().map(|held| held.account));

@@ -3,6 +3,7 @@
 mod addresses;
 mod beginnings;
 mod credentials;
+mod email_change;
 mod endings;
 mod proofs;
 mod sessions;

@@ -11,8 +11,7 @@ use crate::app::challenge::Details;
 use crate::app::identify::Presented;
 use crate::app::{App, AppError, Caller, Refusal};
 use crate::keys::{Record, SealKind, flow_of};
-use crate::log::Actor;
-use crate::log::cqrs::{Concurrency, Step, load_challenge};
+use crate::log::cqrs::load_challenge;
 use crate::social::{FlowSecrets, ProviderError, Returned};
 
 /// Longest code that is looked at: providers' are far below.
@@ -214,10 +213,6 @@ impl App {
 
     /// Nothing comes of the flow, and nothing can any more.
     async fn give_up(&self, caller: &Caller, challenge: ChallengeId) -> Result<(), AppError> {
-        let command = ChallengeCommand::Void { reason: VoidReason::Denied };
-        let actor = Actor { kind: "user", ..Actor::system() };
-        let ask = self.asking(caller, actor).then(Step::Challenge(challenge, Concurrency::Exact, command));
-        self.execute(ask).await?;
-        Ok(())
+        self.end_challenge(caller, challenge, ChallengeCommand::Void { reason: VoidReason::Denied }).await
     }
 }

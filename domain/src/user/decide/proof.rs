@@ -242,6 +242,37 @@ impl User {
         Ok(vec![PasswordRestored { account: suspended.account, hash: suspended.hash, at }.into()])
     }
 
+    // --- another address ---
+
+    pub(super) fn change_email(&self, session: Option<SessionId>, proven: ProvenAddress, at: Timestamp) -> Decision {
+        if let Some(session) = session {
+            self.live(session, at)?;
+        }
+        self.moves_to(proven, session)
+    }
+
+    /// Everybody who is in is out, and what they began is void: one of them was not the reader of this address.
+    pub(super) fn undo_email_change(&self, proven: ProvenAddress, notice: NewNotice, at: Timestamp) -> Decision {
+        let claim = proven.claim;
+        let told = self.tell(notice, Notice::EmailChangeUndone, at);
+        let mut events = self.moves_to(proven, None)?;
+        events.push(EmailChangeUndone { claim, at }.into());
+        events.extend(self.end(|_| true, EndReason::EmailChangeUndone, at));
+        events.extend(told);
+        Ok(events)
+    }
+
+    fn moves_to(&self, proven: ProvenAddress, session: Option<SessionId>) -> Decision {
+        if self.standing != Standing::Member {
+            return Err(UserRefusal::Anonymous);
+        }
+        let ProvenAddress { claim, address, proof } = proven;
+        let reason = ReleaseReason::Changed;
+        let released = self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason }.into());
+        let claimed = EmailClaimed { claim, address, session, proof: Some(proof) };
+        Ok(released.into_iter().chain([claimed.into()]).collect())
+    }
+
     // --- conditions ---
 
     fn holds(&self, claim: ClaimId) -> Result<&Email, UserRefusal> {

@@ -19,6 +19,8 @@ pub enum Kind {
     SignInSocial,
     SignInVouched,
     UnlinkAccount,
+    ChangeEmail,
+    UndoEmailChange,
     StartSession,
     RecordActivity,
     /// An activity record that lost its race: appended without a version check, whatever happened in between.
@@ -57,6 +59,8 @@ const WEIGHTS: &[(u32, Kind)] = &[
     (4, Kind::SignInSocial),
     (4, Kind::SignInVouched),
     (4, Kind::UnlinkAccount),
+    (4, Kind::ChangeEmail),
+    (2, Kind::UndoEmailChange),
     (20, Kind::StartSession),
     (10, Kind::RecordActivity),
     (3, Kind::StrayActivity),

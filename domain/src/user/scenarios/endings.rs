@@ -135,6 +135,7 @@ fn nothing_is_accepted_after_the_end() {
         scopes: Vec::new(),
         vouches_for_held: false,
     };
+    let proven_address = ProvenAddress { claim: claim(9), address: address(9), proof: ProofKind::EmailChange };
     let commands = [
         UserCommand::CreateAnonymous {
             user: user(),
@@ -174,6 +175,8 @@ fn nothing_is_accepted_after_the_end() {
             notice: notice(),
         },
         UserCommand::UnlinkAccount { session: session(1), account: account(1), notice: notice() },
+        UserCommand::ChangeEmail { session: Some(session(1)), proven: proven_address.clone(), epoch: None },
+        UserCommand::UndoEmailChange { proven: proven_address, notice: notice() },
         UserCommand::StartSession { session: new_session(2, at) },
         UserCommand::RecordActivity { session: session(1), carrier: Carrier::Cookie, granularity: Span::ZERO },
         UserCommand::ExtendSession { session: session(1), expires_at: day(9) },
