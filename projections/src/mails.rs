@@ -44,6 +44,7 @@ pub const VERIFY_EMAIL: &str = "verify-email";
 pub const fn kind_of(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::MagicLink => "magic-link",
+        Purpose::ConfirmAddress => "confirm-address",
         Purpose::SignInCode => "otp:sign-in",
         Purpose::VerificationCode => "otp:email-verification",
         Purpose::ResetCode => "otp:forget-password",

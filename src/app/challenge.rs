@@ -26,6 +26,11 @@ pub struct Details {
     pub error_callback_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The hash of a password that was given with the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
     /// JSON, as it will stand in the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,

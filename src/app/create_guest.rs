@@ -82,6 +82,7 @@ impl App {
         match self.execute(ask).await {
             // As the rows have it now, without reading them back: this call is the one that must be fast.
             Ok(_) => Ok(SignedIn {
+                asked: None,
                 session: SessionView {
                     id,
                     user,

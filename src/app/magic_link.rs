@@ -7,11 +7,13 @@ use chrysalis_domain::challenge::Purpose;
 use chrysalis_domain::id::{ChallengeId, ClaimId};
 use chrysalis_domain::value::ProofKind;
 use chrysalis_domain::{EmailAddress, Span, Timestamp};
+use chrysalis_projections::mails::kind_of;
 
 use super::challenge::{Brought, Details, Wanted};
 use super::identify::Presented;
 use super::mailbox::{Proven, Shown};
 use super::{App, AppError, Caller, Refusal};
+use crate::keys::challenge_of;
 
 /// How long a link works.
 const LIFE: Span = Span::from_secs(600);
@@ -82,10 +84,11 @@ impl App {
     }
 
     pub async fn open_magic_link(&self, caller: &Caller, token: &str, opener: Opener<'_>) -> Result<Opened, AppError> {
-        if !self.config.magic_link {
+        let purpose = self.purpose_of(token);
+        if purpose == Purpose::MagicLink && !self.config.magic_link {
             return Err(Refusal::MagicLinkDisabled.into());
         }
-        let brought = self.brought(caller, Purpose::MagicLink, token).await?;
+        let mut brought = self.brought(caller, purpose, token).await?;
         let asker = brought.issued.asker;
         let same_session = |presented: &&Presented| {
             asker.is_some_and(|asker| asker.session == presented.row.session && asker.user == presented.row.user.user)
@@ -95,6 +98,10 @@ impl App {
         if !asked_here && opener.navigates && opener.confirmed.is_none() {
             return self.ask_first(brought).await.map(Opened::AskFirst);
         }
+        if !asked_here {
+            // Whoever asked chose the password, and is not known to be who reads the mail: it would lead them in.
+            brought.details.password = None;
+        }
         let elsewhere = match opener.confirmed {
             Some(Confirmed { bring: true }) if !asked_here => self.asking_guest(caller, &brought).await?,
             _ => None,
@@ -103,7 +110,7 @@ impl App {
             opener.presented.filter(|_| asked_here).filter(same_session).filter(|presented| presented.is_guest());
         let shown = Shown {
             brought,
-            proof: ProofKind::MagicLink,
+            proof: if purpose == Purpose::MagicLink { ProofKind::MagicLink } else { ProofKind::VerificationLink },
             guest: here,
             bring: elsewhere.as_ref(),
             presented: opener.presented,
@@ -113,6 +120,12 @@ impl App {
             quotas: Vec::new(),
         };
         Ok(Opened::Proven(Box::new(self.proven(caller, &shown).await?)))
+    }
+
+    /// The same page opens the link that confirms an address ([`super::private`]).
+    fn purpose_of(&self, token: &str) -> Purpose {
+        let confirms = challenge_of(&self.keyring, kind_of(Purpose::ConfirmAddress), token).is_some();
+        if confirms { Purpose::ConfirmAddress } else { Purpose::MagicLink }
     }
 
     async fn ask_first(&self, brought: Brought) -> Result<Asked, AppError> {

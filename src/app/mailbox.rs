@@ -3,8 +3,10 @@
 //! A guest who asked for the proof becomes a member in place. Nobody's address makes a new member; somebody's leads to
 //! their account, and if it was only reserved and this is not its holder's browser, the account is taken over.
 
-use chrysalis_domain::id::{ClaimId, MailId, SealedId, UserId};
-use chrysalis_domain::user::command::{NewNotice, Profile, ProvenAddress, Renewal, Rotation, RotationPolicy};
+use chrysalis_domain::id::{AccountId, ClaimId, MailId, SealedId, UserId};
+use chrysalis_domain::user::command::{
+    ChosenPassword, NewNotice, Profile, ProvenAddress, Renewal, Rotation, RotationPolicy,
+};
 use chrysalis_domain::user::{UserCommand, UserRefusal};
 use chrysalis_domain::value::{Authentication, Carrier, ProofKind};
 use chrysalis_projections::claims::Holder;
@@ -198,7 +200,8 @@ impl App {
         let address = seal(SealKind::Email, shown.brought.email.as_str());
         let name =
             shown.name.as_deref().or(details.name.as_deref()).or(nameless).map(|name| seal(SealKind::Name, name));
-        let image = shown.image.as_deref().map(|image| seal(SealKind::Image, image));
+        let image = shown.image.as_deref().or(details.image.as_deref()).map(|image| seal(SealKind::Image, image));
+        let hash = details.password.as_deref().map(|phc| seal(SealKind::PasswordHash, phc));
         // A guest's own survives the upgrade as it is.
         let metadata = details
             .metadata
@@ -210,9 +213,11 @@ impl App {
             key: self.keyring.email_claim(&shown.brought.email),
         };
         let id = |record: &Option<SealedRecord>| -> Option<SealedId> { record.as_ref().map(|record| record.id) };
-        let profile = Profile { name: id(&name), image: id(&image), metadata: id(&metadata) };
+        let password =
+            id(&hash).map(|hash| ChosenPassword { account: AccountId::from_ulid(self.fresh(caller.at)), hash });
+        let profile = Profile { name: id(&name), image: id(&image), metadata: id(&metadata), password };
         let proven = ProvenAddress { claim: claim.claim, address: address.id, proof: shown.proof };
-        let sealed = [Some(address), name, image, metadata].into_iter().flatten().collect();
+        let sealed = [Some(address), name, image, metadata, hash].into_iter().flatten().collect();
         Said { proven, profile, sealed, claim }
     }
 

@@ -15,6 +15,7 @@ pub mod list_accounts;
 pub mod magic_link;
 pub mod mailbox;
 pub mod new_session;
+mod private;
 pub mod refusal;
 pub mod reset_password;
 pub mod sessions;

@@ -25,6 +25,8 @@ pub struct SignedIn {
     pub token: String,
     /// Set when the user holds an address that is not proven yet: the cookie that shows who claimed it.
     pub claim: Option<chrysalis_domain::id::ClaimId>,
+    /// Set when a link was mailed that this browser asked for.
+    pub asked: Option<chrysalis_domain::id::ChallengeId>,
     /// What the guest of this browser did can be moved to this account with it.
     pub transfer: Option<Transfer>,
 }
@@ -121,7 +123,15 @@ impl App {
     pub fn signed_in_as(&self, row: &SessionRow, token: &str) -> Result<SignedIn, AppError> {
         let (session, user) = self.view(row)?;
         let claim = row.user.email_claim.filter(|_| !row.user.email_verified);
-        Ok(SignedIn { session, user, remembered: row.remembered, token: token.to_owned(), claim, transfer: None })
+        Ok(SignedIn {
+            session,
+            user,
+            remembered: row.remembered,
+            token: token.to_owned(),
+            claim,
+            asked: None,
+            transfer: None,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Signing up: somebody new becomes a member at once; a guest who signs up becomes one in place.
 
-use chrysalis_domain::id::{PersonId, UserId};
+use chrysalis_domain::id::{ChallengeId, PersonId, UserId};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::value::Authentication;
 
@@ -21,6 +21,8 @@ pub enum SignedUp {
         user: super::view::UserView,
         claim: Option<chrysalis_domain::id::ClaimId>,
     },
+    /// The mailbox decides (`email.conflict = private`).
+    Mailed(Option<ChallengeId>),
 }
 
 impl App {
@@ -35,6 +37,10 @@ impl App {
         }
         self.passwords_open()?;
         let form = self.check(form)?;
+        if self.config.email.private {
+            let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
+            return self.confirm_address(caller, None, form, &hash).await.map(SignedUp::Mailed);
+        }
         let place = self.conflict_budget(caller, None, &form.email)?;
         let hash = match self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await {
             Ok(hash) => hash,

@@ -61,6 +61,12 @@ impl App {
         }
         self.passwords_open()?;
         let form = self.check(form)?;
+        if self.config.email.private {
+            let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
+            let asked = self.confirm_address(caller, Some(presented), form, &hash).await?;
+            // A guest until the mailbox says otherwise.
+            return Ok(SignedIn { asked, ..self.signed_in_as(&presented.row, &presented.token)? });
+        }
         let place = self.conflict_budget(caller, Some(presented), &form.email)?;
         let upgraded = match self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await {
             Ok(hash) => self.upgrade_hashed(caller, presented, &form, hash).await,

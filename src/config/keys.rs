@@ -71,6 +71,11 @@ pub const KEYS: &[Key] = &[
         "Whether deleting a user who has an address takes the link that is mailed to it.",
     ),
     key("change_email.enabled", "on", "Whether members may give another address."),
+    key(
+        "email.conflict",
+        "reveal",
+        "What somebody is told who gives an address that is taken: `reveal` answers that it is; `private` answers alike for every address, and the mailbox decides.",
+    ),
     key("email.claim_ttl", "7d", "How long a browser can show that it claimed an address."),
     key("email.verification_ttl", "24h", "How long a verification link stands: 5 minutes to 7 days."),
     secret(

@@ -106,6 +106,8 @@ pub struct DeleteUser {
 
 #[derive(Clone, Debug)]
 pub struct Email {
+    /// Nobody is told which addresses are taken.
+    pub private: bool,
     pub claim_ttl: Span,
     pub verification_ttl: Span,
 }
@@ -302,6 +304,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         link_different_emails: r.switch("account_linking.different_emails"),
         outgoing: social::allowed(r),
         email: Email {
+            private: r.choice("email.conflict", &[("reveal", false), ("private", true)]),
             claim_ttl: r.span("email.claim_ttl", HOUR..=Span::from_days(400)),
             verification_ttl: r.span("email.verification_ttl", Span::from_secs(300)..=Span::from_days(7)),
         },

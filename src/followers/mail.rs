@@ -227,7 +227,7 @@ impl Mailer {
 fn link(public: &Origin, kind: &str, token: &str, details: &Details) -> String {
     let base = format!("{public}/api/auth");
     let mut url = match kind {
-        "magic-link" => format!("{base}/magic-link/verify?token={token}"),
+        "magic-link" | "confirm-address" => format!("{base}/magic-link/verify?token={token}"),
         "reset-password" => format!("{base}/reset-password/{token}"),
         "email-changed" => format!("{base}/change-email/undo?token={token}"),
         "delete-user" => format!("{base}/delete-user/callback?token={token}"),

@@ -31,6 +31,9 @@ impl Http {
         if let Some(claim) = signed_in.claim {
             self.claim_cookie(response, claim);
         }
+        if let Some(challenge) = signed_in.asked {
+            self.asked_cookie(response, challenge);
+        }
         if let Some(transfer) = &signed_in.transfer {
             let life = Some(transfer.expires_at.since(who.caller.at));
             let cookie = self.cookies.set(CookieKind::Transfer, &transfer.ticket, life, &self.signer);

@@ -62,6 +62,13 @@ pub async fn sign_up(
     };
     match http.app.sign_up(&who.caller, who.live(), form).await.map_err(said_of_a_sign_up)? {
         SignedUp::In(signed_in) => Ok(http.signed_in(&who, &signed_in)),
+        SignedUp::Mailed(asked) => {
+            let mut response = Json(NobodyYet::default()).into_response();
+            if let Some(challenge) = asked {
+                http.asked_cookie(&mut response, challenge);
+            }
+            Ok(response)
+        }
         SignedUp::AwaitingProof { user, claim } => {
             let mut response =
                 Json(SignedInBody { token: None, user: User::new(user, false), session: None, transfer: None })
@@ -72,6 +79,14 @@ pub async fn sign_up(
             Ok(response)
         }
     }
+}
+
+/// What is answered where nobody is told which addresses are taken: all of it is null.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct NobodyYet {
+    token: (),
+    user: (),
+    session: (),
 }
 
 /// The path decides the words: a taken address is 422 here, a malformed one a validation error.

@@ -23,10 +23,10 @@ macro_rules! shipped {
 }
 
 const SHIPPED: &[(&str, &str)] = shipped! {
-    "en": "verify-email" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
+    "en": "verify-email" "confirm-address" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
           "password-changed" "reclaimed" "account-linked" "account-unlinked"
           "change-email" "email-changed" "email-change-undone" "delete-user";
-    "de": "verify-email" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
+    "de": "verify-email" "confirm-address" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
           "password-changed" "reclaimed" "account-linked" "account-unlinked"
           "change-email" "email-changed" "email-change-undone" "delete-user";
 };

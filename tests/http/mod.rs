@@ -19,6 +19,7 @@ mod outbox;
 mod panics;
 mod password;
 mod presenting;
+mod private;
 mod profile;
 mod reset_password;
 mod rotation;

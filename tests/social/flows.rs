@@ -321,3 +321,19 @@ async fn the_request_says_what_it_must() {
         browser.post("/sign-in/social", &form).await.refused(400, "VALIDATION_ERROR");
     }
 }
+
+/// Where nobody is told which addresses are taken, one that nobody vouches for is neither looked at nor taken.
+#[tokio::test]
+async fn in_private_an_unproven_address_tells_nothing() {
+    let world = world_with(&[("email.conflict", "private")]).await;
+    world.sign_in(&world.app.browser(), &jane()).await.leads_to("/welcome");
+    for address in [JANE, EVE] {
+        let browser = world.app.browser();
+        let guest = browser.arrive().await;
+        let person = Person::new(&format!("of {address}"), Some(address), false);
+        world.walk(&browser, "/anonymous/upgrade-with-social", "mine", &person).await.leads_to("/home");
+        let member = browser.session().await["user"].clone();
+        assert_eq!((&member["id"], &member["isAnonymous"]), (&guest["user"]["id"], &json!(false)));
+        assert_eq!(member["email"], Value::Null);
+    }
+}

@@ -80,6 +80,8 @@ impl Intent {
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     MagicLink,
+    /// Somebody gave an address and a password where nobody is told which addresses are taken.
+    ConfirmAddress,
     SignInCode,
     VerificationCode,
     ResetCode,
@@ -92,8 +94,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 8] = [
+    pub const ALL: [Purpose; 9] = [
         Purpose::MagicLink,
+        Purpose::ConfirmAddress,
         Purpose::SignInCode,
         Purpose::VerificationCode,
         Purpose::ResetCode,
@@ -106,6 +109,7 @@ impl Purpose {
     pub const fn name(self) -> &'static str {
         match self {
             Purpose::MagicLink => "magic_link",
+            Purpose::ConfirmAddress => "confirm_address",
             Purpose::SignInCode => "sign_in_code",
             Purpose::VerificationCode => "verification_code",
             Purpose::ResetCode => "reset_code",
@@ -122,7 +126,7 @@ impl Purpose {
 
     /// Whether somebody new can come of it.
     pub const fn makes_members(self) -> bool {
-        matches!(self, Purpose::MagicLink | Purpose::SignInCode)
+        matches!(self, Purpose::MagicLink | Purpose::ConfirmAddress | Purpose::SignInCode)
     }
 
     /// Whether it is mailed to an address that nobody holds: only where something can come of it.

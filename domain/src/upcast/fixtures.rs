@@ -215,6 +215,7 @@ fn every_word_ever_written_still_reads() {
     words::<Intent>(&["sign_in", "upgrade", "link"]);
     words::<Purpose>(&[
         "magic_link",
+        "confirm_address",
         "sign_in_code",
         "verification_code",
         "reset_code",

@@ -282,6 +282,14 @@ pub struct Profile {
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
     pub metadata: Option<SealedId>,
+    pub password: Option<ChosenPassword>,
+}
+
+/// A password that was given before the address was proven, by whoever proves it now.
+#[derive(Clone, Copy, Debug)]
+pub struct ChosenPassword {
+    pub account: AccountId,
+    pub hash: SealedId,
 }
 
 /// A password from somebody who showed that they read the address.

@@ -326,7 +326,11 @@ impl Life {
     }
 
     fn profile(&mut self, dice: &mut Dice) -> Profile {
-        Profile { name: self.sealed(dice), image: self.sealed(dice), metadata: self.sealed(dice) }
+        let password = dice.flag().then(|| ChosenPassword {
+            account: self.fresh(AccountId::from_ulid),
+            hash: self.fresh(SealedId::from_ulid),
+        });
+        Profile { name: self.sealed(dice), image: self.sealed(dice), metadata: self.sealed(dice), password }
     }
 
     fn notice(&mut self) -> NewNotice {

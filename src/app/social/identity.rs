@@ -82,7 +82,7 @@ impl App {
             return self.signed_in_as_known(caller, came, holder).await;
         }
         let guest = came.start.filter(|start| start.is_guest());
-        let email = came.email();
+        let email = self.usable(came);
         let held = self.holder_of(email.as_ref()).await?;
         // What a guest reserved for an upgrade that awaits proof is its own.
         let held = held.filter(|held| guest.is_none_or(|guest| guest.row.user.user != held.user));
@@ -100,7 +100,7 @@ impl App {
         if self.holder(&self.keyring.identity_claim(&came.key())).await?.is_some() {
             return Err(SocialRefusal::LinkedToAnother.into());
         }
-        let email = came.email();
+        let email = self.usable(came);
         let held = self.holder_of(email.as_ref()).await?;
         if held.is_some_and(|held| held.user != guest.row.user.user) {
             return Err(SocialRefusal::EmailInUse.into());
@@ -125,7 +125,7 @@ impl App {
             return Err(SocialRefusal::EmailDoesNotMatch.into());
         }
         // A member without an address takes the provider's.
-        let taken = email.filter(|_| own.is_none());
+        let taken = self.usable(came).filter(|_| own.is_none());
         if self.holder_of(taken.as_ref()).await?.is_some() {
             return Err(SocialRefusal::EmailInUse.into());
         }
@@ -355,6 +355,12 @@ impl App {
             sealed.extend([Some(address), callback].into_iter().flatten());
         }
         Told { identity, sealed, claims, mails }
+    }
+
+    /// The address that is looked at and taken. Where nobody is told which addresses are taken, one that the provider does
+    /// not vouch for would tell.
+    fn usable(&self, came: &Came<'_>) -> Option<EmailAddress> {
+        came.email().filter(|_| came.vouched() || !self.config.email.private)
     }
 
     async fn holder_of(&self, email: Option<&EmailAddress>) -> Result<Option<Holder>, AppError> {

@@ -293,7 +293,10 @@ impl User {
 fn taken(proven: ProvenAddress, said: Profile, session: Option<SessionId>, at: Timestamp) -> Vec<UserEvent> {
     let ProvenAddress { claim, address, proof } = proven;
     let mut events = vec![EmailClaimed { claim, address, session, proof: Some(proof) }.into()];
-    let Profile { name, image, metadata } = said;
+    let Profile { name, image, metadata, password } = said;
+    if let Some(ChosenPassword { account, hash }) = password {
+        events.push(PasswordAdded { account, hash, proven: true, at }.into());
+    }
     if name.is_some() || image.is_some() || metadata.is_some() {
         let (name, image) = (Change::from_option(name), Change::from_option(image));
         events.push(ProfileUpdated { name, image, metadata: Change::from_option(metadata), at }.into());
