@@ -197,6 +197,11 @@ impl Authentication {
         Self { method, provider: None, amr: vec![amr], at }
     }
 
+    /// A guest who came back.
+    pub fn recovery(at: Timestamp) -> Self {
+        Self { method: Method::Recovery, provider: None, amr: vec![Amr::Anon], at }
+    }
+
     pub fn social(provider: impl Into<String>, at: Timestamp) -> Self {
         Self { method: Method::Social, provider: Some(provider.into()), amr: vec![Amr::Fed], at }
     }

@@ -9,6 +9,7 @@ pub mod challenges;
 pub mod claims;
 pub mod codes;
 pub mod mails;
+pub mod recovery;
 pub mod sessions;
 pub mod table;
 pub mod users;
@@ -24,7 +25,7 @@ pub use claims::{ClaimKey, ClaimKeys, ClaimKind};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 7] = [
+pub static INLINE: [&Table; 8] = [
     &users::USERS,
     &sessions::SESSIONS,
     &accounts::ACCOUNTS,
@@ -32,6 +33,7 @@ pub static INLINE: [&Table; 7] = [
     &challenges::CHALLENGES,
     &codes::CODES,
     &mails::MAILS,
+    &recovery::RECOVERY,
 ];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
@@ -44,6 +46,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
             accounts::fold(*user, event, at, &mut out);
             claims::fold(*user, event, at, keys, &mut out);
             challenges::fold(*user, event, &mut out);
+            recovery::fold(*user, event, &mut out);
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
         Event::Mail(..) => {}

@@ -16,6 +16,7 @@ pub mod magic_link;
 pub mod mailbox;
 pub mod new_session;
 mod private;
+pub mod recovery;
 pub mod refusal;
 pub mod reset_password;
 pub mod sessions;

@@ -11,6 +11,7 @@ mod gate;
 pub mod listener;
 mod magic_link;
 mod meta;
+mod recovery;
 mod reference;
 mod refusal;
 mod reset_password;
@@ -66,6 +67,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(anonymous::delete))
         .routes(routes!(transfer::transfer))
         .routes(routes!(social::upgrade))
+        .routes(routes!(recovery::recovery))
         .routes(routes!(email::sign_up))
         .routes(routes!(email::sign_in))
         .routes(routes!(verify::verify_email))

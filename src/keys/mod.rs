@@ -5,6 +5,7 @@
 //! verify what they made. The root secret itself makes nothing but the wrapping key (HKDF, RFC 5869).
 
 mod claims;
+mod code;
 mod flow;
 mod lookup;
 mod mailed;
@@ -23,6 +24,7 @@ use crate::entropy::{self, Entropy};
 use crate::log::{Log, LogFault, StoredKey};
 
 pub use claims::KeyringClaims;
+pub use code::Code;
 pub use flow::{flow_of, flow_secrets};
 pub use lookup::LookupHash;
 pub use mailed::{MailedSecret, challenge_of, genuine, mailed_secret};

@@ -37,6 +37,8 @@ pub enum Budget {
     WrongPasswordFamiliar,
     /// Wrong one-time codes for an e-mail address.
     WrongCode,
+    /// Wrong codes by which guests come back.
+    WrongRecovery,
 }
 
 /// What a limit is counted by.
@@ -118,8 +120,13 @@ impl Rule {
 }
 
 impl Budget {
-    pub const ALL: [Budget; 4] =
-        [Budget::Conflict, Budget::WrongPassword, Budget::WrongPasswordFamiliar, Budget::WrongCode];
+    pub const ALL: [Budget; 5] = [
+        Budget::Conflict,
+        Budget::WrongPassword,
+        Budget::WrongPasswordFamiliar,
+        Budget::WrongCode,
+        Budget::WrongRecovery,
+    ];
 
     /// The budget a password guess is taken from.
     pub const fn password(familiar_network: bool) -> Self {
@@ -141,6 +148,7 @@ impl Budget {
                 &[ceiling(10, Span::from_secs(600), By::EmailAtAddress), ceiling(100, DAY, By::EmailAtAddress)]
             }
             Budget::WrongCode => &[ceiling(10, MINUTE, By::Email)],
+            Budget::WrongRecovery => &[ceiling(10, MINUTE, By::Address)],
         };
         table.iter().map(|line| Ceiling { limit: line.limit.saturating_mul(factor), ..*line }).collect()
     }
@@ -152,6 +160,7 @@ impl Budget {
             Budget::WrongPassword => "wrong-password",
             Budget::WrongPasswordFamiliar => "wrong-password-familiar",
             Budget::WrongCode => "wrong-code",
+            Budget::WrongRecovery => "wrong-recovery",
         }
     }
 }

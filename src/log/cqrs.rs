@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 16;
 /// Events replayed beyond a snapshot before the next append brings a new one along.
 const SNAPSHOT_AFTER: Version = 64;
 /// Names the shape of a snapshot's state: one of another shape is ignored, and replaced.
-const SNAPSHOT_FORMAT: u8 = 2;
+const SNAPSHOT_FORMAT: u8 = 3;
 const PAGE: usize = 1_024;
 
 /// One decision, with everything that is to be stored with the events it leads to: a command on each of the subjects it

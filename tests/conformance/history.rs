@@ -121,6 +121,9 @@ impl History {
             };
             return (command, vec![sealed], vec![claim]);
         }
+        if state.standing.is_guest() && chance.below(4) == 0 {
+            return self.come_back(person, state, session);
+        }
         if chance.below(12) == 0 {
             let (other, epoch) = (chance.pick(&self.people).0, state.epoch);
             return plain(if state.standing.is_guest() {
@@ -231,6 +234,39 @@ impl History {
                 }),
                 _ => plain(C::DeleteUser { reason: DeletionReason::Requested, only_if_guest: chance.toss() }),
             },
+        }
+    }
+
+    /// Codes by which a guest comes back: each step of the way, mostly in its order.
+    fn come_back(
+        &self,
+        person: &Person,
+        state: &User,
+        session: SessionId,
+    ) -> (UserCommand, Vec<SealedRecord>, Vec<Claim>) {
+        use UserCommand as C;
+        let (world, chance) = (&self.world, &self.world.chance);
+        let plain = |command| (command, Vec::new(), Vec::new());
+        let fresh = || world.token().1.hash;
+        match (&state.link, state.recovery) {
+            (Some(link), _) if link.confirmed => plain(C::UseDeviceLink {
+                hash: link.hash,
+                ticket: link.ticket.unwrap_or_else(fresh),
+                session: world.session(world.token().1),
+            }),
+            (Some(link), _) if link.ticket.is_some() && chance.below(4) > 0 => plain(C::ConfirmDeviceLink { session }),
+            (Some(link), _) if chance.below(4) > 0 => {
+                let client = world.seal(person, SealKind::Client, "{}");
+                let command = C::ClaimDeviceLink { hash: link.hash, ticket: fresh(), client: client.id };
+                (command, vec![client], Vec::new())
+            }
+            (Some(_), _) => plain(C::WithdrawDeviceLink { session }),
+            (None, Some(hash)) => match chance.below(3) {
+                0 => plain(C::UseRecoveryCode { hash, session: world.session(world.token().1) }),
+                1 => plain(C::RevokeRecoveryCode { session }),
+                _ => plain(C::OfferDeviceLink { session, hash: fresh(), expires_at: world.now() + Span::from_days(1) }),
+            },
+            (None, None) => plain(C::IssueRecoveryCode { session, hash: fresh() }),
         }
     }
 

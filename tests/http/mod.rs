@@ -21,6 +21,7 @@ mod password;
 mod presenting;
 mod private;
 mod profile;
+mod recovery;
 mod reset_password;
 mod rotation;
 mod session_life;

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::support::{App, Method, days, raw};
 
 /// Every path below the base path, and its verbs.
-pub const ROUTES: [(&str, &[&str]); 46] = [
+pub const ROUTES: [(&str, &[&str]); 47] = [
+    ("/anonymous/recovery", &["POST"]),
     ("/delete-user/callback", &["GET"]),
     ("/change-email", &["POST"]),
     ("/change-email/undo", &["GET", "POST"]),

@@ -111,6 +111,12 @@ impl App {
         events.into_iter().map(|event| event.event_type).collect()
     }
 
+    /// All that the log holds, as text.
+    pub async fn everything(&self) -> String {
+        let events = self.log.read_all(0, 100_000).await.unwrap();
+        events.iter().map(|event| String::from_utf8_lossy(&event.body).into_owned()).collect()
+    }
+
     /// Waits until something of that type has happened so many times.
     pub async fn until(&self, wanted: &str, times: usize) {
         let asked = Instant::now();

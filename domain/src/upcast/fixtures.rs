@@ -15,7 +15,7 @@ use crate::challenge::event::VoidReason;
 use crate::challenge::{ChallengeEvent, Intent, Purpose};
 use crate::mail::{MailEvent, Reason};
 use crate::user::UserEvent;
-use crate::user::event::{DeletionReason, EndReason, Notice, ReleaseReason};
+use crate::user::event::{CodeEnd, DeletionReason, EndReason, Notice, ReleaseReason};
 use crate::user::histories::{Life, lives};
 use crate::value::{Amr, Carrier, Method, ProofKind};
 
@@ -212,6 +212,7 @@ fn every_word_ever_written_still_reads() {
     ]);
     words::<DeletionReason>(&["requested", "anonymous_max_age", "administrator"]);
     words::<Notice>(&["password_changed", "reclaimed", "account_linked", "account_unlinked", "email_change_undone"]);
+    words::<CodeEnd>(&["used", "revoked", "replaced"]);
     words::<Intent>(&["sign_in", "upgrade", "link"]);
     words::<Purpose>(&[
         "magic_link",

@@ -1,7 +1,9 @@
 //! State as a function of events. Never fails and never decides: what is in the log happened.
 
 use crate::user::event::*;
-use crate::user::{Email, Identity, Password, Session, Standing, SuspendedPassword, User, UserEvent, Verification};
+use crate::user::{
+    DeviceLink, Email, Identity, Password, Session, Standing, SuspendedPassword, User, UserEvent, Verification,
+};
 use crate::value::{Carrier, Change};
 
 impl User {
@@ -25,7 +27,7 @@ impl User {
             }
             UserEvent::UpgradeBegun(e) => {
                 self.standing = Standing::Provisional;
-                self.epoch += 1;
+                self.begin_epoch();
                 self.pending_upgrade = Some(e.authentication.method);
                 self.renew(
                     &RenewedSession { session: e.session, expires_at: e.expires_at, remembered: e.remembered },
@@ -35,7 +37,7 @@ impl User {
             UserEvent::GuestUpgraded(e) => {
                 self.standing = Standing::Member;
                 self.pending_upgrade = None;
-                self.epoch += 1;
+                self.begin_epoch();
                 if let Some(renewed) = &e.session {
                     self.renew(renewed, e.authentication.at);
                 }
@@ -43,7 +45,7 @@ impl User {
             UserEvent::UpgradeSuperseded(e) => {
                 self.pending_upgrade = None;
                 self.superseded = true;
-                self.epoch += 1;
+                self.begin_epoch();
                 if e.guest_again {
                     self.standing = Standing::Guest;
                 }
@@ -92,7 +94,7 @@ impl User {
                     password.hash = *hash;
                 }
             }
-            UserEvent::UserReclaimed(_) => self.epoch += 1,
+            UserEvent::UserReclaimed(_) => self.begin_epoch(),
             UserEvent::PasswordRemoved(_) => self.password = None,
             UserEvent::PasswordSuspended(e) => {
                 self.password = None;
@@ -105,7 +107,7 @@ impl User {
             }
             UserEvent::PasswordReset(_) => {
                 self.suspended = None;
-                self.epoch += 1;
+                self.begin_epoch();
             }
             UserEvent::IdentityLinked(e) => self.identities.push(Identity {
                 account: e.account,
@@ -148,8 +150,33 @@ impl User {
                 change(&mut self.metadata, e.metadata);
             }
             UserEvent::NoticeRequested(_) => {}
-            UserEvent::EmailChangeUndone(_) => self.epoch += 1,
-            UserEvent::GuestTransferred(e) => self.transferred_to = Some(e.to),
+            UserEvent::EmailChangeUndone(_) => self.begin_epoch(),
+            UserEvent::RecoveryCodeIssued(e) => self.recovery = Some(e.hash),
+            UserEvent::RecoveryCodeEnded(_) => self.recovery = None,
+            UserEvent::DeviceLinkOffered(e) => {
+                self.link = Some(DeviceLink {
+                    hash: e.hash,
+                    expires_at: e.expires_at,
+                    ticket: None,
+                    client: None,
+                    confirmed: false,
+                });
+            }
+            UserEvent::DeviceLinkClaimed(e) => {
+                if let Some(link) = &mut self.link {
+                    (link.ticket, link.client) = (Some(e.ticket), e.client);
+                }
+            }
+            UserEvent::DeviceLinkConfirmed(_) => {
+                if let Some(link) = &mut self.link {
+                    link.confirmed = true;
+                }
+            }
+            UserEvent::DeviceLinkEnded(_) => self.link = None,
+            UserEvent::GuestTransferred(e) => {
+                self.transferred_to = Some(e.to);
+                (self.recovery, self.link) = (None, None);
+            }
             UserEvent::GuestAbsorbed(e) => {
                 self.absorbed.insert(e.guest);
             }
@@ -167,6 +194,12 @@ impl User {
                 };
             }
         }
+    }
+
+    /// Whatever was begun before is void.
+    fn begin_epoch(&mut self) {
+        self.epoch += 1;
+        (self.recovery, self.link) = (None, None);
     }
 
     fn all_proven(&mut self) {

@@ -194,6 +194,41 @@ pub enum UserCommand {
         session: SessionId,
         verified: SealedId,
     },
+    /// A guest asks for a code to come back by; the one before is void.
+    IssueRecoveryCode {
+        session: SessionId,
+        hash: TokenHash,
+    },
+    RevokeRecoveryCode {
+        session: SessionId,
+    },
+    /// Whoever has the code is the guest.
+    UseRecoveryCode {
+        hash: TokenHash,
+        session: NewSession,
+    },
+    OfferDeviceLink {
+        session: SessionId,
+        hash: TokenHash,
+        expires_at: Timestamp,
+    },
+    ClaimDeviceLink {
+        hash: TokenHash,
+        ticket: TokenHash,
+        client: SealedId,
+    },
+    ConfirmDeviceLink {
+        session: SessionId,
+    },
+    WithdrawDeviceLink {
+        session: SessionId,
+    },
+    /// By the device that claimed it, once it was agreed to.
+    UseDeviceLink {
+        hash: TokenHash,
+        ticket: TokenHash,
+        session: NewSession,
+    },
     /// Both sides of a transfer are decided together, and stored in one group.
     TransferGuest {
         to: UserId,

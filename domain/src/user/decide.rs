@@ -1,6 +1,7 @@
 //! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
 
 mod proof;
+mod recovery;
 mod social;
 mod transfer;
 
@@ -113,6 +114,14 @@ impl User {
                 self.reset_password(reset, at)
             }
             C::RestorePassword { session, verified } => self.restore_password(session, verified, at),
+            C::IssueRecoveryCode { session, hash } => self.issue_recovery_code(session, hash, at),
+            C::RevokeRecoveryCode { session } => self.revoke_recovery_code(session, at),
+            C::UseRecoveryCode { hash, session } => self.use_recovery_code(hash, session, at),
+            C::OfferDeviceLink { session, hash, expires_at } => self.offer_device_link(session, hash, expires_at, at),
+            C::ClaimDeviceLink { hash, ticket, client } => self.claim_device_link(hash, ticket, client, at),
+            C::ConfirmDeviceLink { session } => self.confirm_device_link(session, at),
+            C::WithdrawDeviceLink { session } => self.withdraw_device_link(session, at),
+            C::UseDeviceLink { hash, ticket, session } => self.use_device_link(hash, ticket, session, at),
             C::TransferGuest { to, epoch } => self.transfer(to, epoch, at),
             C::AbsorbGuest { guest, epoch } => self.absorb(guest, epoch, at),
             C::ExpireGuest { cutoff, settings_version, max_age } => self.expire(cutoff, settings_version, max_age, at),

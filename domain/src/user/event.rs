@@ -40,6 +40,12 @@ events! {
     ProfileUpdated 1,
     NoticeRequested 1,
     EmailChangeUndone 1,
+    RecoveryCodeIssued 1,
+    RecoveryCodeEnded 1,
+    DeviceLinkOffered 1,
+    DeviceLinkClaimed 1,
+    DeviceLinkConfirmed 1,
+    DeviceLinkEnded 1,
     GuestTransferred 1,
     GuestAbsorbed 1,
     GuestDisabled 1,
@@ -419,6 +425,61 @@ pub struct EmailChangeUndone {
     pub at: Timestamp,
 }
 
+/// With the code that has this hash the guest can come back, once, from wherever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryCodeIssued {
+    pub hash: TokenHash,
+    pub at: Timestamp,
+}
+
+/// The code is good for nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryCodeEnded {
+    pub hash: TokenHash,
+    pub reason: CodeEnd,
+    pub at: Timestamp,
+}
+
+/// A short code is shown, to be typed on another device. The hash is keyed: the code could be guessed from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLinkOffered {
+    pub hash: TokenHash,
+    pub expires_at: Timestamp,
+    pub at: Timestamp,
+}
+
+/// Another device has typed the code, and waits for the one that shows it to agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLinkClaimed {
+    /// What the other device shows itself by.
+    pub ticket: TokenHash,
+    /// Its network address and user agent, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<SealedId>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLinkConfirmed {
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLinkEnded {
+    pub hash: TokenHash,
+    pub reason: CodeEnd,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeEnd {
+    Used,
+    Revoked,
+    /// There is a newer one.
+    Replaced,
+}
+
 /// What the guest did belongs to a member from here on, who proved to be the same person. The event beside this one, in the
 /// member's stream, says the same; an app that sees either moves what it keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -506,6 +567,7 @@ impl UserEvent {
             E::PasswordRehashed(e) => vec![e.hash],
             E::IdentityLinked(e) => vec![e.subject],
             E::SessionStarted(e) => e.client.into_iter().collect(),
+            E::DeviceLinkClaimed(e) => e.client.into_iter().collect(),
             E::ProfileUpdated(e) => [e.name, e.image, e.metadata].into_iter().filter_map(Change::sealed).collect(),
             E::MemberSignedUp(_)
             | E::VerificationMissed(_)
@@ -526,6 +588,11 @@ impl UserEvent {
             | E::SessionEnded(_)
             | E::NoticeRequested(_)
             | E::EmailChangeUndone(_)
+            | E::RecoveryCodeIssued(_)
+            | E::RecoveryCodeEnded(_)
+            | E::DeviceLinkOffered(_)
+            | E::DeviceLinkConfirmed(_)
+            | E::DeviceLinkEnded(_)
             | E::GuestTransferred(_)
             | E::GuestAbsorbed(_)
             | E::GuestDisabled(_)

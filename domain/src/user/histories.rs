@@ -143,6 +143,14 @@ impl Life {
                 epoch: self.epoch(dice),
             },
             Kind::UndoEmailChange => C::UndoEmailChange { proven: self.proven(dice), notice: self.notice() },
+            Kind::IssueRecoveryCode => C::IssueRecoveryCode { session: self.session(dice), hash: self.token().hash },
+            Kind::RevokeRecoveryCode => C::RevokeRecoveryCode { session: self.session(dice) },
+            Kind::UseRecoveryCode => C::UseRecoveryCode {
+                hash: self.user.recovery.filter(|_| !dice.one_in(4)).unwrap_or_else(|| self.token().hash),
+                session: self.new_session(dice, Authentication::recovery(self.now)),
+            },
+            Kind::DeviceLink => self.device_link(dice),
+            Kind::WithdrawDeviceLink => C::WithdrawDeviceLink { session: self.session(dice) },
             Kind::UnlinkAccount => {
                 let held = self.user.identities.first().map(|held| held.account);
                 let held = held.filter(|_| dice.flag()).or(self.user.password.as_ref().map(|held| held.account));
@@ -331,6 +339,33 @@ impl Life {
             hash: self.fresh(SealedId::from_ulid),
         });
         Profile { name: self.sealed(dice), image: self.sealed(dice), metadata: self.sealed(dice), password }
+    }
+
+    fn device_link(&mut self, dice: &mut Dice) -> UserCommand {
+        use UserCommand as C;
+        let next = self.user.link.as_ref().map_or(0, |link| match (link.ticket, link.confirmed) {
+            (None, _) => 1,
+            (Some(_), false) => 2,
+            (Some(_), true) => 3,
+        });
+        let (hash, ticket) = self.link(dice);
+        match if dice.one_in(6) { dice.of(&[0, 1, 2, 3]) } else { next } {
+            0 => C::OfferDeviceLink {
+                session: self.session(dice),
+                hash: self.token().hash,
+                expires_at: self.now + Span::from_days(2),
+            },
+            1 => C::ClaimDeviceLink { hash, ticket: self.token().hash, client: self.fresh(SealedId::from_ulid) },
+            2 => C::ConfirmDeviceLink { session: self.session(dice) },
+            _ => C::UseDeviceLink { hash, ticket, session: self.new_session(dice, Authentication::recovery(self.now)) },
+        }
+    }
+
+    /// The code and the ticket of the link that is offered, or others.
+    fn link(&mut self, dice: &mut Dice) -> (TokenHash, TokenHash) {
+        let any = self.token().hash;
+        let held = self.user.link.as_ref().filter(|_| !dice.one_in(5));
+        held.map_or((any, any), |link| (link.hash, link.ticket.unwrap_or(any)))
     }
 
     fn notice(&mut self) -> NewNotice {

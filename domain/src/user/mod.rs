@@ -93,6 +93,9 @@ pub struct User {
     /// Counts what ended all pending acts of the user: links, codes and the like that were begun in an earlier epoch are
     /// void (SECURITY S2).
     pub epoch: u32,
+    /// The code with which a guest can come back.
+    pub recovery: Option<TokenHash>,
+    pub link: Option<DeviceLink>,
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
     pub metadata: Option<SealedId>,
@@ -146,6 +149,17 @@ pub struct Session {
     pub by_cookie: bool,
     pub replayed: bool,
     pub replayable: bool,
+}
+
+/// Another device that is to be let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLink {
+    pub hash: TokenHash,
+    pub expires_at: Timestamp,
+    /// What the device that typed the code shows itself by.
+    pub ticket: Option<TokenHash>,
+    pub client: Option<SealedId>,
+    pub confirmed: bool,
 }
 
 /// The one verification that stands. A later one replaces it.

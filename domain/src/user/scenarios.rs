@@ -6,6 +6,7 @@ mod credentials;
 mod email_change;
 mod endings;
 mod proofs;
+mod recovery;
 mod sessions;
 mod social;
 mod strict;
