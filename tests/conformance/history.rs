@@ -9,7 +9,7 @@ use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, SessionId, 
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::user::command::{NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity};
 use chrysalis_domain::user::event::{DeletionReason, EndReason};
-use chrysalis_domain::user::{User, UserCommand};
+use chrysalis_domain::user::{Standing, User, UserCommand};
 use chrysalis_domain::value::{Carrier, Change, Locale, ProofKind};
 use chrysalis_domain::{EmailAddress, Event, Span, Subject};
 use chrysalis_projections::{codes, mails};
@@ -112,7 +112,7 @@ impl History {
                 C::UnlinkAccount { session, account, notice }
             });
         }
-        if chance.below(16) == 0 {
+        if state.standing == Standing::Member && chance.below(8) == 0 {
             let (proven, sealed, claim) = self.proven(person);
             let command = if chance.toss() {
                 C::ChangeEmail { session: Some(session), proven, epoch: None }
@@ -121,7 +121,7 @@ impl History {
             };
             return (command, vec![sealed], vec![claim]);
         }
-        if state.standing.is_guest() && chance.below(4) == 0 {
+        if state.standing == Standing::Guest && chance.below(8) == 0 {
             return self.come_back(person, state, session);
         }
         if chance.below(12) == 0 {
