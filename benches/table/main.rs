@@ -3,6 +3,7 @@
 //! Run it by `benches/run`. What each row means, and how it is measured, stands in docs/performance.md; the table there
 //! is what a run without choices writes.
 
+mod apart;
 mod append;
 mod fill;
 mod guest;
@@ -16,6 +17,7 @@ mod report;
 mod scale;
 mod session;
 mod start;
+mod token;
 mod upgrade;
 mod wrk;
 
@@ -48,6 +50,8 @@ enum Part {
     Start,
     Guest,
     Session,
+    Token,
+    Apart,
     Upgrade,
     Append,
     Refold,
@@ -137,6 +141,12 @@ fn main() -> Result<()> {
     }
     if chosen(Part::Session) {
         session::measure(&mut bench)?;
+    }
+    if chosen(Part::Token) {
+        token::measure(&mut bench)?;
+    }
+    if chosen(Part::Apart) {
+        apart::measure(&mut bench)?;
     }
     if chosen(Part::Scale) {
         scale::measure(&mut bench)?;

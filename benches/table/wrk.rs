@@ -15,6 +15,8 @@ pub enum Load<'a> {
     Arrive,
     /// Sessions are looked at, by the cookies of this file, one after another.
     Look { cookies: &'a Path },
+    /// The same sessions ask for a token.
+    Token { cookies: &'a Path },
 }
 
 /// What a server did under a load.
@@ -75,12 +77,13 @@ fn command(server: &Server, load: Load<'_>, time: Duration) -> Command {
     let (path, script) = match load {
         Load::Arrive => ("sign-in/anonymous", "arrive.lua"),
         Load::Look { .. } => ("get-session", "look.lua"),
+        Load::Token { .. } => ("token", "look.lua"),
     };
     let mut command = Command::new("wrk");
     command.args(["-t", "1", "-c", &CONNECTIONS.to_string(), "-d", &format!("{}s", time.as_secs())]);
     command.arg("-s").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/table").join(script));
     command.arg(format!("http://{}/api/auth/{path}", server.address));
-    if let Load::Look { cookies } = load {
+    if let Load::Look { cookies } | Load::Token { cookies } = load {
         command.arg("--").arg(cookies);
     }
     command

@@ -1,5 +1,8 @@
 // What Node's fetch lacks to be a browser's: a cookie jar, and the headers that a page's request carries.
 
+import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
+
 export const server = process.env.CHRYSALIS_URL;
 export const baseURL = `${server}/api/auth`;
 
@@ -47,3 +50,14 @@ export function got({ data, error }) {
 /** An address that nobody has yet. */
 export const address = (name) => `${name}-${process.pid}-${Math.random().toString(36).slice(2)}@example.com`;
 export const password = "correct horse battery staple";
+
+/** The newest mail of a kind to an address. Mails come a moment after the answer. */
+export async function mail(to, kind) {
+  for (let tries = 0; tries < 2000; tries++) {
+    const mails = await (await fetch(`${server}/dev/mail.json?to=${encodeURIComponent(to)}`)).json();
+    const found = mails.findLast((mail) => mail.kind === kind);
+    if (found) return found;
+    await setTimeout(10);
+  }
+  assert.fail(`no ${kind} came to ${to}`);
+}

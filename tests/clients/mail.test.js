@@ -2,26 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout } from "node:timers/promises";
 import { createAuthClient } from "better-auth/client";
 import { anonymousClient, emailOTPClient, magicLinkClient } from "better-auth/client/plugins";
-import { address, baseURL, Browser, got, password, server } from "./browser.js";
+import { address, baseURL, Browser, got, mail, password, server } from "./browser.js";
 
 function open(browser = new Browser()) {
   const plugins = [anonymousClient(), magicLinkClient(), emailOTPClient()];
   const client = createAuthClient({ baseURL, plugins, fetchOptions: { customFetchImpl: browser.fetch } });
   return { browser, client };
-}
-
-/** The newest mail of a kind to an address. Mails come a moment after the answer. */
-async function mail(to, kind) {
-  for (let tries = 0; tries < 2000; tries++) {
-    const mails = await (await fetch(`${server}/dev/mail.json?to=${encodeURIComponent(to)}`)).json();
-    const found = mails.findLast((mail) => mail.kind === kind);
-    if (found) return found;
-    await setTimeout(10);
-  }
-  assert.fail(`no ${kind} came to ${to}`);
 }
 
 test("a guest becomes a member by magic link", async () => {

@@ -35,6 +35,13 @@ fn a_react_page_follows_its_user() {
     node("react.test.js");
 }
 
+#[test]
+fn social_sign_in_and_linking() {
+    let provider = OidcProvider::start(true);
+    let config: Vec<String> = provider.config().iter().map(|(key, value)| format!("{key}={value}")).collect();
+    drive("social.test.js", APP, &config);
+}
+
 /// Cookies, pages and redirects as a real browser has them; the app on another origin than the server.
 #[test]
 fn a_real_browser_becomes_a_member_by_a_provider_and_by_a_link() {
