@@ -1,12 +1,12 @@
 //! What can happen, and to what: every kind of event there is.
 //!
 //! An event is for ever. Each aggregate lists its own with [`events!`]; here they come together for whoever reads the log
-//! as a whole.
+//! as a whole. Another aggregate is another line of [`subjects!`].
 
 use crate::challenge::ChallengeEvent;
 use crate::id::{ChallengeId, ClaimId, MailId, SealedId, UserId};
 use crate::mail::MailEvent;
-use crate::upcast::{self, Unreadable};
+use crate::upcast::{self, Stored, Unreadable};
 use crate::user::UserEvent;
 
 /// Declares the events of the aggregate: the type name and version of each, and how it is read and written.
@@ -54,82 +54,121 @@ macro_rules! events {
 
 pub(crate) use events;
 
-/// What a stream is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
-    User(UserId),
-    Challenge(ChallengeId),
-    Mail(MailId),
+/// What an event names that stands outside of it.
+pub trait Names {
+    /// The claim that comes into being with this event.
+    fn declares(&self) -> Option<ClaimId> {
+        None
+    }
+
+    /// The sealed records this event names, in the order of its fields.
+    fn sealed(&self) -> Vec<SealedId> {
+        Vec::new()
+    }
 }
 
-/// An event with what it happened to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    User(UserId, UserEvent),
-    Challenge(ChallengeId, ChallengeEvent),
-    Mail(MailId, MailEvent),
+/// Declares what streams are about: the id and the events of each kind, and how its streams are called in the log. A
+/// name once written is for ever.
+macro_rules! subjects {
+    ($($name:ident($id:ident, $events:ident) $category:literal,)*) => {
+        /// What a stream is about.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Subject {
+            $($name($id),)*
+        }
+
+        impl Subject {
+            /// What a stream is called: the category, a dash, the id.
+            pub fn stream(self) -> String {
+                match self { $(Subject::$name(id) => format!(concat!($category, "-{}"), id),)* }
+            }
+
+            /// What the stream of that name is about; none when this program knows no such thing.
+            pub fn of_stream(name: &str) -> Option<Self> {
+                let (category, id) = name.split_once('-')?;
+                match category {
+                    $($category => id.parse().ok().map(Subject::$name),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// An event with what it happened to.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "nearly every event is a user's")]
+        pub enum Event {
+            $($name($id, $events),)*
+        }
+
+        impl Event {
+            /// Reads a stored body as the event it is today.
+            ///
+            /// # Errors
+            /// When a newer program wrote it, or the body is damaged.
+            pub fn read(
+                subject: Subject,
+                event_type: &str,
+                version: u16,
+                body: &[u8],
+            ) -> Result<Self, Unreadable> {
+                Ok(match subject {
+                    $(Subject::$name(id) => Event::$name(id, upcast::read(event_type, version, body)?),)*
+                })
+            }
+
+            pub const fn subject(&self) -> Subject {
+                match self { $(Event::$name(id, _) => Subject::$name(*id),)* }
+            }
+
+            pub const fn event_type(&self) -> &'static str {
+                match self { $(Event::$name(_, event) => event.event_type(),)* }
+            }
+
+            pub const fn type_version(&self) -> u16 {
+                match self { $(Event::$name(_, event) => event.type_version(),)* }
+            }
+
+            /// The exact bytes to store.
+            pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
+                match self { $(Event::$name(_, event) => event.body(),)* }
+            }
+
+            fn names(&self) -> &dyn Names {
+                match self { $(Event::$name(_, event) => event,)* }
+            }
+        }
+
+        /// Every type that anything writes, with its current version.
+        pub fn types() -> impl Iterator<Item = (&'static str, u16)> {
+            let none: &[(&str, u16)] = &[];
+            none.iter()$(.chain($events::TYPES))*.copied()
+        }
+
+        /// What the program of today makes of a stored body, whatever it is about; none when it doesn't read.
+        #[cfg(test)]
+        pub(crate) fn rewritten(event_type: &str, version: u16, body: &[u8]) -> Option<Vec<u8>> {
+            $(if let Ok(event) = upcast::read::<$events>(event_type, version, body) {
+                return event.body().ok();
+            })*
+            None
+        }
+    };
+}
+
+subjects! {
+    User(UserId, UserEvent) "user",
+    Challenge(ChallengeId, ChallengeEvent) "challenge",
+    Mail(MailId, MailEvent) "mail",
 }
 
 impl Event {
-    /// Reads a stored body as the event it is today.
-    ///
-    /// # Errors
-    /// When a newer program wrote it, or the body is damaged.
-    pub fn read(subject: Subject, event_type: &str, version: u16, body: &[u8]) -> Result<Self, Unreadable> {
-        Ok(match subject {
-            Subject::User(user) => Event::User(user, upcast::read(event_type, version, body)?),
-            Subject::Challenge(challenge) => Event::Challenge(challenge, upcast::read(event_type, version, body)?),
-            Subject::Mail(mail) => Event::Mail(mail, upcast::read(event_type, version, body)?),
-        })
-    }
-
-    pub const fn subject(&self) -> Subject {
-        match self {
-            Event::User(user, _) => Subject::User(*user),
-            Event::Challenge(challenge, _) => Subject::Challenge(*challenge),
-            Event::Mail(mail, _) => Subject::Mail(*mail),
-        }
-    }
-
-    pub const fn event_type(&self) -> &'static str {
-        match self {
-            Event::User(_, event) => event.event_type(),
-            Event::Challenge(_, event) => event.event_type(),
-            Event::Mail(_, event) => event.event_type(),
-        }
-    }
-
-    pub const fn type_version(&self) -> u16 {
-        match self {
-            Event::User(_, event) => event.type_version(),
-            Event::Challenge(_, event) => event.type_version(),
-            Event::Mail(_, event) => event.type_version(),
-        }
-    }
-
-    /// The exact bytes to store.
-    pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
-        match self {
-            Event::User(_, event) => event.body(),
-            Event::Challenge(_, event) => event.body(),
-            Event::Mail(_, event) => event.body(),
-        }
-    }
-
     /// The claim that comes into being with this event.
     pub fn declares(&self) -> Option<ClaimId> {
-        match self {
-            Event::User(_, event) => event.declares(),
-            Event::Challenge(..) | Event::Mail(..) => None,
-        }
+        self.names().declares()
     }
 
     /// The sealed records this event names, in the order of its fields.
     pub fn sealed(&self) -> Vec<SealedId> {
-        match self {
-            Event::User(_, event) => event.sealed(),
-            Event::Challenge(_, event) => event.sealed(),
-            Event::Mail(..) => Vec::new(),
-        }
+        self.names().sealed()
     }
 }

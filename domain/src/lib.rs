@@ -4,6 +4,7 @@
 //! the same state decides the same, on any machine, at any time.
 
 pub mod challenge;
+pub mod decider;
 pub mod email;
 pub mod event;
 pub mod id;
@@ -14,6 +15,7 @@ pub mod upcast;
 pub mod user;
 pub mod value;
 
+pub use decider::Decider;
 pub use email::{EmailAddress, InvalidEmail};
 pub use event::{Event, Subject};
 pub use password::{Password, PasswordError, PasswordPolicy};

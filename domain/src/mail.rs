@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::events;
+use crate::event::{Names, events};
 use crate::time::Timestamp;
 
 events! {
@@ -47,3 +47,5 @@ pub enum Reason {
     /// Whom it was for was erased.
     Erased,
 }
+
+impl Names for MailEvent {}

@@ -1,8 +1,9 @@
 //! Proofs that are mailed: asked for here, brought back here. What comes of one is told in [`super::mailbox`].
 
 use chrysalis_domain::challenge::event::ChallengeIssued;
-use chrysalis_domain::challenge::{Asker, Bound, ChallengeCommand, Purpose};
+use chrysalis_domain::challenge::{Asker, Bound, Challenge, ChallengeCommand, Purpose};
 use chrysalis_domain::id::{ChallengeId, PersonId};
+use chrysalis_domain::user::User;
 use chrysalis_domain::value::Locale;
 use chrysalis_domain::{EmailAddress, Span};
 use chrysalis_projections::claims::Holder;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::identify::Presented;
 use super::{App, AppError, Caller, Refusal};
 use crate::keys::{PersonSealer, Record, SealKind, challenge_of};
-use crate::log::cqrs::{Ask, Concurrency, Step, load, load_challenge};
+use crate::log::cqrs::{Ask, Concurrency, Step, load};
 use crate::log::{Actor, Claim, LogFault, PersonKey, SealedRecord};
 
 /// What the asker said besides the address, and from where they asked: sealed with the challenge.
@@ -167,7 +168,7 @@ impl App {
     }
 
     pub(super) async fn bound(&self, user: chrysalis_domain::id::UserId) -> Result<Bound, LogFault> {
-        Ok(Bound { user, epoch: load(self.log.as_ref(), user).await?.user.epoch })
+        Ok(Bound { user, epoch: load::<User>(self.log.as_ref(), user).await?.state.epoch })
     }
 
     /// The challenge behind a token that came back, if it can still be met.
@@ -182,7 +183,7 @@ impl App {
         purpose: Purpose,
         challenge: ChallengeId,
     ) -> Result<Brought, AppError> {
-        let (state, _) = load_challenge(self.log.as_ref(), challenge).await?;
+        let state = load::<Challenge>(self.log.as_ref(), challenge).await?.state;
         let issued = state.standing(purpose, caller.at)?.clone();
         if !purpose.outlives_epochs() {
             self.still_bound(&issued).await?;

@@ -5,7 +5,7 @@
 //! by the address over a day, exactly, in the transaction that answers.
 
 use chrysalis_domain::challenge::event::VoidReason;
-use chrysalis_domain::challenge::{ChallengeCommand, ChallengeRefusal, Purpose};
+use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal, Purpose};
 use chrysalis_domain::id::{ChallengeId, ClaimId};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::value::ProofKind;
@@ -20,7 +20,7 @@ use super::view::UserView;
 use super::{App, AppError, Caller, Refusal};
 use crate::keys::{PersonSealer, SealKind, genuine};
 use crate::limits::{self, Budget};
-use crate::log::cqrs::{Concurrency, Step, load_challenge};
+use crate::log::cqrs::{Concurrency, Step, load};
 use crate::log::{Actor, Quota, ask};
 
 /// How long a code works.
@@ -179,7 +179,7 @@ impl App {
         let mut live = Vec::with_capacity(rows.len());
         for row in &rows {
             let own = self.asked_from(row) == network;
-            let (state, _) = load_challenge(self.log.as_ref(), row.challenge).await?;
+            let state = load::<Challenge>(self.log.as_ref(), row.challenge).await?.state;
             match state.standing(purpose, caller.at) {
                 Err(ChallengeRefusal::Exhausted) if own => return Err(Refusal::TooManyAttempts.into()),
                 Err(_) => {}

@@ -2,7 +2,7 @@
 //! code that is typed there and agreed to here. Same user, a session more.
 
 use chrysalis_domain::id::UserId;
-use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::user::{User, UserCommand};
 use chrysalis_domain::value::{Authentication, TokenHash};
 use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::recovery::OWNER;
@@ -87,7 +87,7 @@ impl App {
     }
 
     pub async fn offered(&self, caller: &Caller, presented: &Presented) -> Result<Offered, AppError> {
-        let state = load(self.log.as_ref(), presented.row.user.user).await?.user;
+        let state = load::<User>(self.log.as_ref(), presented.row.user.user).await?.state;
         let link = match state.link.filter(|link| link.expires_at > caller.at) {
             Some(link) => {
                 let device = match link.client {
@@ -130,7 +130,7 @@ impl App {
         let user = self.owner_of(hash).await?;
         let Some(ticket) = ticket else { return self.claim_device_link(caller, user, hash).await };
         let shown = Code::parse(ticket).filter(|ticket| !ticket.is_short()).ok_or(Refusal::InvalidToken)?.hash();
-        let link = load(self.log.as_ref(), user).await?.user.link;
+        let link = load::<User>(self.log.as_ref(), user).await?.state.link;
         let waits = link.is_some_and(|link| {
             link.hash == hash && link.ticket == Some(shown) && !link.confirmed && link.expires_at > caller.at
         });

@@ -5,7 +5,7 @@
 //! account it is. Both streams are written in one group, so a transfer is done or not, and done once.
 
 use chrysalis_domain::id::UserId;
-use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::user::{User, UserCommand};
 use chrysalis_domain::{Span, Timestamp};
 
 use super::identify::Presented;
@@ -49,7 +49,7 @@ impl App {
         let guest = guest.filter(|guest| guest.is_guest() && guest.row.user.user != account);
         let Some(guest) = guest else { return Ok(signed_in) };
         let guest = guest.row.user.user;
-        let epoch = async |user| Ok::<_, LogFault>(load(self.log.as_ref(), user).await?.user.epoch);
+        let epoch = async |user| Ok::<_, LogFault>(load::<User>(self.log.as_ref(), user).await?.state.epoch);
         let ticket = Ticket {
             guest,
             guest_epoch: epoch(guest).await?,

@@ -4,8 +4,8 @@
 
 use chrysalis_domain::EmailAddress;
 use chrysalis_domain::id::{ChallengeId, ClaimId};
-use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::command::NewVerification;
+use chrysalis_domain::user::{User, UserCommand};
 use chrysalis_domain::value::{Carrier, ProofKind};
 use chrysalis_projections::challenges::ChallengeRow;
 use chrysalis_projections::mails::VERIFY_EMAIL;
@@ -140,7 +140,7 @@ impl App {
         password: &str,
     ) -> Result<(), AppError> {
         let user = &presented.row.user;
-        let state = load(self.log.as_ref(), user.user).await?.user;
+        let state = load::<User>(self.log.as_ref(), user.user).await?.state;
         let session = presented.row.session;
         let suspended = state.suspended.filter(|held| held.session == session && held.until > caller.at);
         let suspended = suspended.ok_or(Refusal::NoPassword)?;

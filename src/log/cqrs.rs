@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
 use chrysalis_domain::id::{ChallengeId, EventId, UserId};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
-use chrysalis_domain::{Event, Subject, Timestamp};
+use chrysalis_domain::{Decider, Event, Subject, Timestamp};
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
 use super::{
@@ -22,8 +22,6 @@ use crate::entropy::{self, Entropy};
 const ATTEMPTS: usize = 16;
 /// Events replayed beyond a snapshot before the next append brings a new one along.
 const SNAPSHOT_AFTER: Version = 64;
-/// Names the shape of a snapshot's state: one of another shape is ignored, and replaced.
-const SNAPSHOT_FORMAT: u8 = 3;
 const PAGE: usize = 1_024;
 
 /// One decision, with everything that is to be stored with the events it leads to: a command on each of the subjects it
@@ -49,6 +47,22 @@ pub struct Ask {
 pub enum Step {
     User(UserId, Concurrency, UserCommand),
     Challenge(ChallengeId, Concurrency, ChallengeCommand),
+}
+
+impl Step {
+    fn about(&self) -> (Subject, Concurrency) {
+        match self {
+            Step::User(id, concurrency, _) => (Subject::User(*id), *concurrency),
+            Step::Challenge(id, concurrency, _) => (Subject::Challenge(*id), *concurrency),
+        }
+    }
+
+    async fn decide(&self, log: &dyn Log, at: Timestamp) -> Result<Decided, ExecuteError> {
+        match self {
+            Step::User(id, concurrency, command) => decide::<User>(log, *id, *concurrency, command, at).await,
+            Step::Challenge(id, concurrency, command) => decide::<Challenge>(log, *id, *concurrency, command, at).await,
+        }
+    }
 }
 
 /// What a decision rests on.
@@ -115,7 +129,7 @@ pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<D
     for _ in 0..ATTEMPTS {
         let mut decided = Vec::with_capacity(ask.steps.len());
         for step in &ask.steps {
-            decided.push(decide(log, step, ask.at).await?);
+            decided.push(step.decide(log, ask.at).await?);
         }
         decided.retain(|decided| !decided.events.is_empty());
         if decided.is_empty() {
@@ -134,14 +148,10 @@ pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<D
 impl Ask {
     /// Whether what is refused for this stream's sake may be accepted when it is decided again.
     fn decides_again(&self, stream: &StreamId) -> bool {
-        self.steps.iter().any(|step| match step {
-            Step::User(user, concurrency, _) => {
-                *concurrency == Concurrency::Exact && *stream == StreamId::of(Subject::User(*user))
-            }
-            Step::Challenge(challenge, concurrency, _) => {
-                *concurrency == Concurrency::Exact && *stream == StreamId::of(Subject::Challenge(*challenge))
-            }
-        })
+        self.steps
+            .iter()
+            .map(Step::about)
+            .any(|(subject, concurrency)| concurrency == Concurrency::Exact && *stream == StreamId::of(subject))
     }
 }
 
@@ -153,37 +163,29 @@ struct Decided {
     snapshot: Option<Vec<u8>>,
 }
 
-async fn decide(log: &dyn Log, step: &Step, at: Timestamp) -> Result<Decided, ExecuteError> {
-    match step {
-        Step::User(id, concurrency, command) => {
-            let loaded = if *concurrency == Concurrency::New { Loaded::default() } else { load(log, *id).await? };
-            let events = loaded.user.decide(command.clone(), at)?;
-            let snapshot = (loaded.replayed >= SNAPSHOT_AFTER && !events.is_empty()).then(|| {
-                let mut user = loaded.user.clone();
-                events.iter().for_each(|event| user.apply(event));
-                freeze(&user)
-            });
-            Ok(Decided {
-                subject: Subject::User(*id),
-                expected: expected(*concurrency, loaded.version),
-                events: events.into_iter().map(|event| Event::User(*id, event)).collect(),
-                snapshot: snapshot.transpose()?,
-            })
-        }
-        Step::Challenge(id, concurrency, command) => {
-            let (challenge, version) = match concurrency {
-                Concurrency::New => Default::default(),
-                Concurrency::Exact | Concurrency::Any => load_challenge(log, *id).await?,
-            };
-            let events = challenge.decide(command.clone(), at)?;
-            Ok(Decided {
-                subject: Subject::Challenge(*id),
-                expected: expected(*concurrency, version),
-                events: events.into_iter().map(|event| Event::Challenge(*id, event)).collect(),
-                snapshot: None,
-            })
-        }
-    }
+async fn decide<D: Decider>(
+    log: &dyn Log,
+    id: D::Id,
+    concurrency: Concurrency,
+    command: &D::Command,
+    at: Timestamp,
+) -> Result<Decided, ExecuteError>
+where
+    ExecuteError: From<D::Refusal>,
+{
+    let loaded = if concurrency == Concurrency::New { Loaded::default() } else { load::<D>(log, id).await? };
+    let events = loaded.state.decide(command.clone(), at)?;
+    let snapshot = (loaded.replayed >= SNAPSHOT_AFTER && !events.is_empty()).then(|| {
+        let mut state = loaded.state.clone();
+        events.iter().for_each(|event| state.apply(event));
+        freeze(&state)
+    });
+    Ok(Decided {
+        subject: D::subject(id),
+        expected: expected(concurrency, loaded.version),
+        events: events.into_iter().map(|event| D::event(id, event)).collect(),
+        snapshot: snapshot.transpose()?,
+    })
 }
 
 fn expected(concurrency: Concurrency, version: Version) -> Expected {
@@ -216,39 +218,21 @@ fn group(ask: &Ask, decided: Vec<Decided>, entropy: &dyn Entropy) -> Result<Grou
     Ok(group)
 }
 
-/// Loads a challenge: a few events.
-pub async fn load_challenge(log: &dyn Log, challenge: ChallengeId) -> Result<(Challenge, Version), LogFault> {
-    let stream = StreamId::of(Subject::Challenge(challenge));
-    let (mut state, mut version) = (Challenge::default(), 0);
-    loop {
-        let events = log.read_stream(&stream, version, PAGE).await?;
-        for recorded in &events {
-            if let Some(Event::Challenge(_, event)) = read_event(recorded)? {
-                state.apply(&event);
-            }
-            version = recorded.version;
-        }
-        if events.len() < PAGE {
-            return Ok((state, version));
-        }
-    }
-}
-
-/// A user as its events made it.
+/// An aggregate as its events made it.
 #[derive(Debug, Default)]
-pub struct Loaded {
-    pub user: User,
+pub struct Loaded<D> {
+    pub state: D,
     pub version: Version,
     /// Events that were read to get here.
     pub replayed: Version,
 }
 
-/// Loads a user: from the last snapshot, and the events since.
-pub async fn load(log: &dyn Log, user: UserId) -> Result<Loaded, LogFault> {
-    let stream = StreamId::user(user);
+/// Loads an aggregate: from the last snapshot, and the events since.
+pub async fn load<D: Decider>(log: &dyn Log, id: D::Id) -> Result<Loaded<D>, LogFault> {
+    let stream = StreamId::of(D::subject(id));
     let mut loaded = match log.snapshot(&stream).await? {
-        Some(snapshot) => match thaw(&snapshot.state) {
-            Some(user) => Loaded { user, version: snapshot.version, replayed: 0 },
+        Some(snapshot) => match thaw::<D>(&snapshot.state) {
+            Some(state) => Loaded { state, version: snapshot.version, replayed: 0 },
             None => Loaded { replayed: SNAPSHOT_AFTER, ..Loaded::default() },
         },
         None => Loaded::default(),
@@ -256,8 +240,8 @@ pub async fn load(log: &dyn Log, user: UserId) -> Result<Loaded, LogFault> {
     loop {
         let events = log.read_stream(&stream, loaded.version, PAGE).await?;
         for recorded in &events {
-            if let Some(Event::User(_, event)) = read_event(recorded)? {
-                loaded.user.apply(&event);
+            if let Some(event) = read_event(recorded)?.and_then(D::own) {
+                loaded.state.apply(&event);
             }
             loaded.version = recorded.version;
             loaded.replayed += 1;
@@ -268,15 +252,15 @@ pub async fn load(log: &dyn Log, user: UserId) -> Result<Loaded, LogFault> {
     }
 }
 
-fn freeze(user: &User) -> Result<Vec<u8>, LogFault> {
-    let mut state = vec![SNAPSHOT_FORMAT];
-    serde_json::to_writer(&mut state, user).map_err(|error| LogFault::Bug(error.to_string()))?;
-    Ok(state)
+fn freeze<D: Decider>(state: &D) -> Result<Vec<u8>, LogFault> {
+    let mut frozen = vec![D::FORMAT];
+    serde_json::to_writer(&mut frozen, state).map_err(|error| LogFault::Bug(error.to_string()))?;
+    Ok(frozen)
 }
 
-fn thaw(state: &[u8]) -> Option<User> {
-    let (format, json) = state.split_first()?;
-    (*format == SNAPSHOT_FORMAT).then(|| serde_json::from_slice(json).ok()).flatten()
+fn thaw<D: Decider>(frozen: &[u8]) -> Option<D> {
+    let (format, json) = frozen.split_first()?;
+    (*format == D::FORMAT).then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 /// The event store of cqrs-es for users. The context of its commits is fixed when it is made.
@@ -290,12 +274,12 @@ pub struct UserStore {
 /// A loaded user, and where in its stream it stands.
 pub struct UserContext {
     id: UserId,
-    loaded: Loaded,
+    loaded: Loaded<User>,
 }
 
 impl AggregateContext<User> for UserContext {
     fn aggregate(&mut self) -> &mut User {
-        &mut self.loaded.user
+        &mut self.loaded.state
     }
 }
 

@@ -16,7 +16,7 @@ pub struct StreamId(String);
 
 impl StreamId {
     pub fn user(user: UserId) -> Self {
-        Self(format!("user-{user}"))
+        Self::of(Subject::User(user))
     }
 
     /// For a stream read back from the log.
@@ -29,29 +29,19 @@ impl StreamId {
     }
 
     pub fn of(subject: Subject) -> Self {
-        match subject {
-            Subject::User(user) => Self::user(user),
-            Subject::Challenge(challenge) => Self(format!("challenge-{challenge}")),
-            Subject::Mail(mail) => Self(format!("mail-{mail}")),
-        }
+        Self(subject.stream())
     }
 
     pub fn as_user(&self) -> Option<UserId> {
         match self.subject()? {
             Subject::User(user) => Some(user),
-            Subject::Challenge(_) | Subject::Mail(_) => None,
+            _ => None,
         }
     }
 
     /// What the stream is about; none when this program knows no such thing.
     pub fn subject(&self) -> Option<Subject> {
-        let (category, id) = self.0.split_once('-')?;
-        match category {
-            "user" => id.parse().ok().map(Subject::User),
-            "challenge" => id.parse().ok().map(Subject::Challenge),
-            "mail" => id.parse().ok().map(Subject::Mail),
-            _ => None,
-        }
+        Subject::of_stream(&self.0)
     }
 }
 

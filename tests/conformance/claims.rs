@@ -39,7 +39,7 @@ async fn a_taken_claim_is_refused_with_its_holder(store: &dyn Store) {
     let wanted = take.claims[0].claim;
     let holder = Holder { claim: held, user: first, verified: false };
     assert_eq!(refused_by_store(world.execute(take).await), Refused::ClaimHeld { claim: wanted, holder });
-    assert_eq!(load(world.log.as_ref(), second).await.unwrap().version, 0);
+    assert_eq!(load::<User>(world.log.as_ref(), second).await.unwrap().version, 0);
     assert_eq!(everything(world.log.as_ref()).await.len(), before);
 
     let (_, _, elsewhere) = world.sign_up("john@example.com");
@@ -68,8 +68,8 @@ async fn a_group_may_release_and_take_at_once(store: &dyn Store) {
     world.execute(take).await.unwrap();
     let (winner, _, take) = world.sign_up(ADDRESS);
 
-    let loaded = load(world.log.as_ref(), loser).await.unwrap();
-    let released = loaded.user.decide(UserCommand::SupersedeClaim { claim: lost }, world.now()).unwrap();
+    let loaded = load::<User>(world.log.as_ref(), loser).await.unwrap();
+    let released = loaded.state.decide(UserCommand::SupersedeClaim { claim: lost }, world.now()).unwrap();
     let taken = User::default().decide(command(&take), take.at).unwrap();
     let mut group = Group::new(world.context());
     (group.sealed, group.claims, group.person_keys) = (take.sealed, take.claims, take.person_keys);

@@ -1,10 +1,10 @@
 //! Random lives: every command there is, in no sensible order, by people who want each other's addresses.
 
 use chrysalis::keys::SealKind;
-use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load, load_challenge};
+use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
 use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
 use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued, VoidReason};
-use chrysalis_domain::challenge::{ChallengeCommand, Intent, Purpose};
+use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent, Purpose};
 use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, SessionId, UserId};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::user::command::{NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity};
@@ -324,7 +324,7 @@ impl History {
             return Ok(());
         }
         let challenge = *chance.pick(&self.asked);
-        let issued = load_challenge(world.log.as_ref(), challenge).await?.0.issued;
+        let issued = load::<Challenge>(world.log.as_ref(), challenge).await?.state.issued;
         let purpose = issued.map_or(Purpose::MagicLink, |issued| issued.purpose);
         let purpose = if chance.below(4) == 0 { *chance.pick(&Purpose::ALL) } else { purpose };
         let command = match chance.below(6) {
@@ -421,8 +421,8 @@ impl History {
             }
         }
         let address = held.expect("an address that a user has is held by that user");
-        let loaded = load(world.log.as_ref(), loser).await?;
-        let released = loaded.user.decide(UserCommand::SupersedeClaim { claim: email.claim }, world.now())?;
+        let loaded = load::<User>(world.log.as_ref(), loser).await?;
+        let released = loaded.state.decide(UserCommand::SupersedeClaim { claim: email.claim }, world.now())?;
         let (winner, _, take) = world.sign_up(address);
         let taken = User::default().decide(command(&take), take.at)?;
         let mut group = Group::new(world.context());

@@ -74,17 +74,17 @@ async fn three_thousand_events_load_from_a_snapshot(store: &dyn Store) {
     for _ in 0..30 {
         append(&world, &guest, Expected::Any, 100, None).await;
     }
-    assert_eq!(load(world.log.as_ref(), guest.user).await.unwrap().replayed, 3_002, "nothing to load from yet");
+    assert_eq!(load::<User>(world.log.as_ref(), guest.user).await.unwrap().replayed, 3_002, "nothing to load from yet");
     // An append at version Any can bring no snapshot, the first exact one does.
     world.execute(visit(&world, &guest, Concurrency::Any)).await.unwrap();
     assert_eq!(world.log.snapshot(&stream).await.unwrap(), None);
     for _ in 0..200 {
         world.execute(visit(&world, &guest, Concurrency::Exact)).await.unwrap();
-        let loaded = load(world.log.as_ref(), guest.user).await.unwrap();
+        let loaded = load::<User>(world.log.as_ref(), guest.user).await.unwrap();
         assert!(loaded.replayed <= FEW, "{} events were replayed", loaded.replayed);
     }
-    let loaded = load(world.log.as_ref(), guest.user).await.unwrap();
-    assert_eq!((loaded.user, loaded.version), from_scratch(world.log.as_ref(), &stream).await);
+    let loaded = load::<User>(world.log.as_ref(), guest.user).await.unwrap();
+    assert_eq!((loaded.state, loaded.version), from_scratch(world.log.as_ref(), &stream).await);
 }
 
 async fn a_snapshot_that_does_not_read_is_ignored_and_replaced(store: &dyn Store) {
@@ -94,11 +94,11 @@ async fn a_snapshot_that_does_not_read_is_ignored_and_replaced(store: &dyn Store
         let stream = StreamId::user(guest.user);
         append(&world, &guest, Expected::Exact(2), 1, Some(state)).await;
         assert_eq!(world.log.snapshot(&stream).await.unwrap().unwrap().state, state);
-        let loaded = load(world.log.as_ref(), guest.user).await.unwrap();
-        assert_eq!((loaded.user, loaded.version), from_scratch(world.log.as_ref(), &stream).await);
+        let loaded = load::<User>(world.log.as_ref(), guest.user).await.unwrap();
+        assert_eq!((loaded.state, loaded.version), from_scratch(world.log.as_ref(), &stream).await);
         world.execute(visit(&world, &guest, Concurrency::Exact)).await.unwrap();
-        let loaded = load(world.log.as_ref(), guest.user).await.unwrap();
+        let loaded = load::<User>(world.log.as_ref(), guest.user).await.unwrap();
         assert_eq!(loaded.replayed, 0, "{state:?} was not replaced");
-        assert_eq!((loaded.user, loaded.version), from_scratch(world.log.as_ref(), &stream).await);
+        assert_eq!((loaded.state, loaded.version), from_scratch(world.log.as_ref(), &stream).await);
     }
 }

@@ -218,7 +218,7 @@ impl World {
     }
 
     pub async fn user(&self, user: UserId) -> User {
-        load(self.log.as_ref(), user).await.unwrap().user
+        load::<User>(self.log.as_ref(), user).await.unwrap().state
     }
 
     pub fn person(&self) -> Person {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::events;
+use crate::event::{Names, events};
 use crate::id::{ChallengeId, PersonId, SealedId, SessionId, UserId};
 use crate::time::Timestamp;
 use crate::value::Locale;
@@ -206,9 +206,8 @@ pub enum VoidReason {
     Denied,
 }
 
-impl ChallengeEvent {
-    /// The sealed records this event names, in the order of its fields.
-    pub fn sealed(&self) -> Vec<SealedId> {
+impl Names for ChallengeEvent {
+    fn sealed(&self) -> Vec<SealedId> {
         match self {
             ChallengeEvent::ChallengeIssued(e) => std::iter::once(e.address).chain(e.details).collect(),
             ChallengeEvent::AuthorizationRequested(e) => vec![e.details],

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Asker, Bound, ChallengeEvent, Intent, Purpose};
 
+use crate::decider::decider;
+use crate::id::ChallengeId;
 use crate::time::Timestamp;
 use event::{
     AuthorizationRequested, ChallengeChecked, ChallengeIssued, ChallengeMet, ChallengeMissed, ChallengeVoided,
@@ -68,6 +70,8 @@ pub enum ChallengeRefusal {
     #[error("the code was guessed at too often")]
     Exhausted,
 }
+
+decider!(Challenge: Challenge(ChallengeId), ChallengeCommand, ChallengeEvent, ChallengeRefusal, format 1);
 
 impl Challenge {
     /// What follows from the command; nothing at all when what it asks for is so already.

@@ -10,11 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Stored, read};
 use crate::challenge::event::VoidReason;
-use crate::challenge::{ChallengeEvent, Intent, Purpose};
-use crate::mail::{MailEvent, Reason};
-use crate::user::UserEvent;
+use crate::challenge::{Intent, Purpose};
+use crate::event;
+use crate::mail::Reason;
 use crate::user::event::{CodeEnd, DeletionReason, EndReason, Notice, ReleaseReason};
 use crate::user::histories::{Life, lives};
 use crate::value::{Amr, Carrier, Method, ProofKind};
@@ -33,15 +32,13 @@ impl Fixture {
     }
 
     fn is_current(&self) -> bool {
-        types().any(|known| known == (self.event_type.as_str(), self.version))
+        event::types().any(|known| known == (self.event_type.as_str(), self.version))
     }
 
     /// What the program of today makes of a body like this one; none when it doesn't read.
     fn rewritten(&self, body: &Value) -> Option<Value> {
         let body = body.to_string();
-        let written = rewritten::<UserEvent>(self, &body, UserEvent::body)
-            .or_else(|| rewritten::<ChallengeEvent>(self, &body, ChallengeEvent::body))
-            .or_else(|| rewritten::<MailEvent>(self, &body, MailEvent::body))?;
+        let written = event::rewritten(&self.event_type, self.version, body.as_bytes())?;
         serde_json::from_slice(&written).ok()
     }
 
@@ -53,20 +50,6 @@ impl Fixture {
         };
         fields(&self.body).into_iter().filter(absent).collect()
     }
-}
-
-/// Every type that anything writes, with its current version.
-fn types() -> impl Iterator<Item = (&'static str, u16)> {
-    UserEvent::TYPES.iter().chain(ChallengeEvent::TYPES).chain(MailEvent::TYPES).copied()
-}
-
-fn rewritten<E: Stored>(
-    fixture: &Fixture,
-    body: &str,
-    write: impl Fn(&E) -> Result<Vec<u8>, serde_json::Error>,
-) -> Option<Vec<u8>> {
-    let event = read::<E>(&fixture.event_type, fixture.version, body.as_bytes()).ok()?;
-    write(&event).ok()
 }
 
 fn fixtures() -> Vec<Fixture> {
@@ -114,7 +97,7 @@ fn without(value: &Value, path: &[String]) -> Value {
 fn every_type_has_a_fixture_of_every_version_and_no_fixture_is_left_over() {
     let versions =
         |(name, current): (&str, u16)| (1..=current).map(|version| (name.to_string(), version)).collect::<Vec<_>>();
-    let expected: BTreeSet<_> = types().flat_map(versions).collect();
+    let expected: BTreeSet<_> = event::types().flat_map(versions).collect();
     let full = fixtures()
         .into_iter()
         .filter(|fixture| !fixture.minimal)

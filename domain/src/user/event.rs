@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::events;
+use crate::event::{Names, events};
 use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::time::Timestamp;
 use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
@@ -545,9 +545,8 @@ impl DeletionReason {
     }
 }
 
-impl UserEvent {
-    /// The claim that comes into being with this event.
-    pub fn declares(&self) -> Option<ClaimId> {
+impl Names for UserEvent {
+    fn declares(&self) -> Option<ClaimId> {
         match self {
             UserEvent::EmailClaimed(e) => Some(e.claim),
             UserEvent::IdentityLinked(e) => Some(e.claim),
@@ -555,8 +554,7 @@ impl UserEvent {
         }
     }
 
-    /// The sealed records this event names, in the order of its fields.
-    pub fn sealed(&self) -> Vec<SealedId> {
+    fn sealed(&self) -> Vec<SealedId> {
         use UserEvent as E;
         match self {
             E::GuestCreated(e) => e.entry.referrer.into_iter().collect(),

@@ -13,6 +13,7 @@ use ulid::Ulid;
 
 use self::dice::Dice;
 pub use self::steps::{Kind, Step, lives};
+use crate::event::Names;
 use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;

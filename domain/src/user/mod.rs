@@ -26,6 +26,7 @@ pub use command::{Timed, UserCommand};
 pub use event::UserEvent;
 pub use refusal::UserRefusal;
 
+use crate::decider::decider;
 use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
 use crate::time::Timestamp;
 use crate::value::{Locator, Method, TokenHash};
@@ -171,6 +172,8 @@ pub struct Verification {
     /// Wrong passwords that were given with it.
     pub missed: u8,
 }
+
+decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 3);
 
 impl User {
     /// The session, if it is live at that time.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::event::Names;
 use crate::id::{ClaimId, SessionId};
 use crate::time::Timestamp;
 use crate::upcast::{self, Stored};

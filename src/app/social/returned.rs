@@ -2,7 +2,7 @@
 //! that says that it is the same browser, and no other user's session.
 
 use chrysalis_domain::challenge::event::{AuthorizationRequested, VoidReason};
-use chrysalis_domain::challenge::{ChallengeCommand, Intent};
+use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent};
 use chrysalis_domain::id::{ChallengeId, ClaimId};
 
 use super::identity::{Came, Flow};
@@ -11,7 +11,7 @@ use crate::app::challenge::Details;
 use crate::app::identify::Presented;
 use crate::app::{App, AppError, Caller, Refusal};
 use crate::keys::{Record, SealKind, flow_of};
-use crate::log::cqrs::load_challenge;
+use crate::log::cqrs::load;
 use crate::social::{FlowSecrets, ProviderError, Returned};
 
 /// Longest code that is looked at: providers' are far below.
@@ -193,7 +193,7 @@ impl App {
     async fn standing_flow(&self, caller: &Caller, state: &str) -> Result<Standing, SocialError> {
         let unknown = || SocialError::from(SocialRefusal::StateNotFound);
         let (challenge, secrets) = flow_of(&self.keyring, state).ok_or_else(unknown)?;
-        let (known, _) = load_challenge(self.log.as_ref(), challenge).await?;
+        let known = load::<Challenge>(self.log.as_ref(), challenge).await?.state;
         let requested = known.standing_authorization(caller.at).map_err(|_| unknown())?.clone();
         let record = Record::find(self.log.as_ref(), &self.keyring, requested.details).await?;
         let json = match &record {

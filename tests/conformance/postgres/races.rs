@@ -6,7 +6,7 @@ use chrysalis::keys::KeyringClaims;
 use chrysalis::log::Refused;
 use chrysalis::log::cqrs::{Done, ExecuteError, load};
 use chrysalis_domain::Span;
-use chrysalis_domain::user::{Standing, UserCommand};
+use chrysalis_domain::user::{Standing, User, UserCommand};
 use tokio::task::JoinSet;
 
 use super::two_worlds;
@@ -100,10 +100,12 @@ async fn against_expiry([one, other]: [Arc<World>; 2], address: String, swapped:
     };
     let (upgraded, expired) = (happened(&upgraded), happened(&expired));
     assert!(upgraded != expired, "upgraded: {upgraded}, expired: {expired}");
-    let (here, there) =
-        (load(one.log.as_ref(), guest.user).await.unwrap(), load(other.log.as_ref(), guest.user).await.unwrap());
-    assert_eq!((here.version, here.user.standing), (there.version, there.user.standing), "both nodes agree");
-    assert_eq!(here.user.standing == Standing::Member, upgraded);
+    let (here, there) = (
+        load::<User>(one.log.as_ref(), guest.user).await.unwrap(),
+        load::<User>(other.log.as_ref(), guest.user).await.unwrap(),
+    );
+    assert_eq!((here.version, here.state.standing), (there.version, there.state.standing), "both nodes agree");
+    assert_eq!(here.state.standing == Standing::Member, upgraded);
     assert_eq!(one.holder(&address).await.is_some(), upgraded);
     upgraded
 }
