@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod open;
 pub mod outgoing;
 pub mod serve;
+pub mod settings;
 pub mod social;
 pub mod telemetry;
 pub mod tokens;

@@ -25,6 +25,7 @@ use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
 use crate::outgoing::Outgoing;
+use crate::settings::Latest;
 use crate::social::Providers;
 use crate::tokens::Tokens;
 use crate::wire::origin::Origins;
@@ -71,6 +72,7 @@ pub struct Server {
     outbox: Option<Outbox>,
     log: Arc<dyn Log>,
     mailer: Arc<Mailer>,
+    settings: Arc<Latest>,
     turn: Turn,
     grace: Duration,
 }
@@ -101,6 +103,7 @@ impl Server {
         let outgoing = Outgoing::new(&config.outgoing).map_err(|error| StartError::Other(error.to_string()))?;
         let base = format!("{}{}", config.public, http::BASE_PATH);
         let providers = Providers::new(&config.social, &base, &outgoing, &ports.clock);
+        let settings = Arc::new(Latest::open(log.clone(), &config).await?);
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -129,6 +132,7 @@ impl Server {
                 hasher: Arc::new(hasher),
                 limits: Arc::new(limits),
                 providers: Arc::new(providers),
+                settings: settings.clone(),
                 config: Arc::new(config),
             },
         };
@@ -136,7 +140,7 @@ impl Server {
         let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
         let lease = duration(parts.app.config.followers.lease);
         let turn = Turn { node, lease, metrics: parts.metrics.clone() };
-        Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, turn, grace })
+        Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, settings, turn, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -152,6 +156,8 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
         let service = http::service(self.http, self.outbox);
+        let settings = self.settings;
+        let learning = tokio::spawn(async move { settings.follow().await });
         let following = tokio::spawn(mail::send(self.mailer, self.turn, halted.clone()));
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
@@ -162,6 +168,7 @@ impl Server {
             tracing::error!("the server task broke off");
         }
         let _ = tokio::time::timeout(self.grace, following).await;
+        learning.abort();
         Ok(())
     }
 }

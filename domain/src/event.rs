@@ -4,8 +4,9 @@
 //! as a whole. Another aggregate is another line of [`subjects!`].
 
 use crate::challenge::ChallengeEvent;
-use crate::id::{ChallengeId, ClaimId, MailId, SealedId, UserId};
+use crate::id::{ChallengeId, ClaimId, MailId, ProjectId, SealedId, UserId};
 use crate::mail::MailEvent;
+use crate::settings::SettingsEvent;
 use crate::upcast::{self, Stored, Unreadable};
 use crate::user::UserEvent;
 
@@ -159,6 +160,7 @@ subjects! {
     User(UserId, UserEvent) "user",
     Challenge(ChallengeId, ChallengeEvent) "challenge",
     Mail(MailId, MailEvent) "mail",
+    Settings(ProjectId, SettingsEvent) "settings",
 }
 
 impl Event {

@@ -10,6 +10,7 @@ pub mod event;
 pub mod id;
 pub mod mail;
 pub mod password;
+pub mod settings;
 pub mod time;
 pub mod upcast;
 pub mod user;

@@ -7,8 +7,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, de};
 
-use crate::id::SealedId;
+use crate::id::{PersonId, SealedId};
 use crate::time::Timestamp;
+
+/// A secret of the deployment's own, such as the one that an identity provider gave it: a sealed record under a key that
+/// seals nothing else, so that it can be destroyed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Nobody: the name of the key.
+    pub owner: PersonId,
+    pub record: SealedId,
+}
 
 /// SHA-256 of a session token, in hexadecimal where it is written. Safe in an event: the token has 131 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

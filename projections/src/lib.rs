@@ -49,7 +49,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
             recovery::fold(*user, event, &mut out);
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
-        Event::Mail(..) => {}
+        Event::Mail(..) | Event::Settings(..) => {}
     }
     mails::fold(event, at, &mut out);
     out

@@ -49,6 +49,7 @@ use crate::limits::Limits;
 use crate::limits::address::ClientAddress;
 use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
 use crate::log::{Actor, Context, Log, LogFault};
+use crate::settings::{Effective, Latest};
 use crate::social::Providers;
 pub use refusal::{AppError, Refusal};
 
@@ -62,6 +63,7 @@ pub struct App {
     pub hasher: Arc<Hasher>,
     pub limits: Arc<Limits>,
     pub providers: Arc<Providers>,
+    pub settings: Arc<Latest>,
     pub config: Arc<Config>,
 }
 
@@ -77,6 +79,11 @@ pub struct Caller {
 }
 
 impl App {
+    /// What holds now, as far as this node knows.
+    pub fn settings(&self) -> Arc<Effective> {
+        self.settings.now()
+    }
+
     fn fresh(&self, at: Timestamp) -> Ulid {
         entropy::ulid(self.entropy.as_ref(), at)
     }

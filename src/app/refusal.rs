@@ -3,6 +3,7 @@
 
 use chrysalis_domain::Span;
 use chrysalis_domain::challenge::ChallengeRefusal;
+use chrysalis_domain::settings::SettingsRefusal;
 use chrysalis_domain::user::UserRefusal;
 
 use crate::hasher::HashError;
@@ -148,11 +149,23 @@ impl From<ChallengeRefusal> for AppError {
     }
 }
 
+impl From<SettingsRefusal> for AppError {
+    fn from(refusal: SettingsRefusal) -> Self {
+        match refusal {
+            SettingsRefusal::UnknownProvider => Refusal::ProviderNotFound.into(),
+            refusal @ (SettingsRefusal::Unfit(_) | SettingsRefusal::NoClientId | SettingsRefusal::TooManyProviders) => {
+                AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
+            }
+        }
+    }
+}
+
 impl From<ExecuteError> for AppError {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::Refused(refusal) => refusal.into(),
             ExecuteError::Unmet(refusal) => refusal.into(),
+            ExecuteError::Unfit(refusal) => refusal.into(),
             ExecuteError::Append(error) => error.into(),
         }
     }

@@ -55,6 +55,11 @@ pub const KEYS: &[Key] = &[
     key("guests_per_minute", "30", "Guests one address may make in any 60 seconds; 0 is unlimited."),
     key("dev", "off", "Shows the development outbox at /dev/mail. Refused unless everything is on loopback."),
     key("anonymous.enabled", "on", "Whether guests may be made."),
+    key(
+        "anonymous.max_age",
+        "",
+        "Guests whose last activity is this old are removed: 1 hour to 3650 days. Default: none is.",
+    ),
     key("email_password.enabled", "on", "Whether passwords may be used."),
     key("email_password.sign_up", "on", "Whether new members may come by password, upgrades included."),
     key("email_password.auto_sign_in", "on", "Whether a sign-up opens a session."),
@@ -63,6 +68,7 @@ pub const KEYS: &[Key] = &[
     key("email_password.require_email_verification", "off", "Password sign-in only after the address was proven."),
     key("magic_link.enabled", "on", "Whether links are mailed that sign in."),
     key("email_otp.enabled", "on", "Whether codes are mailed that sign in or prove an address."),
+    key("organization.enabled", "on", "Whether users may form organizations."),
     key("upgrade.require_verified_email", "off", "Strict mode: a guest stays anonymous until the address is proven."),
     key("delete_user.enabled", "on", "Whether users may delete themselves."),
     key(

@@ -50,6 +50,7 @@ pub struct Config {
     pub change_email: bool,
     pub magic_link: bool,
     pub email_otp: bool,
+    pub organization: bool,
     pub email: Email,
     pub mail: Mail,
     /// Identity providers that are on.
@@ -82,6 +83,8 @@ pub enum SecretSource {
 #[derive(Clone, Debug)]
 pub struct Anonymous {
     pub enabled: bool,
+    /// How long after their last activity guests are kept.
+    pub max_age: Option<Span>,
 }
 
 #[derive(Clone, Debug)]
@@ -286,7 +289,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         rate_limits: r.switch("rate_limits"),
         guests_per_minute: r.number("guests_per_minute", 0..=1_000_000),
         dev,
-        anonymous: Anonymous { enabled: r.switch("anonymous.enabled") },
+        anonymous: anonymous(r),
         email_password: EmailPassword {
             enabled: r.switch("email_password.enabled"),
             sign_up: r.switch("email_password.sign_up"),
@@ -299,6 +302,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         change_email: r.switch("change_email.enabled"),
         magic_link: r.switch("magic_link.enabled"),
         email_otp: r.switch("email_otp.enabled"),
+        organization: r.switch("organization.enabled"),
         mail: mail?,
         social: social::read(r),
         link_different_emails: r.switch("account_linking.different_emails"),
@@ -403,6 +407,12 @@ fn networks(r: &mut Reader, key: &str) -> Vec<IpNet> {
         }
     }
     networks
+}
+
+fn anonymous(r: &mut Reader) -> Anonymous {
+    let bounded = r.text("anonymous.max_age").is_some();
+    let max_age = bounded.then(|| r.span("anonymous.max_age", HOUR..=Span::from_days(3650)));
+    Anonymous { enabled: r.switch("anonymous.enabled"), max_age }
 }
 
 fn check_dev(r: &mut Reader, listen: SocketAddr, public: Option<&Origin>, proxies: &[IpNet]) {

@@ -31,6 +31,8 @@ pub enum SealKind {
     PasswordHash,
     /// Issuer and subject of a social identity.
     Subject,
+    /// Nobody's: the deployment's own.
+    Secret,
 }
 
 impl SealKind {
@@ -46,6 +48,7 @@ impl SealKind {
             SealKind::Details => "details",
             SealKind::PasswordHash => "password_hash",
             SealKind::Subject => "subject",
+            SealKind::Secret => "secret",
         }
     }
 }

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
-use chrysalis_domain::id::{ChallengeId, EventId, UserId};
+use chrysalis_domain::id::{ChallengeId, EventId, ProjectId, UserId};
+use chrysalis_domain::settings::{Settings, SettingsCommand, SettingsRefusal};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
 use chrysalis_domain::{Decider, Event, Subject, Timestamp};
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
@@ -47,6 +48,7 @@ pub struct Ask {
 pub enum Step {
     User(UserId, Concurrency, UserCommand),
     Challenge(ChallengeId, Concurrency, ChallengeCommand),
+    Settings(ProjectId, Concurrency, SettingsCommand),
 }
 
 impl Step {
@@ -54,6 +56,7 @@ impl Step {
         match self {
             Step::User(id, concurrency, _) => (Subject::User(*id), *concurrency),
             Step::Challenge(id, concurrency, _) => (Subject::Challenge(*id), *concurrency),
+            Step::Settings(id, concurrency, _) => (Subject::Settings(*id), *concurrency),
         }
     }
 
@@ -61,6 +64,7 @@ impl Step {
         match self {
             Step::User(id, concurrency, command) => decide::<User>(log, *id, *concurrency, command, at).await,
             Step::Challenge(id, concurrency, command) => decide::<Challenge>(log, *id, *concurrency, command, at).await,
+            Step::Settings(id, concurrency, command) => decide::<Settings>(log, *id, *concurrency, command, at).await,
         }
     }
 }
@@ -113,6 +117,9 @@ pub enum ExecuteError {
     /// The challenge can't be met.
     #[error(transparent)]
     Unmet(#[from] ChallengeRefusal),
+    /// The settings can't be that.
+    #[error(transparent)]
+    Unfit(#[from] SettingsRefusal),
     /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -230,13 +237,19 @@ pub struct Loaded<D> {
 /// Loads an aggregate: from the last snapshot, and the events since.
 pub async fn load<D: Decider>(log: &dyn Log, id: D::Id) -> Result<Loaded<D>, LogFault> {
     let stream = StreamId::of(D::subject(id));
-    let mut loaded = match log.snapshot(&stream).await? {
+    let loaded = match log.snapshot(&stream).await? {
         Some(snapshot) => match thaw::<D>(&snapshot.state) {
             Some(state) => Loaded { state, version: snapshot.version, replayed: 0 },
             None => Loaded { replayed: SNAPSHOT_AFTER, ..Loaded::default() },
         },
         None => Loaded::default(),
     };
+    catch_up(log, id, loaded).await
+}
+
+/// Applies what happened since an aggregate was loaded.
+pub async fn catch_up<D: Decider>(log: &dyn Log, id: D::Id, mut loaded: Loaded<D>) -> Result<Loaded<D>, LogFault> {
+    let stream = StreamId::of(D::subject(id));
     loop {
         let events = log.read_stream(&stream, loaded.version, PAGE).await?;
         for recorded in &events {
