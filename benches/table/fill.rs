@@ -17,6 +17,7 @@ use chrysalis::keys::Purpose;
 use chrysalis::limits::{ClientAddress, Limits, LimitsConfig, Seed};
 use chrysalis::open::{Opened, open};
 use chrysalis::serve::Ports;
+use chrysalis::settings::Latest;
 use chrysalis::wire::cookie::CookieKind;
 use chrysalis::wire::signed::{Signer, SigningKey};
 use chrysalis_domain::id::RequestId;
@@ -163,6 +164,7 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
     let hasher = Hasher::start(hashing.params, Peppers::default(), hashing.threads, hashing.queue)?;
     let limits =
         Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
+    let settings = Arc::new(Latest::open(log.clone(), &config).await?);
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
     Ok((
         App {
@@ -174,6 +176,7 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
             limits,
             config,
             providers: Arc::default(),
+            settings,
         },
         signer,
     ))
