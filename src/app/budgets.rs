@@ -1,4 +1,5 @@
-//! How often an outcome may be bad: taken answers that tell of a conflict, wrong passwords (CONTRACT 1.8).
+//! How often an outcome may be bad: taken answers that tell of a conflict, wrong passwords (CONTRACT 1.8); and how many mails
+//! an address may get (CONTRACT 3).
 //!
 //! A place is taken before the outcome is known and given back when it is a good one, so that parallel guesses can't
 //! exceed the budget together.
@@ -10,7 +11,8 @@ use chrysalis_projections::{sessions, table};
 use super::identify::Presented;
 use super::{App, AppError, Caller, Refusal};
 use crate::limits::{self, Authority, Budget, Reservation, RetryAfter};
-use crate::log::{Quota, ask};
+use crate::log::cqrs::{Ask, Done, ExecuteError, Step};
+use crate::log::{AppendError, Quota, Refused, ask};
 
 /// How long a network counts as one from which the user signed in.
 const FAMILIAR: Span = Span::from_days(30);
@@ -91,5 +93,35 @@ impl App {
         let address = email.as_str().as_bytes();
         let over_all = MAILS.map(|line| quota(line, &[address]));
         over_all.into_iter().chain([quota(MAILS_FROM, &[address, bucket.as_bytes()])]).collect()
+    }
+
+    /// Executes what also asks for a mail, to an address that is not known to be its holder's: it gets its share, and all else
+    /// goes on. Without one, mails are not counted.
+    pub(super) async fn execute_mailing(
+        &self,
+        caller: &Caller,
+        email: Option<&EmailAddress>,
+        mut ask: Ask,
+    ) -> Result<Done, ExecuteError> {
+        let Some(email) = email else { return self.execute(ask).await };
+        let mut mailing = ask.clone();
+        mailing.quotas = self.mail_quotas(caller, email);
+        match self.execute(mailing).await {
+            Err(ExecuteError::Append(AppendError::Refused(Refused::QuotaExceeded { .. }))) => {}
+            done => return done,
+        }
+        for step in &mut ask.steps {
+            if let Step::User(_, _, command) = step {
+                command.ask_for_no_mail();
+            }
+        }
+        self.execute(ask).await
+    }
+
+    /// The address that the user never proved: it may be a stranger's, who gets no more mails of changes than of anything
+    /// else. One that was proven is told of every change.
+    pub(super) fn unproven(&self, user: &UserRow) -> Result<Option<EmailAddress>, AppError> {
+        let email = if user.email_verified { None } else { self.view_user(user)?.email };
+        Ok(email.and_then(|email| EmailAddress::parse(&email).ok()))
     }
 }

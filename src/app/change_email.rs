@@ -18,7 +18,7 @@ use super::challenge::{Brought, Details, Wanted};
 use super::identify::Presented;
 use super::{App, AppError, Caller, Refusal};
 use crate::keys::{SealKind, challenge_of};
-use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step};
+use crate::log::cqrs::{Concurrency, ExecuteError, Step};
 use crate::log::{Actor, Claim, SealedRecord};
 
 /// How long a link to the new address works.
@@ -138,7 +138,8 @@ impl App {
         let user = self.user_row(asker.user).await?.ok_or(Refusal::InvalidToken)?;
         let undo = self.undoing(caller, &user, asker)?;
         let session = here.then_some(asker.session);
-        let command = |proven| UserCommand::ChangeEmail { session, proven, epoch: Some(asker.epoch) };
+        let (epoch, notice) = (Some(asker.epoch), Some(self.notice(caller)));
+        let command = |proven| UserCommand::ChangeEmail { session, proven, epoch, notice };
         self.move_to(caller, &brought, asker.user, actor, undo, command).await
     }
 
@@ -173,26 +174,8 @@ impl App {
             ask.steps.push(step);
             ask.sealed.push(address);
         }
-        self.moved(ask).await
-    }
-
-    async fn moved(&self, ask: Ask) -> Result<(), AppError> {
-        match self.execute(ask).await {
-            Ok(_) => Ok(()),
-            // Somebody proved the address in between, or the session or its user went.
-            Err(ExecuteError::Refused(
-                UserRefusal::ClaimVerified
-                | UserRefusal::ClaimNotHeld
-                | UserRefusal::SessionNotLive
-                | UserRefusal::NotFound
-                | UserRefusal::Deleted
-                | UserRefusal::Anonymous,
-            )) => Err(Refusal::InvalidToken.into()),
-            Err(error) => match error.into() {
-                AppError::Refused(Refusal::EmailInUse) => Err(Refusal::InvalidToken.into()),
-                error => Err(error),
-            },
-        }
+        let unproven = self.unproven(&row)?;
+        self.execute_mailing(caller, unproven.as_ref(), ask).await.map(|_| ()).map_err(moved)
     }
 
     /// The way back, mailed to an address that was proven: of another nobody knows whose it is.
@@ -227,5 +210,23 @@ impl App {
         let ask = self.asking(caller, actor).then(Step::Challenge(challenge, Concurrency::Exact, command));
         self.execute(ask).await?;
         Ok(())
+    }
+}
+
+/// Somebody proved the address in between, or the session or its user went.
+fn moved(error: ExecuteError) -> AppError {
+    use UserRefusal as R;
+    let gone = |refusal: &R| {
+        matches!(
+            refusal,
+            R::ClaimVerified | R::ClaimNotHeld | R::SessionNotLive | R::NotFound | R::Deleted | R::Anonymous
+        )
+    };
+    match error {
+        ExecuteError::Refused(refusal) if gone(&refusal) => Refusal::InvalidToken.into(),
+        error => match error.into() {
+            AppError::Refused(Refusal::EmailInUse) => Refusal::InvalidToken.into(),
+            error => error,
+        },
     }
 }

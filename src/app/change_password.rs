@@ -39,11 +39,11 @@ impl App {
             revoke_others,
             // No grace: the old token may be the reason for the change.
             rotation: self.rotation(presented, &token, Span::ZERO)?,
-            notice: self.notice(caller),
+            notice: Some(self.notice(caller)),
         };
         let mut ask = self.ask(caller, presented.actor(), user.user, command);
         ask.sealed = vec![record];
-        self.execute(ask).await?;
+        self.execute_mailing(caller, self.unproven(&user)?.as_ref(), ask).await?;
         self.signed_in(presented, &token).await
     }
 

@@ -16,6 +16,7 @@ use chrysalis_projections::{Value, mails};
 use super::challenge::{Brought, Details, Wanted};
 use super::identify::Presented;
 use super::mailbox::{Proven, Shown};
+use super::new_session::SignedIn;
 use super::view::UserView;
 use super::{App, AppError, Caller, Refusal};
 use crate::keys::{PersonSealer, SealKind, genuine};
@@ -117,33 +118,38 @@ impl App {
         })
     }
 
-    /// Proves the address of the user who holds it: in that user's own browser, or with their password.
+    /// Proves the address of the user who holds it: in that user's own browser, or with their password. Answers the session
+    /// that the proof opened, where there is none before it.
     pub async fn verify_by_code(
         &self,
         caller: &Caller,
         typed: Typed<'_>,
         password: Option<&str>,
-    ) -> Result<UserView, AppError> {
+    ) -> Result<(UserView, Option<SignedIn>), AppError> {
         let (brought, quotas) = self.right_code(caller, typed, Purpose::VerificationCode).await?;
         let holder = self.holder(&self.keyring.email_claim(&brought.email)).await?.ok_or(Refusal::InvalidOtp)?;
         let user = self.user_row(holder.user).await?.ok_or(Refusal::InvalidOtp)?;
-        if !holder.verified && !Self::is_own(&holder, typed.presented, typed.claims) {
+        let own = Self::is_own(&holder, typed.presented, typed.claims);
+        if !holder.verified && !own {
             let Some(password) = password else {
                 self.checked(caller, &brought, quotas).await?;
                 return Err(Refusal::ConfirmationRequired.into());
             };
             self.verify_own(caller, &user, password).await?;
         }
-        let command = UserCommand::VerifyEmail { claim: holder.claim, challenge: None, proof: ProofKind::EmailOtp };
+        let proof = ProofKind::EmailOtp;
+        let opening = if own { self.opening_by_proof(caller, &user, proof, typed.presented)? } else { None };
+        let opens = opening.as_ref().map(|opening| opening.session.clone());
+        let command = UserCommand::VerifyEmail { claim: holder.claim, challenge: None, proof, opens };
         let mut ask = self.asking(caller, Actor::user(user.user)).then(brought.met()).then(Step::User(
             user.user,
             Concurrency::Exact,
             command,
         ));
-        ask.quotas = quotas;
+        (ask.sealed, ask.quotas) = (opening.iter().map(|opening| opening.client.clone()).collect(), quotas);
         self.execute(ask).await.map_err(|error| as_code(error.into()))?;
         let user = self.user_row(holder.user).await?.ok_or(Refusal::InvalidOtp)?;
-        self.view_user(&user)
+        Ok((self.view_user(&user)?, self.opened_by_proof(caller, opening, typed.presented).await?))
     }
 
     /// Whether a code is right; it stays good.

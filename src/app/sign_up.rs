@@ -71,7 +71,7 @@ impl App {
         ask.sealed = sealed;
         ask.person_keys = vec![key];
         ask.claims = vec![claim];
-        let done = self.execute_mailing(caller, &form.email, ask).await.map_err(AppError::from);
+        let done = self.execute_mailing(caller, Some(&form.email), ask).await.map_err(AppError::from);
         if !matches!(done, Err(AppError::Refused(Refusal::EmailInUse))) {
             place.refund();
         }

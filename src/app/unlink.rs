@@ -30,9 +30,11 @@ impl App {
         let command = UserCommand::UnlinkAccount {
             session: presented.row.session,
             account: row.account,
-            notice: self.notice(caller),
+            notice: Some(self.notice(caller)),
         };
-        self.execute(self.ask(caller, presented.actor(), user, command)).await?;
+        let unproven = self.unproven(&presented.row.user)?;
+        let ask = self.ask(caller, presented.actor(), user, command);
+        self.execute_mailing(caller, unproven.as_ref(), ask).await?;
         Ok(())
     }
 }

@@ -14,8 +14,7 @@ use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::hasher::PasswordHash;
 use crate::keys::{PersonSealer, SealKind, SessionToken};
-use crate::log::cqrs::{Ask, Done, ExecuteError, Step};
-use crate::log::{AppendError, Claim, LogFault, Refused, SealedRecord, ask_one};
+use crate::log::{Claim, LogFault, SealedRecord, ask_one};
 
 /// What a form says that makes a member by e-mail and password. The texts are as typed.
 #[derive(Clone, Debug)]
@@ -98,30 +97,8 @@ impl App {
         let mut ask = self.ask(caller, presented.actor(), presented.row.user.user, command);
         ask.sealed = sealed;
         ask.claims = vec![claim];
-        self.execute_mailing(caller, &form.email, ask).await?;
+        self.execute_mailing(caller, Some(&form.email), ask).await?;
         self.signed_in(presented, &token).await
-    }
-
-    /// Executes what also asks for a verification mail. An address that has had its share of mails gets none, and all else
-    /// goes on.
-    pub(super) async fn execute_mailing(
-        &self,
-        caller: &Caller,
-        email: &EmailAddress,
-        mut ask: Ask,
-    ) -> Result<Done, ExecuteError> {
-        let mut mailing = ask.clone();
-        mailing.quotas = self.mail_quotas(caller, email);
-        match self.execute(mailing).await {
-            Err(ExecuteError::Append(AppendError::Refused(Refused::QuotaExceeded { .. }))) => {}
-            done => return done,
-        }
-        for step in &mut ask.steps {
-            if let Step::User(_, _, command) = step {
-                command.ask_for_no_mail();
-            }
-        }
-        self.execute(ask).await
     }
 
     /// Whether somebody may become a member by password at all.

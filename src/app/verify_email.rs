@@ -6,12 +6,14 @@ use chrysalis_domain::EmailAddress;
 use chrysalis_domain::id::{ChallengeId, ClaimId};
 use chrysalis_domain::user::command::NewVerification;
 use chrysalis_domain::user::{User, UserCommand};
-use chrysalis_domain::value::{Carrier, ProofKind};
+use chrysalis_domain::value::{Authentication, Carrier, ProofKind};
 use chrysalis_projections::challenges::ChallengeRow;
 use chrysalis_projections::mails::VERIFY_EMAIL;
+use chrysalis_projections::users::UserRow;
 use chrysalis_projections::{challenges, table};
 
 use super::identify::Presented;
+use super::new_session::{Opening, SignedIn};
 use super::sign_in::Stored;
 use super::{App, AppError, Caller, Refusal};
 use crate::hasher::PasswordHash;
@@ -20,16 +22,17 @@ use crate::log::cqrs::{ExecuteError, load};
 use crate::log::{Actor, ask_one};
 
 impl App {
-    /// `claims` are those that the browser can show it made.
+    /// `claims` are those that the browser can show it made. Answers the session that the proof opened, where there is none
+    /// before it.
     pub async fn verify_email(
         &self,
         caller: &Caller,
         token: &str,
         claims: &[ClaimId],
         presented: Option<&Presented>,
-    ) -> Result<(), AppError> {
+    ) -> Result<Option<SignedIn>, AppError> {
         if self.is_email_change(token) {
-            return self.change_email(caller, token, presented).await;
+            return self.change_email(caller, token, presented).await.map(|()| None);
         }
         let (challenge, row) = self.verification(caller, token).await?;
         // A session cookie alone does not count: it may have been planted.
@@ -38,13 +41,46 @@ impl App {
         if !by_bearer && !claims.contains(&row.claim) {
             return Err(Refusal::ConfirmationRequired.into());
         }
-        let command = UserCommand::VerifyEmail {
-            claim: row.claim,
-            challenge: Some(challenge),
-            proof: ProofKind::VerificationLink,
-        };
-        self.execute(self.ask(caller, Actor::user(row.user), row.user, command)).await.map_err(gone)?;
-        Ok(())
+        let proof = ProofKind::VerificationLink;
+        let user = self.user_row(row.user).await?.ok_or(Refusal::InvalidToken)?;
+        let opening = self.opening_by_proof(caller, &user, proof, presented)?;
+        let opens = opening.as_ref().map(|opening| opening.session.clone());
+        let command = UserCommand::VerifyEmail { claim: row.claim, challenge: Some(challenge), proof, opens };
+        let mut ask = self.ask(caller, Actor::user(row.user), row.user, command);
+        ask.sealed = opening.iter().map(|opening| opening.client.clone()).collect();
+        self.execute(ask).await.map_err(gone)?;
+        self.opened_by_proof(caller, opening, presented).await
+    }
+
+    /// The session that the holder's browser has been waiting for (`emailPassword.requireEmailVerification`): somebody who
+    /// signed up has none before the proof. One who is signed in already keeps to that.
+    pub(super) fn opening_by_proof(
+        &self,
+        caller: &Caller,
+        user: &UserRow,
+        proof: ProofKind,
+        presented: Option<&Presented>,
+    ) -> Result<Option<Opening>, AppError> {
+        let config = &self.config.email_password;
+        let waits = config.require_email_verification && config.auto_sign_in && !user.email_verified;
+        let free = presented.is_none_or(|presented| presented.is_guest() && presented.row.user.user != user.user);
+        if !(waits && free) {
+            return Ok(None);
+        }
+        self.opening(caller, &self.sealer(user)?, Authentication::mail(proof, caller.at), true).map(Some)
+    }
+
+    /// None when somebody else proved the address first.
+    pub(super) async fn opened_by_proof(
+        &self,
+        caller: &Caller,
+        opening: Option<Opening>,
+        presented: Option<&Presented>,
+    ) -> Result<Option<SignedIn>, AppError> {
+        let Some(opening) = opening else { return Ok(None) };
+        let Some(row) = self.session_row(opening.session.id).await? else { return Ok(None) };
+        let signed_in = self.signed_in_as(&row, opening.token.as_str())?;
+        self.with_ticket(caller, presented, signed_in).await.map(Some)
     }
 
     /// Mails another link, which voids the one before. Without a session nobody is told whether there was anything to send.
@@ -114,7 +150,7 @@ impl App {
             return Err(error);
         }
         let proof = ProofKind::VerificationLink;
-        let command = UserCommand::VerifyEmail { claim: row.claim, challenge: Some(challenge), proof };
+        let command = UserCommand::VerifyEmail { claim: row.claim, challenge: Some(challenge), proof, opens: None };
         self.execute(self.ask(caller, Actor::user(row.user), row.user, command)).await.map_err(gone)?;
         Ok(())
     }

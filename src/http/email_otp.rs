@@ -108,7 +108,7 @@ pub struct VerifyForm {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Verified {
     status: bool,
-    /// This call opens no session.
+    /// Set when this call opened a session: where there is none before the proof.
     token: Option<String>,
     user: User,
 }
@@ -124,14 +124,15 @@ pub struct Verified {
         (status = 429, description = "Too often", body = ErrorBody),
     )
 )]
-pub async fn verify(
-    State(http): State<Http>,
-    who: Who,
-    Body(form): Body<VerifyForm>,
-) -> Result<Json<Verified>, ApiError> {
+pub async fn verify(State(http): State<Http>, who: Who, Body(form): Body<VerifyForm>) -> Result<Response, ApiError> {
     let typed = typed(&who, &form.email, &form.otp);
-    let user = http.app.verify_by_code(&who.caller, typed, form.password.as_deref()).await?;
-    Ok(Json(Verified { status: true, token: None, user: User::new(user, false) }))
+    let (user, opened) = http.app.verify_by_code(&who.caller, typed, form.password.as_deref()).await?;
+    let token = opened.as_ref().map(|opened| opened.token.clone());
+    let mut response = Json(Verified { status: true, token, user: User::new(user, false) }).into_response();
+    if let Some(opened) = opened {
+        http.give_session(&mut response, &who, &opened);
+    }
+    Ok(response)
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

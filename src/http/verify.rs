@@ -31,7 +31,8 @@ pub struct Verified {
     user: (),
 }
 
-/// Proves the address in the browser that claimed it. Opened again it succeeds again.
+/// Proves the address in the browser that claimed it. Opened again it succeeds again. Where there is no session before the
+/// proof, it opens one.
 #[utoipa::path(
     get, path = "/verify-email", tag = "member",
     params(
@@ -54,8 +55,16 @@ pub async fn verify_email(
     let callback = callback_url(query.callback_url, &http)?;
     let verified = http.app.verify_email(&who.caller, &query.token, &who.claims, who.live()).await;
     match (verified, callback) {
-        (Ok(()), None) => Ok(Json(Verified { status: true, user: () }).into_response()),
-        (Ok(()), Some(callback)) => Ok(http.redirect_as_written(callback)),
+        (Ok(opened), callback) => {
+            let mut response = match callback {
+                Some(callback) => http.redirect_as_written(callback),
+                None => Json(Verified { status: true, user: () }).into_response(),
+            };
+            if let Some(opened) = opened {
+                http.give_session(&mut response, &who, &opened);
+            }
+            Ok(response)
+        }
         (Err(AppError::Refused(refusal)), callback) => {
             refused(&http, refusal, Opened { token: query.token, callback, navigates: navigates(&headers) })
         }

@@ -31,7 +31,8 @@ const KEYS_AGAIN: Span = Span::from_secs(60);
 /// One issuer.
 pub(super) struct Discovery {
     issuer: String,
-    /// The document's issuer names a tenant by a placeholder.
+    /// Microsoft: the issuer that was asked is one of many at its host, and the document calls it by the tenant's id, or by a
+    /// placeholder for it.
     many_tenants: bool,
     outgoing: Outgoing,
     clock: Arc<dyn Clock>,
@@ -164,11 +165,10 @@ impl Discovery {
     async fn document(&self, now: Timestamp) -> Result<Found, String> {
         let place = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         let document: Document = self.get(&place).await?;
-        // The document has to be about the issuer that was asked (OpenID Connect Discovery, 4.3). With many tenants it is
-        // each token that names its own.
+        // The document has to be about the issuer that was asked (OpenID Connect Discovery, 4.3).
         let same = document.issuer.trim_end_matches('/') == self.issuer.trim_end_matches('/');
-        let each_its_own = self.many_tenants && document.issuer.contains("{tenantid}");
-        if !(same || each_its_own) {
+        let a_tenant_there = self.many_tenants && is_same_origin(&document.issuer, &self.issuer);
+        if !(same || a_tenant_there) {
             return Err(format!("{} says that it is {}", self.issuer, document.issuer));
         }
         let is_web = |url: &String| url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
@@ -203,6 +203,11 @@ impl Discovery {
         }
         serde_json::from_slice(answer.body()).map_err(|error| error.to_string())
     }
+}
+
+fn is_same_origin(one: &str, other: &str) -> bool {
+    let origin = |url: &str| url::Url::parse(url).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    origin(one).is_some_and(|one| origin(other).is_some_and(|other| one == other))
 }
 
 impl Found {

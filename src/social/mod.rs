@@ -255,7 +255,9 @@ impl Provider {
                 profile.complete(&info, &self.settings)?;
             }
         }
-        if let Some(name) = returned.user.and_then(reader::apple_name) {
+        if self.settings.kind == Kind::Apple
+            && let Some(name) = returned.user.and_then(reader::apple_name)
+        {
             profile.name.get_or_insert(name);
         }
         Ok(profile)

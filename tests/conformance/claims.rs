@@ -51,7 +51,7 @@ async fn a_claim_that_is_proven_says_so(store: &dyn Store) {
     let (first, _, take) = world.sign_up(ADDRESS);
     let claim = take.claims[0].claim;
     world.execute(take).await.unwrap();
-    let proof = UserCommand::VerifyEmail { claim, challenge: None, proof: ProofKind::VerificationLink };
+    let proof = UserCommand::VerifyEmail { claim, challenge: None, proof: ProofKind::VerificationLink, opens: None };
     world.execute(world.ask(first, proof)).await.unwrap();
 
     let (_, _, take) = world.sign_up(ADDRESS);

@@ -105,7 +105,7 @@ impl History {
             return plain(C::MissVerification { challenge: standing.challenge });
         }
         if let Some(held) = state.identities.first().filter(|_| chance.below(4) == 0) {
-            let (claim, account, notice) = (held.claim, held.account, world.notice());
+            let (claim, account, notice) = (held.claim, held.account, Some(world.notice()));
             return plain(if chance.toss() {
                 C::SignInSocial { identity: claim, session: world.session(world.token().1) }
             } else {
@@ -115,7 +115,7 @@ impl History {
         if state.standing == Standing::Member && chance.below(8) == 0 {
             let (proven, sealed, claim) = self.proven(person);
             let command = if chance.toss() {
-                C::ChangeEmail { session: Some(session), proven, epoch: None }
+                C::ChangeEmail { session: Some(session), proven, epoch: None, notice: Some(world.notice()) }
             } else {
                 C::UndoEmailChange { proven, notice: world.notice() }
             };
@@ -177,7 +177,7 @@ impl History {
                         hash: hash.id,
                         revoke_others,
                         rotation: world.rotation(),
-                        notice: world.notice(),
+                        notice: Some(world.notice()),
                     },
                     vec![hash],
                     Vec::new(),
@@ -197,7 +197,7 @@ impl History {
             15 => {
                 let claim = state.email.as_ref().map_or_else(|| world.fresh(ClaimId::from_ulid), |email| email.claim);
                 let challenge = state.verification.as_ref().map(|standing| standing.challenge);
-                plain(C::VerifyEmail { claim, challenge, proof: ProofKind::VerificationLink })
+                plain(C::VerifyEmail { claim, challenge, proof: ProofKind::VerificationLink, opens: None })
             }
             16 => {
                 let (proven, sealed, claim) = self.proven(person);
@@ -393,7 +393,7 @@ impl History {
             strict: false,
             opens: None,
             epoch: None,
-            notice: world.notice(),
+            notice: Some(world.notice()),
         };
         (command, vec![subject, email], claims)
     }

@@ -241,7 +241,7 @@ async fn it_ends_after_seven_days_and_is_nobody_elses() {
     drop(browser);
 }
 
-/// Nobody knows whose an unproven address is: its reader gets no say over the account.
+/// Nobody knows whose an unproven address is: its reader is told, and gets no say over the account.
 #[tokio::test]
 async fn an_address_that_was_never_proven_has_no_way_back() {
     let app = app().await;
@@ -252,7 +252,26 @@ async fn an_address_that_was_never_proven_has_no_way_back() {
     open(&browser, &mailed(&app, NEW, "change-email").await).await.ok();
     assert_eq!(browser.session().await["user"]["email"], NEW);
     app.head().await;
-    assert_eq!(app.mails(OLD, 1).await.len(), 1);
+    let mails = app.mails(OLD, 2).await;
+    assert_eq!((mails.len(), &mails[1]["kind"], &mails[1]["url"]), (2, &json!("email-replaced"), &Value::Null));
+}
+
+/// Whoever gives a stranger's address can't have it mailed again and again by changing things.
+#[tokio::test]
+async fn an_address_that_was_never_proven_gets_its_share_of_mails_and_no_more() {
+    let app = app().await;
+    let browser = app.browser();
+    browser.sign_up(OLD).await;
+    for round in 0..6 {
+        let [current, new] = [round, round + 1].map(|number| match number {
+            0 => PASSWORD.to_owned(),
+            number => format!("password number {number}"),
+        });
+        let form = json!({ "currentPassword": current, "newPassword": new });
+        browser.post("/change-password", &form).await.ok();
+    }
+    app.head().await;
+    assert_eq!(app.mails(OLD, 1).await.len(), 3);
 }
 
 #[tokio::test]

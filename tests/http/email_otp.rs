@@ -107,6 +107,49 @@ async fn strangers_use_up_no_tries_of_the_asker() {
     sign_in(&from("192.0.2.1"), "000000").await.refused(400, "INVALID_OTP");
 }
 
+/// Whoever guesses has thirty tries a day at an address, over all codes and from wherever. Links go on.
+#[tokio::test]
+async fn thirty_wrong_codes_a_day() {
+    let app = dev().await;
+    let from = |number: u8| app.program_at(number);
+    let owner = from(200);
+    let mut mails = 0;
+    for round in 0..3 {
+        // A code lasts ten minutes, and an address gets so many mails in as many.
+        app.pass(seconds(600));
+        mails += 1;
+        let code = code(&app, &owner, "sign-in", mails).await;
+        for number in 0..10 {
+            sign_in(&from(10 * round + number), &wrong(&code)).await.refused(400, "INVALID_OTP");
+        }
+    }
+    app.pass(seconds(600));
+    let code = code(&app, &owner, "sign-in", 4).await;
+    for caller in [&from(77), &owner] {
+        sign_in(caller, &code).await.refused(403, "TOO_MANY_ATTEMPTS");
+    }
+    owner.post("/sign-in/magic-link", &json!({ "email": JANE })).await.ok();
+    let link = app.mails(JANE, 5).await.pop().unwrap()["token"].as_str().unwrap().to_owned();
+    owner.get(&format!("/magic-link/verify?token={link}")).await.ok();
+    app.pass(seconds(86_400));
+    let code = self::code(&app, &owner, "sign-in", 6).await;
+    sign_in(&owner, &code).await.ok();
+}
+
+#[tokio::test]
+async fn three_networks_have_a_code_at_a_time() {
+    let app = dev().await;
+    let from = |number: u8| app.program_at(number);
+    let mut codes = Vec::new();
+    for number in 1..=3 {
+        codes.push(code(&app, &from(number), "sign-in", number.into()).await);
+    }
+    ask(&from(4), JANE, "sign-in").await;
+    app.head().await;
+    assert_eq!(app.mails(JANE, 3).await.len(), 3, "a fourth makes none, and voids none");
+    sign_in(&from(1), &codes[0]).await.ok();
+}
+
 #[tokio::test]
 async fn it_works_for_ten_minutes() {
     let app = dev().await;

@@ -116,6 +116,38 @@ async fn of_many_who_open_it_at_once_one_gets_in() {
     assert_eq!(opened.iter().filter(|answer| answer.status == 200).count(), 1);
 }
 
+/// Both read the mailbox: one guest becomes the member, and the other is signed in to that account and stays whole.
+#[tokio::test]
+async fn two_guests_who_prove_one_address_end_in_one_account() {
+    let app = App::with(&[("dev", "on"), ("rate_limits", "off")]).await;
+    for round in 0..6 {
+        let address = format!("p{round}@example.com");
+        let (one, two) = (app.browser(), app.browser());
+        let guests = [one.arrive().await, two.arrive().await];
+        let links = [token(&app, &one, &address, 1).await, token(&app, &two, &address, 2).await];
+        let (first, second) = tokio::join!(fetch(&one, &links[0]), fetch(&two, &links[1]));
+        let users = [first.ok()["user"]["id"].clone(), second.ok()["user"]["id"].clone()];
+        assert_eq!(users[0], users[1]);
+        let stays = guests.iter().filter(|guest| guest["user"]["id"] != users[0]).collect::<Vec<_>>();
+        assert_eq!(stays.len(), 1);
+        let left = app.bearer(stays[0]["token"].as_str().unwrap()).session().await;
+        assert_eq!((&left["user"]["isAnonymous"], &left["user"]["email"]), (&json!(true), &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_is_two_appends() {
+    let app = app().await;
+    let browser = app.browser();
+    browser.arrive().await;
+    browser.session().await;
+    let before = app.appends().await;
+    let token = token(&app, &browser, JANE, 1).await;
+    app.until("MailSent", 1).await;
+    fetch(&browser, &token).await.ok();
+    assert_eq!(app.appends().await - before, 3, "what was asked for, what came of it, and that the mail went");
+}
+
 #[tokio::test]
 async fn a_link_to_an_account_opens_a_session_on_it_and_leaves_the_guest_alone() {
     let app = app().await;

@@ -163,11 +163,45 @@ async fn where_addresses_must_be_proven_first() {
     let wrong = json!({ "email": "jane@example.com", "password": "not this one" });
     browser.post("/sign-in/email", &wrong).await.refused(401, "INVALID_EMAIL_OR_PASSWORD");
 
-    let mail = app.mail("jane@example.com").await;
-    browser.get(&format!("/verify-email?token={}", mail["token"].as_str().unwrap())).await.ok();
+    let token = app.mail("jane@example.com").await["token"].as_str().unwrap().to_owned();
+    let link = format!("/verify-email?token={token}");
+    let elsewhere = app.browser();
+    elsewhere.get(&link).await.refused(403, "CONFIRMATION_REQUIRED");
+    assert_eq!(elsewhere.session().await, Value::Null);
+    let opened = browser.get(&link).await;
+    assert_eq!(opened.ok(), json!({ "status": true, "user": null }));
+    assert!(opened.cookie(SESSION).is_some());
+    let member = browser.session().await["user"].clone();
+    assert_eq!((&member["id"], &member["emailVerified"]), (&body["user"]["id"], &json!(true)));
+    // Only the proof opened it: the link again opens nothing.
+    browser.post("/sign-out", &json!({})).await.ok();
+    assert!(browser.get(&link).await.cookie(SESSION).is_none());
     browser.sign_in("jane@example.com").await;
 
     let guest = app.browser();
     guest.arrive().await;
     assert_ne!(guest.upgrade("jill@example.com").await["token"], Value::Null, "a guest who upgrades keeps its session");
+    let token = app.mail("jill@example.com").await["token"].as_str().unwrap().to_owned();
+    let before = guest.session().await["session"].clone();
+    assert!(guest.get(&format!("/verify-email?token={token}")).await.cookie(SESSION).is_none());
+    assert_eq!(guest.session().await["session"]["id"], before["id"]);
+}
+
+/// The holder's browser has a guest by now: it is signed in to the account, and the guest stays whole (CONTRACT 2.5).
+#[tokio::test]
+async fn a_guest_who_came_between_sign_up_and_proof_gets_a_ticket() {
+    let app = App::with(&[("email_password.require_email_verification", "on"), ("dev", "on")]).await;
+    let browser = app.browser();
+    let signed_up = browser.post("/sign-up/email", &form("jane@example.com")).await.ok();
+    let guest = browser.arrive().await;
+    let sent = json!({ "email": "jane@example.com", "type": "email-verification" });
+    browser.post("/email-otp/send-verification-otp", &sent).await.ok();
+    let code = app.mails("jane@example.com", 2).await[1]["otp"].clone();
+    let proof = json!({ "email": "jane@example.com", "otp": code });
+    let proven = browser.post("/email-otp/verify-email", &proof).await.ok();
+    assert_eq!(proven["user"]["id"], signed_up["user"]["id"]);
+    assert_eq!(proven["token"], browser.session().await["session"]["token"]);
+    assert_eq!(app.bearer(guest["token"].as_str().unwrap()).session().await["user"]["isAnonymous"], true);
+    let moved = browser.post("/anonymous/transfer", &json!({})).await.ok();
+    assert_eq!(moved["guest"]["id"], guest["user"]["id"]);
 }

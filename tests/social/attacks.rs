@@ -64,7 +64,44 @@ async fn trojan_identifier() {
     assert_ne!(back.session().await["user"]["id"], victim.session().await["user"]["id"]);
 }
 
-/// The attacker begins things in the account's name that end after the victim has it: a flow, a link, a reset.
+/// The other way round: the attacker's identity is there first, with the victim's address, and the victim takes the account
+/// with a new password.
+#[tokio::test]
+async fn classic_federated_merge_by_reset() {
+    let world = world().await;
+    let attacker = world.app.browser();
+    let own = Person::new("eve-1", Some(JANE), false);
+    world.sign_in(&attacker, &own).await.leads_to("/welcome");
+    world.app.program().post("/request-password-reset", &json!({ "email": JANE })).await.ok();
+    let mails = world.app.mails(JANE, 2).await;
+    let reset = mails.iter().find(|mail| mail["kind"] == "reset-password").unwrap()["token"].clone();
+    let new = "the victim's own";
+    world.app.program().post("/reset-password", &json!({ "token": reset, "newPassword": new })).await.ok();
+    let victim = world.app.browser();
+    victim.post("/sign-in/email", &json!({ "email": JANE, "password": new })).await.ok();
+    assert_eq!(accounts(&victim).await.len(), 1, "the identity leads nowhere");
+    assert_eq!(attacker.session().await, Value::Null);
+    let back = world.app.browser();
+    world.sign_in(&back, &own).await.leads_to("/sorry?error=account_not_linked");
+    assert_eq!(back.session().await, Value::Null);
+}
+
+/// The attacker asks for another address, one of their own, and confirms it when the victim has the account.
+#[tokio::test]
+async fn unexpired_email_change() {
+    let world = world().await;
+    let attacker = world.app.browser();
+    attacker.sign_up(JANE).await;
+    attacker.post("/change-email", &json!({ "newEmail": EVE })).await.ok();
+    let token = world.app.mail(EVE).await["token"].as_str().unwrap().to_owned();
+    let victim = arrives(&world, true).await;
+    attacker.get(&format!("/verify-email?token={token}")).await.refused(401, "INVALID_TOKEN");
+    let form = json!({ "token": token, "password": PASSWORD });
+    world.app.program().post("/verify-email/confirm", &form).await.refused(400, "INVALID_TOKEN");
+    assert_eq!(victim.session().await["user"]["email"], JANE);
+}
+
+/// The attacker begins a flow in the account's name that ends after the victim has it.
 #[tokio::test]
 async fn unexpired_pending_acts() {
     let world = world_with(&[("account_linking.different_emails", "on")]).await;
@@ -267,10 +304,17 @@ async fn a_flow_lasts_ten_minutes() {
 
 // --- races ---
 
+/// Codes are good once: the callback that is late must not spoil it for the other.
 #[tokio::test]
 async fn a_double_callback_has_one_winner() {
+    for codes_last in [false, true] {
+        double_callbacks(codes_last).await;
+    }
+}
+
+async fn double_callbacks(codes_last: bool) {
     let world = world().await;
-    world.fake.misbehave(Mischief { codes_last: true, ..Mischief::default() });
+    world.fake.misbehave(Mischief { codes_last, ..Mischief::default() });
     for round in 0..8 {
         let browser = world.app.browser();
         browser.arrive().await;
@@ -283,7 +327,7 @@ async fn a_double_callback_has_one_winner() {
         assert_eq!(places.iter().filter(|place| *place == "/home").count(), 1, "{places:?}");
     }
     let linked = world.app.types().await.into_iter().filter(|name| name == "IdentityLinked").count();
-    assert_eq!(linked, 8);
+    assert_eq!((linked, world.fake.asked("token")), (8, 8), "each code is brought to the provider once");
 }
 
 #[tokio::test]
@@ -305,6 +349,30 @@ async fn two_guests_with_one_identity_have_one_winner() {
             places.iter().any(|place| place.contains("account_already_linked") || place.contains("email_already")),
             "{places:?}"
         );
+    }
+}
+
+/// One proves the address by a provider, the other by a link: both read the mailbox, and one account comes of it.
+#[tokio::test]
+async fn two_proofs_of_one_address_end_in_one_account() {
+    let world = world_with(&[("rate_limits", "off")]).await;
+    for round in 0..8 {
+        let (one, two) = (world.app.browser(), world.app.browser());
+        let guests = [one.arrive().await, two.arrive().await];
+        let address = format!("p{round}@example.com");
+        let url = begin(&one, "/sign-in/social", "google").await;
+        let granted = world.fake.consent(&url, &Person::new(&format!("p{round}"), Some(&address), true));
+        two.post("/sign-in/magic-link", &json!({ "email": address })).await.ok();
+        let token = world.app.mail(&address).await["token"].as_str().unwrap().to_owned();
+        let link = format!("/magic-link/verify?token={token}");
+        let (by_provider, by_link) = tokio::join!(back(&one, &granted), two.get(&link));
+        by_provider.leads_to("/home");
+        by_link.ok();
+        let now = [one.session().await["user"].clone(), two.session().await["user"].clone()];
+        assert_eq!(now[0]["id"], now[1]["id"]);
+        assert_eq!((&now[0]["email"], &now[0]["emailVerified"]), (&json!(address), &json!(true)));
+        let upgraded = guests.iter().filter(|guest| guest["user"]["id"] == now[0]["id"]).count();
+        assert_eq!(upgraded, 1, "one guest became the member, the other stays whole");
     }
 }
 

@@ -209,6 +209,31 @@ async fn a_provider_that_tells_nothing_of_itself() {
     world.sign_in(&world.app.browser(), &jane()).await.leads_to("/welcome");
 }
 
+/// What hangs at the provider hangs there alone: everybody else is served, and it ends by itself.
+#[tokio::test]
+async fn a_provider_that_says_nothing() {
+    let world = world().await;
+    let (browser, other) = (world.app.browser(), world.app.browser());
+    let guest = browser.arrive().await;
+    let url = begin(&browser, "/anonymous/upgrade-with-social", "google").await;
+    let granted = world.fake.consent(&url, &jane());
+    world.fake.misbehave(Mischief { silent: true, ..Mischief::default() });
+    let (waiting, meanwhile) = (browser.fork(), async {
+        other.arrive().await;
+        other.upgrade(EVE).await
+    });
+    let mut waiting = std::pin::pin!(back(&waiting, &granted));
+    tokio::select! {
+        answer = &mut waiting => panic!("it answers at once: {answer:?}"),
+        _ = meanwhile => {}
+    }
+    is_unharmed(&browser, &guest).await;
+    waiting.await.leads_to("/sorry?error=invalid_code");
+    is_unharmed(&browser, &guest).await;
+    world.fake.misbehave(Mischief::default());
+    world.upgrade(&browser, &jane()).await.leads_to("/home");
+}
+
 /// Without leave nothing private is called, whoever says so.
 #[tokio::test]
 async fn private_networks_are_called_by_leave_alone() {

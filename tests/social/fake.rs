@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -36,6 +36,8 @@ pub struct Mischief {
     pub token: Option<(u16, String)>,
     pub userinfo: Option<(u16, String)>,
     pub discovery: Option<(u16, String)>,
+    /// The issuer that a tenant's document is about.
+    pub names: Option<&'static str>,
     /// Nothing is answered.
     pub silent: bool,
     /// Codes are taken any number of times.
@@ -118,6 +120,7 @@ impl Fake {
         let inner: Shared = Arc::new(Mutex::new(inner));
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
+            .route("/{tenant}/v2.0/.well-known/openid-configuration", get(discovery_of_tenant))
             .route("/jwks", get(jwks))
             .route("/token", post(token))
             .route("/userinfo", get(userinfo))
@@ -269,14 +272,30 @@ async fn discovery(State(shared): State<Shared>) -> Response {
     if let Some(other) = instead(inner.mischief.discovery.clone()) {
         return other;
     }
+    document(&inner, &inner.issuer, true)
+}
+
+/// As Microsoft has it: some names stand for many tenants, and one for the tenant of personal accounts.
+async fn discovery_of_tenant(State(shared): State<Shared>, Path(tenant): Path<String>) -> Response {
+    let inner = shared.lock().unwrap();
+    let called = match tenant.as_str() {
+        "common" | "organizations" => "{tenantid}",
+        "consumers" => "9188040d-6c67-4c5b-b112-36a304b66dad",
+        other => other,
+    };
+    let own = format!("{}/{called}/v2.0", inner.issuer);
+    document(&inner, inner.mischief.names.unwrap_or(&own), false)
+}
+
+fn document(inner: &Inner, name: &str, announces_iss: bool) -> Response {
     let issuer = &inner.issuer;
     Json(json!({
-        "issuer": issuer,
+        "issuer": name,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
         "jwks_uri": format!("{issuer}/jwks"),
-        "authorization_response_iss_parameter_supported": true,
+        "authorization_response_iss_parameter_supported": announces_iss,
         "id_token_signing_alg_values_supported": ["ES256"],
     }))
     .into_response()

@@ -1,5 +1,7 @@
 //! Where an identity leads (CONTRACT 2.4, 2.5, 4).
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrysalis_domain::Span;
 
 use super::*;
@@ -24,6 +26,9 @@ async fn a_guest_becomes_a_member_in_place() {
     assert_eq!((user["email"].clone(), user["name"].clone()), (JANE.into(), "Jane Doe".into()));
     assert_eq!(user["image"], "https://pictures.example.com/jane.png");
     assert_eq!(user["metadata"], json!({ "cart": [1, 2] }));
+    let token = browser.get("/token").await.ok()["token"].as_str().unwrap().to_owned();
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&claims).unwrap()["amr"], json!(["fed"]));
     let accounts = accounts(&browser).await;
     assert_eq!(accounts.len(), 1);
     assert_eq!((&accounts[0]["providerId"], &accounts[0]["accountId"]), (&json!("google"), &json!("jane-1")));
@@ -241,6 +246,25 @@ async fn in_strict_mode_a_guest_stays_one_until_the_address_is_proven() {
     assert_eq!((&member["user"]["isAnonymous"], &member["user"]["id"]), (&json!(false), &guest["user"]["id"]));
 }
 
+/// CONTRACT 2.2: a further upgrade replaces the pending one, by whatever identity.
+#[tokio::test]
+async fn in_strict_mode_the_same_identity_may_come_again() {
+    let world = world_with(&[("upgrade.require_verified_email", "on")]).await;
+    let browser = world.app.browser();
+    let guest = browser.arrive().await;
+    let person = Person::new("p", Some(EVE), false);
+    for path in ["/anonymous/upgrade-with-social", "/sign-in/social", "/link-social"] {
+        world.walk(&browser, path, "google", &person).await.leads_to("/home");
+        let pending = browser.session().await;
+        assert_eq!((&pending["user"]["id"], &pending["user"]["isAnonymous"]), (&guest["user"]["id"], &json!(true)));
+        assert_eq!(pending["session"]["id"], guest["session"]["id"]);
+        assert_eq!(accounts(&browser).await.len(), 1);
+    }
+    world.upgrade(&browser, &Person::new("p", Some(EVE), true)).await.leads_to("/home");
+    let member = browser.session().await["user"].clone();
+    assert_eq!((&member["id"], &member["isAnonymous"]), (&guest["user"]["id"], &json!(false)));
+}
+
 #[tokio::test]
 async fn nobody_new_comes_where_sign_up_is_closed() {
     let world = world_with(&[("email_password.sign_up", "off")]).await;
@@ -251,15 +275,16 @@ async fn nobody_new_comes_where_sign_up_is_closed() {
     is_unharmed(&browser, &guest).await;
 }
 
-/// What an upgrade by a provider costs: the flow's beginning and its end.
+/// What an upgrade by a provider costs: the flow's beginning, its end, and what comes of it.
 #[tokio::test]
-async fn an_upgrade_is_two_appends() {
+async fn an_upgrade_is_three_appends() {
     let world = world().await;
     let browser = world.app.browser();
     browser.arrive().await;
     browser.session().await;
-    let before = world.app.types().await.len();
+    let (before, appends) = (world.app.types().await.len(), world.app.appends().await);
     world.upgrade(&browser, &jane()).await.leads_to("/home");
+    assert_eq!(world.app.appends().await - appends, 3);
     let types = world.app.types().await.split_off(before);
     let expected = [
         "AuthorizationRequested",

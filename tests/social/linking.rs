@@ -24,7 +24,7 @@ async fn a_member_links_an_identity_and_is_told() {
 /// Linked in the holder's session, vouched for the same address: it outlasts a proof by somebody else (CONTRACT 2.6, c).
 #[tokio::test]
 async fn an_identity_vouched_for_the_address_outlasts_a_reclaim() {
-    let world = world_with(&[("account_linking.different_emails", "on")]).await;
+    let world = world_with(&[("account_linking.different_emails", "on"), ("rate_limits", "off")]).await;
     let browser = world.app.browser();
     browser.sign_up(JANE).await;
     world.walk(&browser, "/link-social", "google", &jane()).await.leads_to("/home");

@@ -7,6 +7,7 @@ mod fake;
 mod flows;
 mod id_tokens;
 mod linking;
+mod microsoft;
 mod plain;
 
 use std::sync::Arc;
@@ -33,6 +34,11 @@ async fn world() -> World {
 }
 
 async fn world_with(tweaks: &[Tweak<'_>]) -> World {
+    world_in("", tweaks).await
+}
+
+/// `tenant`: what stands behind the issuer's host in Microsoft's.
+async fn world_in(tenant: &str, tweaks: &[Tweak<'_>]) -> World {
     let clock = MockClock::at(crate::support::START);
     let fake = Fake::start(clock.clone()).await;
     let issuer = fake.issuer();
@@ -41,7 +47,8 @@ async fn world_with(tweaks: &[Tweak<'_>]) -> World {
     for id in ["google", "mine", "microsoft", "gitlab"] {
         keys.push((format!("social.{id}.client_id"), CLIENT.to_owned()));
         keys.push((format!("social.{id}.client_secret"), SECRET.to_owned()));
-        keys.push((format!("social.{id}.issuer"), issuer.clone()));
+        let tenant = if id == "microsoft" { tenant } else { "" };
+        keys.push((format!("social.{id}.issuer"), format!("{issuer}{tenant}")));
     }
     for id in ["github", "discord", "facebook", "twitter"] {
         keys.push((format!("social.{id}.client_id"), CLIENT.to_owned()));

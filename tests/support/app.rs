@@ -1,6 +1,6 @@
 //! A running server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,6 +111,12 @@ impl App {
         events.into_iter().map(|event| event.event_type).collect()
     }
 
+    /// How often something was stored.
+    pub async fn appends(&self) -> usize {
+        let events = self.log.read_all(0, 100_000).await.unwrap();
+        events.into_iter().map(|event| event.command_id).collect::<HashSet<_>>().len()
+    }
+
     /// All that the log holds, as text.
     pub async fn everything(&self) -> String {
         let events = self.log.read_all(0, 100_000).await.unwrap();
@@ -129,6 +135,14 @@ impl App {
     /// A program without cookies and without an origin.
     pub fn program(&self) -> Client {
         Client::new(self.http.clone(), format!("http://{}", self.address))
+    }
+
+    /// A program on another network, as far as limits count: each address of the loopback is one.
+    pub fn program_at(&self, number: u8) -> Client {
+        let address = Ipv4Addr::new(127, 0, 1, number);
+        let http =
+            super::http().redirect(reqwest::redirect::Policy::none()).no_proxy().local_address(Some(address.into()));
+        Client::new(http.build().unwrap(), format!("http://{}", self.address))
     }
 
     /// A program that has a session token.

@@ -194,7 +194,14 @@ fn every_word_ever_written_still_reads() {
         "deleted",
     ]);
     words::<DeletionReason>(&["requested", "anonymous_max_age", "administrator"]);
-    words::<Notice>(&["password_changed", "reclaimed", "account_linked", "account_unlinked", "email_change_undone"]);
+    words::<Notice>(&[
+        "password_changed",
+        "reclaimed",
+        "account_linked",
+        "account_unlinked",
+        "email_change_undone",
+        "email_replaced",
+    ]);
     words::<CodeEnd>(&["used", "revoked", "replaced"]);
     words::<Intent>(&["sign_in", "upgrade", "link"]);
     words::<Purpose>(&[

@@ -44,7 +44,7 @@ pub enum UserCommand {
         opens: Option<NewSession>,
         /// The user's epoch when it began: another one now voids it.
         epoch: Option<u32>,
-        notice: NewNotice,
+        notice: Option<NewNotice>,
     },
     /// Somebody new, known by a provider.
     SignUpSocial {
@@ -73,6 +73,9 @@ pub enum UserCommand {
         session: Option<SessionId>,
         proven: ProvenAddress,
         epoch: Option<u32>,
+        /// For the address of before, if nobody ever proved it: of such a one nobody knows whose it is, so it is told and gets
+        /// no say.
+        notice: Option<NewNotice>,
     },
     /// Whoever reads the address of before takes it back.
     UndoEmailChange {
@@ -82,7 +85,7 @@ pub enum UserCommand {
     UnlinkAccount {
         session: SessionId,
         account: AccountId,
-        notice: NewNotice,
+        notice: Option<NewNotice>,
     },
     StartSession {
         session: NewSession,
@@ -121,7 +124,7 @@ pub enum UserCommand {
         hash: SealedId,
         revoke_others: bool,
         rotation: Rotation,
-        notice: NewNotice,
+        notice: Option<NewNotice>,
     },
     RehashPassword {
         replaces: SealedId,
@@ -134,6 +137,9 @@ pub enum UserCommand {
         claim: ClaimId,
         challenge: Option<ChallengeId>,
         proof: ProofKind,
+        /// For the browser that claimed the address, where there is no session before the proof. Only the proof itself opens
+        /// it, not whatever repeats it.
+        opens: Option<NewSession>,
     },
     /// A link with a password that is not this user's.
     MissVerification {
@@ -250,18 +256,21 @@ pub enum UserCommand {
 }
 
 impl UserCommand {
-    /// The same without the verification mail that it asks for along the way.
+    /// The same without the mail that it asks for along the way.
     pub fn ask_for_no_mail(&mut self) {
         match self {
             UserCommand::UpgradeWithPassword { credentials, .. }
             | UserCommand::SignUpWithPassword { credentials, .. } => {
                 credentials.verification = None;
             }
-            UserCommand::LinkSocial { identity, .. } | UserCommand::SignUpSocial { identity, .. } => {
-                if let Some(email) = &mut identity.email {
-                    email.verification = None;
-                }
+            UserCommand::LinkSocial { identity, notice, .. } => {
+                *notice = None;
+                identity.ask_for_no_mail();
             }
+            UserCommand::SignUpSocial { identity, .. } => identity.ask_for_no_mail(),
+            UserCommand::ChangeEmail { notice, .. }
+            | UserCommand::ChangePassword { notice, .. }
+            | UserCommand::UnlinkAccount { notice, .. } => *notice = None,
             _ => {}
         }
     }
@@ -370,6 +379,14 @@ pub struct SocialIdentity {
     pub scopes: Vec<String>,
     /// The provider vouches for the very address that the user holds, so the identity is as good as that address.
     pub vouches_for_held: bool,
+}
+
+impl SocialIdentity {
+    fn ask_for_no_mail(&mut self) {
+        if let Some(email) = &mut self.email {
+            email.verification = None;
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -61,9 +61,9 @@ impl User {
             C::SignInVouched { claim, own, identity, session, notice } => {
                 self.sign_in_vouched(claim, own, identity, session, notice, at)
             }
-            C::ChangeEmail { session, proven, epoch } => {
+            C::ChangeEmail { session, proven, epoch, notice } => {
                 self.same_epoch(epoch)?;
-                self.change_email(session, proven, at)
+                self.change_email(session, proven, notice, at)
             }
             C::UndoEmailChange { proven, notice } => self.undo_email_change(proven, notice, at),
             C::UnlinkAccount { session, account, notice } => self.unlink(session, account, notice, at),
@@ -87,12 +87,18 @@ impl User {
             }
             C::AddPassword { session, account, hash, notice } => {
                 let mut events = self.add_password(session, account, hash, at)?;
-                events.extend(self.tell(notice, Notice::PasswordChanged, at));
+                events.extend(self.tell(Some(notice), Notice::PasswordChanged, at));
                 Ok(events)
             }
             C::RehashPassword { replaces, hash } => self.rehash(replaces, hash),
             C::RequestVerification { verification } => self.request_verification(verification),
-            C::VerifyEmail { claim, challenge, proof } => self.verify_email(claim, challenge, proof, at),
+            C::VerifyEmail { claim, challenge, proof, opens } => {
+                let mut events = self.verify_email(claim, challenge, proof, at)?;
+                if let Some(session) = opens.filter(|_| !events.is_empty()) {
+                    events.extend(self.start(session, at)?);
+                }
+                Ok(events)
+            }
             C::MissVerification { challenge } => self.miss_verification(challenge, at),
             C::DisownClaim { claim, challenge } => {
                 self.standing_verification(claim, challenge, at)?;
@@ -398,8 +404,8 @@ fn requested(verification: NewVerification, claim: ClaimId, address: SealedId) -
 
 impl User {
     /// A mail to the address that is held, if one is.
-    fn tell(&self, mail: NewNotice, notice: Notice, at: Timestamp) -> Option<UserEvent> {
-        self.email.as_ref().map(|email| told(mail, notice, email.address, at))
+    fn tell(&self, mail: Option<NewNotice>, notice: Notice, at: Timestamp) -> Option<UserEvent> {
+        self.email.as_ref().zip(mail).map(|(email, mail)| told(mail, notice, email.address, at))
     }
 }
 

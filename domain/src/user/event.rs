@@ -395,15 +395,18 @@ pub enum Notice {
     AccountUnlinked,
     /// To the address that was given up again.
     EmailChangeUndone,
+    /// To an address that was never proven, and that the account has no longer.
+    EmailReplaced,
 }
 
 impl Notice {
-    pub const ALL: [Notice; 5] = [
+    pub const ALL: [Notice; 6] = [
         Notice::PasswordChanged,
         Notice::Reclaimed,
         Notice::AccountLinked,
         Notice::AccountUnlinked,
         Notice::EmailChangeUndone,
+        Notice::EmailReplaced,
     ];
 
     /// The kind of mail.
@@ -414,6 +417,7 @@ impl Notice {
             Notice::AccountLinked => "account-linked",
             Notice::AccountUnlinked => "account-unlinked",
             Notice::EmailChangeUndone => "email-change-undone",
+            Notice::EmailReplaced => "email-replaced",
         }
     }
 }

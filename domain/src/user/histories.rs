@@ -117,7 +117,7 @@ impl Life {
                 strict: dice.flag(),
                 opens: dice.one_in(4).then(|| self.new_session(dice, Authentication::social("google", self.now))),
                 epoch: self.epoch(dice),
-                notice: self.notice(),
+                notice: Some(self.notice()),
             },
             Kind::SignUpSocial => {
                 let session = self.new_session(dice, Authentication::social("google", self.now));
@@ -142,6 +142,7 @@ impl Life {
                 session: dice.flag().then(|| self.session(dice)),
                 proven: self.proven(dice),
                 epoch: self.epoch(dice),
+                notice: dice.flag().then(|| self.notice()),
             },
             Kind::UndoEmailChange => C::UndoEmailChange { proven: self.proven(dice), notice: self.notice() },
             Kind::IssueRecoveryCode => C::IssueRecoveryCode { session: self.session(dice), hash: self.token().hash },
@@ -158,7 +159,7 @@ impl Life {
                 C::UnlinkAccount {
                     session: self.session(dice),
                     account: held.filter(|_| !dice.one_in(4)).unwrap_or_else(|| self.fresh(AccountId::from_ulid)),
-                    notice: self.notice(),
+                    notice: Some(self.notice()),
                 }
             }
             Kind::StartSession => {
@@ -190,7 +191,7 @@ impl Life {
                 revoke_others: dice.flag(),
                 rotation: self.rotation(dice),
                 hash: self.fresh(SealedId::from_ulid),
-                notice: self.notice(),
+                notice: Some(self.notice()),
             },
             Kind::AddPassword => C::AddPassword {
                 session: self.session(dice),
@@ -214,6 +215,9 @@ impl Life {
                 claim: self.claim(dice),
                 challenge: (!dice.one_in(4)).then(|| self.challenge(dice)),
                 proof: dice.of(&[ProofKind::VerificationLink, ProofKind::MagicLink, ProofKind::EmailOtp]),
+                opens: dice
+                    .one_in(4)
+                    .then(|| self.new_session(dice, Authentication::mail(ProofKind::VerificationLink, self.now))),
             },
             Kind::SignUpByMail => {
                 let session = self.new_session(dice, Authentication::mail(ProofKind::MagicLink, self.now));

@@ -273,6 +273,7 @@ fn prove(claim_number: u8, challenge_number: u8) -> UserCommand {
         claim: claim(claim_number),
         challenge: Some(challenge(challenge_number)),
         proof: ProofKind::VerificationLink,
+        opens: None,
     }
 }
 

@@ -5,7 +5,7 @@
 //! any other proof. What belongs to somebody else never swallows the guest.
 
 use chrysalis_domain::EmailAddress;
-use chrysalis_domain::challenge::{ChallengeCommand, Intent};
+use chrysalis_domain::challenge::Intent;
 use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, PersonId, UserId};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::command::{
@@ -19,7 +19,7 @@ use crate::app::identify::Presented;
 use crate::app::new_session::Opening;
 use crate::app::{App, AppError, Caller, Refusal};
 use crate::keys::{PersonSealer, SealKind, SessionToken};
-use crate::log::cqrs::{Ask, Concurrency, Step};
+use crate::log::cqrs::Ask;
 use crate::log::{Actor, Claim, SealedRecord};
 use crate::social::Profile;
 
@@ -42,9 +42,8 @@ pub(super) struct Came<'a> {
     pub(super) callback_url: Option<String>,
 }
 
-/// The flow that ends with it.
+/// The flow that brought them.
 pub(super) struct Flow {
-    pub(super) challenge: ChallengeId,
     /// Of the user in whose session it began.
     pub(super) epoch: Option<u32>,
     /// Who was nobody's person when it began becomes this user's.
@@ -56,7 +55,7 @@ struct Told {
     identity: SocialIdentity,
     sealed: Vec<SealedRecord>,
     claims: Vec<Claim>,
-    /// The address that a verification mail goes to.
+    /// The address that a mail goes to, where nobody proved it.
     mails: Option<EmailAddress>,
 }
 
@@ -78,15 +77,12 @@ impl App {
     }
 
     async fn sign_in_by_identity(&self, caller: &Caller, came: &Came<'_>) -> Result<Completed, SocialError> {
-        if let Some(holder) = self.holder(&self.keyring.identity_claim(&came.key())).await? {
+        let guest = came.start.filter(|start| start.is_guest());
+        if let Some(holder) = another(guest, self.holder(&self.keyring.identity_claim(&came.key())).await?) {
             return self.signed_in_as_known(caller, came, holder).await;
         }
-        let guest = came.start.filter(|start| start.is_guest());
         let email = self.usable(came);
-        let held = self.holder_of(email.as_ref()).await?;
-        // What a guest reserved for an upgrade that awaits proof is its own.
-        let held = held.filter(|held| guest.is_none_or(|guest| guest.row.user.user != held.user));
-        match (held, guest) {
+        match (another(guest, self.holder_of(email.as_ref()).await?), guest) {
             (Some(holder), _) if came.vouched() => self.signed_in_by_address(caller, came, holder).await,
             (Some(_), _) => Err(SocialRefusal::NotLinked.into()),
             (None, Some(guest)) => self.upgraded(caller, came, guest, email).await,
@@ -97,12 +93,11 @@ impl App {
     /// The guest becomes a member, or stays as it is.
     async fn upgrade_by_identity(&self, caller: &Caller, came: &Came<'_>) -> Result<Completed, SocialError> {
         let guest = came.start.filter(|start| start.is_guest()).ok_or(SocialRefusal::StateMismatch)?;
-        if self.holder(&self.keyring.identity_claim(&came.key())).await?.is_some() {
+        if another(Some(guest), self.holder(&self.keyring.identity_claim(&came.key())).await?).is_some() {
             return Err(SocialRefusal::LinkedToAnother.into());
         }
         let email = self.usable(came);
-        let held = self.holder_of(email.as_ref()).await?;
-        if held.is_some_and(|held| held.user != guest.row.user.user) {
+        if another(Some(guest), self.holder_of(email.as_ref()).await?).is_some() {
             return Err(SocialRefusal::EmailInUse.into());
         }
         self.upgraded(caller, came, guest, email).await
@@ -131,6 +126,7 @@ impl App {
         }
         let mut told = self.told(caller, came, &self.sealer(&user)?, taken);
         told.identity.vouches_for_held = same && own.is_some() && came.vouched();
+        told.mails = told.mails.or(self.unproven(&user)?);
         let unused = SessionToken::create(self.entropy.as_ref(), caller.at);
         let command = UserCommand::LinkSocial {
             session: member.row.session,
@@ -140,9 +136,9 @@ impl App {
             strict: false,
             opens: None,
             epoch: came.epoch(),
-            notice: self.notice(caller),
+            notice: Some(self.notice(caller)),
         };
-        let ask = self.ending(caller, came, member.actor()).then(Step::User(user.user, Concurrency::Exact, command));
+        let ask = self.ask(caller, member.actor(), user.user, command);
         self.store(caller, told, ask, Vec::new()).await?;
         Ok(Completed { signed_in: None, new_user: false, reclaimed: false })
     }
@@ -158,8 +154,7 @@ impl App {
         let user = self.user_row(holder.user).await?.ok_or(Refusal::AddressMoved)?;
         let opening = self.opened(caller, came, &self.sealer(&user)?)?;
         let command = UserCommand::SignInSocial { identity: holder.claim, session: opening.session.clone() };
-        let ask = self.ending(caller, came, Actor::user(user.user).by(opening.session.id));
-        let mut ask = ask.then(Step::User(user.user, Concurrency::Exact, command));
+        let mut ask = self.ask(caller, Actor::user(user.user).by(opening.session.id), user.user, command);
         ask.sealed = vec![opening.client.clone()];
         self.execute(ask).await?;
         self.in_new_session(caller, came, opening, Completed::default()).await
@@ -185,8 +180,7 @@ impl App {
             session: opening.session.clone(),
             notice: self.notice(caller),
         };
-        let ask = self.ending(caller, came, Actor::user(user.user).by(opening.session.id));
-        let ask = ask.then(Step::User(user.user, Concurrency::Exact, command));
+        let ask = self.ask(caller, Actor::user(user.user).by(opening.session.id), user.user, command);
         self.store(caller, told, ask, vec![opening.client.clone()]).await?;
         let reclaimed = !own && !holder.verified;
         self.in_new_session(caller, came, opening, Completed { reclaimed, ..Completed::default() }).await
@@ -217,9 +211,9 @@ impl App {
             strict: self.config.upgrade.require_verified_email,
             opens: opening.as_ref().map(|opening| opening.session.clone()),
             epoch: came.epoch(),
-            notice: self.notice(caller),
+            notice: Some(self.notice(caller)),
         };
-        let ask = self.ending(caller, came, guest.actor()).then(Step::User(user, Concurrency::Exact, command));
+        let ask = self.ask(caller, guest.actor(), user, command);
         let client = opening.as_ref().map(|opening| opening.client.clone());
         self.store(caller, told, ask, client.into_iter().collect()).await?;
         match opening {
@@ -258,8 +252,7 @@ impl App {
             identity: told.identity.clone(),
             session: opening.session.clone(),
         };
-        let ask = self.ending(caller, came, Actor::user(user).by(opening.session.id));
-        let mut ask = ask.then(Step::User(user, Concurrency::New, command));
+        let mut ask = self.ask_new(caller, Actor::user(user).by(opening.session.id), user, command);
         ask.person_keys = key.into_iter().collect();
         self.store(caller, told, ask, vec![opening.client.clone()]).await?;
         self.in_new_session(caller, came, opening, Completed { new_user: true, ..Completed::default() }).await
@@ -271,18 +264,6 @@ impl App {
         self.opening(caller, sealer, Authentication::social(came.provider, caller.at), true)
     }
 
-    /// A decision that uses the flow up.
-    fn ending(&self, caller: &Caller, came: &Came<'_>, actor: Actor) -> Ask {
-        let ask = self.asking(caller, actor);
-        match &came.flow {
-            Some(flow) => {
-                let command = ChallengeCommand::MeetAuthorization;
-                ask.then(Step::Challenge(flow.challenge, Concurrency::Exact, command))
-            }
-            None => ask,
-        }
-    }
-
     async fn store(
         &self,
         caller: &Caller,
@@ -292,10 +273,7 @@ impl App {
     ) -> Result<(), SocialError> {
         (ask.sealed, ask.claims) = (told.sealed, told.claims);
         ask.sealed.extend(others);
-        match &told.mails {
-            Some(email) => self.execute_mailing(caller, email, ask).await?,
-            None => self.execute(ask).await?,
-        };
+        self.execute_mailing(caller, told.mails.as_ref(), ask).await?;
         Ok(())
     }
 
@@ -369,6 +347,12 @@ impl App {
             None => Ok(None),
         }
     }
+}
+
+/// Who holds it, unless it is the guest's own: reserved or linked for an upgrade that awaits proof, which the next one
+/// replaces.
+fn another(guest: Option<&Presented>, holder: Option<Holder>) -> Option<Holder> {
+    holder.filter(|holder| guest.is_none_or(|guest| guest.row.user.user != holder.user))
 }
 
 impl Came<'_> {

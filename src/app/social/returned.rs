@@ -1,9 +1,12 @@
 //! A browser comes back from a provider (CONTRACT 4; RFC 9700, 4.7): with the state that it was sent away with, the cookie
 //! that says that it is the same browser, and no other user's session.
+//!
+//! The state is used up before the provider is asked: of two callbacks at once only one brings it the code, which a
+//! provider takes once (RFC 6749, 4.1.2), and none of what follows can be tried again.
 
 use chrysalis_domain::challenge::event::{AuthorizationRequested, VoidReason};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent};
-use chrysalis_domain::id::{ChallengeId, ClaimId};
+use chrysalis_domain::id::ClaimId;
 
 use super::identity::{Came, Flow};
 use super::{Completed, SocialError, SocialRefusal};
@@ -11,8 +14,9 @@ use crate::app::challenge::Details;
 use crate::app::identify::Presented;
 use crate::app::{App, AppError, Caller, Refusal};
 use crate::keys::{Record, SealKind, flow_of};
-use crate::log::cqrs::load;
-use crate::social::{FlowSecrets, ProviderError, Returned};
+use crate::log::Actor;
+use crate::log::cqrs::{Concurrency, Step, load};
+use crate::social::{FlowSecrets, Profile, ProviderError, Returned};
 
 /// Longest code that is looked at: providers' are far below.
 const CODE_MAX: usize = 4096;
@@ -50,7 +54,6 @@ pub struct Failed {
 
 /// A flow that stands.
 struct Standing {
-    challenge: ChallengeId,
     secrets: FlowSecrets,
     requested: AuthorizationRequested,
     record: Option<Record>,
@@ -82,19 +85,22 @@ impl App {
         callback: Callback<'_>,
         standing: Standing,
     ) -> Result<Completed, SocialError> {
-        let Standing { challenge, secrets, requested, record, home } = standing;
+        let Standing { secrets, requested, record, home } = standing;
         // Whoever has no cookie of it can neither finish the flow nor end it for whoever has.
         if !callback.has_cookie || callback.provider != requested.provider {
             return Err(SocialRefusal::StateMismatch.into());
         }
         let start = self.start_of(caller, &requested, presented).await?;
-        let profile = match self.profile_of(callback, &secrets).await {
-            Ok(profile) => profile,
+        let code = match code_in(callback) {
+            Ok(code) => code,
             Err(refusal) => {
-                self.give_up(caller, challenge).await?;
+                let denied = ChallengeCommand::Void { reason: VoidReason::Denied };
+                self.end_challenge(caller, requested.challenge, denied).await?;
                 return Err(refusal.into());
             }
         };
+        self.use_up(caller, &requested).await?;
+        let profile = self.profile_of(callback, code, &secrets).await?;
         let here = match (&start, presented) {
             (Some(start), Some(presented)) => start.row.session == presented.row.session,
             (None, _) => true,
@@ -111,21 +117,13 @@ impl App {
             claims,
             callback_url: home.callback_url.clone(),
             flow: Some(Flow {
-                challenge,
                 epoch: requested.asker.map(|asker| asker.epoch),
                 nobody: record.filter(|_| requested.asker.is_none()).map(|record| (requested.person, record.sealer)),
             }),
         };
         match self.came(caller, &came).await {
-            Err(SocialError::Refused(refusal)) => {
-                self.give_up(caller, challenge).await?;
-                Err(refusal.into())
-            }
             // What was wanted is so already.
-            Err(SocialError::App(AppError::Refused(Refusal::AlreadyLinked))) => {
-                self.give_up(caller, challenge).await?;
-                Ok(Completed::default())
-            }
+            Err(SocialError::App(AppError::Refused(Refusal::AlreadyLinked))) => Ok(Completed::default()),
             done => done,
         }
     }
@@ -159,24 +157,24 @@ impl App {
         Ok(Some(Presented::elsewhere(row)))
     }
 
+    /// Of two who bring the state at once, one is late.
+    async fn use_up(&self, caller: &Caller, requested: &AuthorizationRequested) -> Result<(), SocialError> {
+        let actor = match requested.asker {
+            Some(asker) => Actor::user(asker.user).by(asker.session),
+            None => Actor { kind: "user", ..Actor::system() },
+        };
+        let step = Step::Challenge(requested.challenge, Concurrency::Exact, ChallengeCommand::MeetAuthorization);
+        self.execute(self.asking(caller, actor).then(step)).await?;
+        Ok(())
+    }
+
     async fn profile_of(
         &self,
         callback: Callback<'_>,
+        code: &str,
         secrets: &FlowSecrets,
-    ) -> Result<crate::social::Profile, SocialRefusal> {
+    ) -> Result<Profile, SocialRefusal> {
         let provider = self.providers.get(callback.provider).ok_or(SocialRefusal::ProviderNotFound)?;
-        if let Some(said) = callback.error {
-            let fits = (1..=ERROR_MAX).contains(&said.len())
-                && said.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-            return Err(match fits {
-                true => SocialRefusal::Provider(said.to_owned()),
-                false => SocialRefusal::InvalidCallback,
-            });
-        }
-        let code = callback.code.filter(|code| !code.is_empty()).ok_or(SocialRefusal::NoCode)?;
-        if code.len() > CODE_MAX {
-            return Err(SocialRefusal::InvalidCallback);
-        }
         let returned = Returned { code, iss: callback.iss, user: callback.user, secrets };
         provider.returned(returned).await.map_err(|error| {
             tracing::warn!(provider = provider.id(), %error, "a flow ends at the provider");
@@ -208,11 +206,20 @@ impl App {
             callback_url: details.callback_url,
             new_user_callback_url: details.new_user_callback_url,
         };
-        Ok(Standing { challenge, secrets, requested, record, home })
+        Ok(Standing { secrets, requested, record, home })
     }
+}
 
-    /// Nothing comes of the flow, and nothing can any more.
-    async fn give_up(&self, caller: &Caller, challenge: ChallengeId) -> Result<(), AppError> {
-        self.end_challenge(caller, challenge, ChallengeCommand::Void { reason: VoidReason::Denied }).await
+/// The code, unless the provider said no.
+fn code_in<'a>(callback: Callback<'a>) -> Result<&'a str, SocialRefusal> {
+    if let Some(said) = callback.error {
+        let fits = (1..=ERROR_MAX).contains(&said.len())
+            && said.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        return Err(match fits {
+            true => SocialRefusal::Provider(said.to_owned()),
+            false => SocialRefusal::InvalidCallback,
+        });
     }
+    let code = callback.code.filter(|code| !code.is_empty()).ok_or(SocialRefusal::NoCode)?;
+    if code.len() > CODE_MAX { Err(SocialRefusal::InvalidCallback) } else { Ok(code) }
 }

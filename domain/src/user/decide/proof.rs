@@ -244,17 +244,27 @@ impl User {
 
     // --- another address ---
 
-    pub(super) fn change_email(&self, session: Option<SessionId>, proven: ProvenAddress, at: Timestamp) -> Decision {
+    pub(super) fn change_email(
+        &self,
+        session: Option<SessionId>,
+        proven: ProvenAddress,
+        notice: Option<NewNotice>,
+        at: Timestamp,
+    ) -> Decision {
         if let Some(session) = session {
             self.live(session, at)?;
         }
-        self.moves_to(proven, session)
+        let notice = notice.filter(|_| self.email.as_ref().is_some_and(|email| !email.verified));
+        let told = self.tell(notice, Notice::EmailReplaced, at);
+        let mut events = self.moves_to(proven, session)?;
+        events.extend(told);
+        Ok(events)
     }
 
     /// Everybody who is in is out, and what they began is void: one of them was not the reader of this address.
     pub(super) fn undo_email_change(&self, proven: ProvenAddress, notice: NewNotice, at: Timestamp) -> Decision {
         let claim = proven.claim;
-        let told = self.tell(notice, Notice::EmailChangeUndone, at);
+        let told = self.tell(Some(notice), Notice::EmailChangeUndone, at);
         let mut events = self.moves_to(proven, None)?;
         events.push(EmailChangeUndone { claim, at }.into());
         events.extend(self.end(|_| true, EndReason::EmailChangeUndone, at));

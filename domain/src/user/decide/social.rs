@@ -15,7 +15,7 @@ impl User {
         identity: SocialIdentity,
         renewal: Renewal,
         strict: bool,
-        notice: NewNotice,
+        notice: Option<NewNotice>,
         at: Timestamp,
     ) -> Decision {
         let current = self.live(session, at)?;
@@ -88,7 +88,13 @@ impl User {
     }
 
     /// Never the last way in.
-    pub(super) fn unlink(&self, session: SessionId, account: AccountId, notice: NewNotice, at: Timestamp) -> Decision {
+    pub(super) fn unlink(
+        &self,
+        session: SessionId,
+        account: AccountId,
+        notice: Option<NewNotice>,
+        at: Timestamp,
+    ) -> Decision {
         self.live(session, at)?;
         let reason = ReleaseReason::Unlinked;
         let identity = self.identities.iter().find(|held| held.account == account);

@@ -63,9 +63,24 @@ fn a_link_for_another_claim_proves_nothing() {
 
 #[test]
 fn a_proof_without_a_link_counts_too() {
-    let command = UserCommand::VerifyEmail { claim: claim(1), challenge: None, proof: ProofKind::EmailOtp };
+    let command =
+        UserCommand::VerifyEmail { claim: claim(1), challenge: None, proof: ProofKind::EmailOtp, opens: None };
     let proven = EmailVerified { claim: claim(1), proof: ProofKind::EmailOtp, challenge: None, at: minute(20) };
     when(member(), minute(20), command).then_expect_events(vec![proven.into()]);
+}
+
+/// Only the proof opens a session: whatever repeats it finds the address proven, and opens nothing.
+#[test]
+fn the_first_proof_alone_opens_a_session() {
+    let prove = || UserCommand::VerifyEmail {
+        claim: claim(1),
+        challenge: Some(challenge(1)),
+        proof: ProofKind::VerificationLink,
+        opens: Some(new_session(2, minute(20))),
+    };
+    let events = and_then(member(), minute(20), prove());
+    assert!(user_after(&events).live_session(session(2), minute(21)).is_some());
+    when(events, minute(21), prove()).then_expect_events(Vec::new());
 }
 
 #[test]

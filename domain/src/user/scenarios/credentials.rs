@@ -12,7 +12,7 @@ fn change_password(revoke_others: bool, carrier: Carrier) -> UserCommand {
         hash: sealed(30),
         revoke_others,
         rotation,
-        notice: notice(),
+        notice: Some(notice()),
     }
 }
 

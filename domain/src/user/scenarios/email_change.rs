@@ -9,7 +9,7 @@ fn to(number: u8) -> ProvenAddress {
 }
 
 fn change(epoch: Option<u32>) -> UserCommand {
-    UserCommand::ChangeEmail { session: Some(session(1)), proven: to(2), epoch }
+    UserCommand::ChangeEmail { session: Some(session(1)), proven: to(2), epoch, notice: Some(notice()) }
 }
 
 #[test]
@@ -22,9 +22,19 @@ fn the_new_address_takes_the_place_of_the_old() {
 
 #[test]
 fn who_never_proved_the_old_one_keeps_the_password() {
-    let user = user_after(&and_then(member(), minute(20), change(None)));
+    let events = and_then(member(), minute(20), change(None));
+    let user = user_after(&events);
     assert!(user.email.is_some_and(|email| email.verified && email.claim == claim(2)));
     assert!(user.password.is_some_and(|password| password.proven));
+}
+
+/// Nobody knows whose an unproven address is: it is told of the change, and of nothing else.
+#[test]
+fn an_address_that_was_never_proven_is_told_that_it_is_free() {
+    let NewNotice { mail, locale } = notice();
+    let told = NoticeRequested { mail, notice: Notice::EmailReplaced, address: address(1), locale, at: minute(20) };
+    let events = and_then(member(), minute(20), change(None));
+    assert_eq!(events.last(), Some(&told.into()));
 }
 
 /// The unexpired-e-mail-change attack: what was asked for before a reset does nothing after it.

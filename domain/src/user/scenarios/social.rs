@@ -32,7 +32,7 @@ fn link(identity: SocialIdentity) -> UserCommand {
         strict: false,
         opens: None,
         epoch: None,
-        notice: notice(),
+        notice: Some(notice()),
     }
 }
 
@@ -178,7 +178,7 @@ fn in_strict_mode_an_address_nobody_vouches_for_is_proven_first() {
     let proven = and_then(
         pending.clone(),
         minute(20),
-        UserCommand::VerifyEmail { claim: claim(50), challenge: None, proof: ProofKind::EmailOtp },
+        UserCommand::VerifyEmail { claim: claim(50), challenge: None, proof: ProofKind::EmailOtp, opens: None },
     );
     assert_eq!(user_after(&proven).standing, Standing::Member);
     // Proven by somebody else, nothing of the upgrade stays.
@@ -210,7 +210,7 @@ fn an_identity_leads_in_while_it_is_linked() {
 }
 
 fn unlink(number: u8) -> UserCommand {
-    UserCommand::UnlinkAccount { session: session(1), account: account(number), notice: notice() }
+    UserCommand::UnlinkAccount { session: session(1), account: account(number), notice: Some(notice()) }
 }
 
 #[test]
