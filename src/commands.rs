@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrysalis::clock::{Clock, SystemClock};
 use chrysalis::config::{Config, keys};
 use chrysalis::entropy::OsEntropy;
+use chrysalis::followers::models;
 use chrysalis::keys::{Keyring, KeyringClaims, Purpose};
 use chrysalis::log::copy::{self, Copied};
 use chrysalis::log::refold::Difference;
@@ -68,6 +69,7 @@ pub fn copy(from: &Config, to: &Config) -> Result<ExitCode, StartError> {
         let keyring = Keyring::open(destination.as_ref(), secret, previous, &OsEntropy, SystemClock.now()).await?;
         destination.rebuild(&KeyringClaims(&keyring), &mut |folded| bar.folded(folded, events)).await?;
         copy::finish(destination.as_ref()).await?;
+        models::rebuild(destination, &mut |folded| bar.folded(folded, events)).await?;
         bar.clear();
         println!(
             "{events} events at both ends, {moved} of them copied now; keys, sealed records and positions compared"
@@ -130,6 +132,9 @@ async fn verify(config: &Config) -> Result<ExitCode, StartError> {
         let Difference { table, key, column, live, refolded } = difference;
         println!("{table} {key}: {column} is {live}, the log says {refolded}");
     }
+    for model in &report.unlike {
+        println!("{model} was folded by another version of Chrysalis and was not compared; a server folds it anew");
+    }
     let differences = report.differences.len() + report.gaps.len() + report.misfits.len();
     println!("{} events, {} rows compared, {differences} differences", report.events, report.rows);
     if report.events == 0 {
@@ -141,6 +146,7 @@ async fn verify(config: &Config) -> Result<ExitCode, StartError> {
 async fn rebuild(config: &Config) -> Result<ExitCode, StartError> {
     let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
     let report = store.rebuild(&KeyringClaims(&keyring), &mut progress).await?;
+    models::rebuild(store, &mut progress).await?;
     println!("{} events folded; the new tables are in place", report.events);
     Ok(ExitCode::SUCCESS)
 }

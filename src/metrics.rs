@@ -118,7 +118,7 @@ impl Metrics {
         let follower_waiting = Family::<FollowerLabel, Gauge>::default();
         registry.register(
             "follower_waiting",
-            "What waits for a later time, such as mails to be tried again, on the node whose turn it is; counted up to 64",
+            "What waits to be done on the node whose turn it is: mails to be tried again, counted up to 64; events that a read model has not seen",
             follower_waiting.clone(),
         );
         let follower_turn = Family::<FollowerLabel, Gauge>::default();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrysalis_domain::Span;
+use chrysalis_projections::ASYNC;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, Config, secret};
@@ -74,6 +75,7 @@ pub async fn open_store(
                 query_timeout: duration(given.query_timeout),
                 commit_timeout: duration(given.commit_timeout),
                 poll: duration(given.poll),
+                models: &ASYNC,
             };
             Ok(Arc::new(PostgresLog::open(&options, ports.clock.clone(), metrics).await?))
         }

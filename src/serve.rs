@@ -15,12 +15,13 @@ use crate::clock::Clock;
 use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
-use crate::followers::mail::{self, Mailer};
+use crate::followers::mail::Mailer;
+use crate::followers::{mail, models};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
-use crate::log::Log;
+use crate::log::{Log, Store};
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
@@ -70,7 +71,7 @@ pub struct Server {
     http: Http,
     /// Shown when development mode is on.
     outbox: Option<Outbox>,
-    log: Arc<dyn Log>,
+    store: Arc<dyn Store>,
     mailer: Arc<Mailer>,
     settings: Arc<Latest>,
     turn: Turn,
@@ -84,7 +85,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
         let Opened { store, keyring, secret } = open(&config, &ports, metrics.clone()).await?;
         store.fit().await?;
-        let log: Arc<dyn Log> = store;
+        let log: Arc<dyn Log> = store.clone();
         let outbox = Outbox::open(&config.data_dir)?;
         let post = post(&config, &outbox)?;
         let languages = post.templates.languages();
@@ -140,7 +141,7 @@ impl Server {
         let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
         let lease = duration(parts.app.config.followers.lease);
         let turn = Turn { node, lease, metrics: parts.metrics.clone() };
-        Ok(Self { listener, http: Http::new(parts), outbox: dev, log, mailer, settings, turn, grace })
+        Ok(Self { listener, http: Http::new(parts), outbox: dev, store, mailer, settings, turn, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -148,8 +149,8 @@ impl Server {
     }
 
     /// What the server keeps, for whoever runs it in its own process.
-    pub fn log(&self) -> Arc<dyn Log> {
-        self.log.clone()
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
     }
 
     /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.
@@ -158,7 +159,8 @@ impl Server {
         let service = http::service(self.http, self.outbox);
         let settings = self.settings;
         let learning = tokio::spawn(async move { settings.follow().await });
-        let following = tokio::spawn(mail::send(self.mailer, self.turn, halted.clone()));
+        let mailing = tokio::spawn(mail::send(self.mailer, self.turn.clone(), halted.clone()));
+        let folding = tokio::spawn(models::follow(self.store, self.turn, halted.clone()));
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");
@@ -167,7 +169,7 @@ impl Server {
         if serving.await.is_err() {
             tracing::error!("the server task broke off");
         }
-        let _ = tokio::time::timeout(self.grace, following).await;
+        let _ = tokio::time::timeout(self.grace, async { tokio::join!(mailing, folding) }).await;
         learning.abort();
         Ok(())
     }

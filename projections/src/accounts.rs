@@ -12,7 +12,7 @@ pub static ACCOUNTS: Table = Table {
     name: "accounts",
     key: &["account_id"],
     columns: COLUMNS,
-    indexes: &[Index { column: "user_id", unique: false, only_present: false }],
+    indexes: &[Index { columns: &["user_id"], unique: false, only_present: false }],
     shared: false,
 };
 

@@ -10,7 +10,7 @@ pub static CHALLENGES: Table = Table {
     name: "challenges",
     key: &["challenge_id"],
     columns: COLUMNS,
-    indexes: &[Index { column: "user_id", unique: false, only_present: false }],
+    indexes: &[Index { columns: &["user_id"], unique: false, only_present: false }],
     shared: false,
 };
 

@@ -14,8 +14,8 @@ pub static CLAIMS: Table = Table {
     key: &["kind", "hash"],
     columns: COLUMNS,
     indexes: &[
-        Index { column: "claim_id", unique: true, only_present: false },
-        Index { column: "user_id", unique: false, only_present: false },
+        Index { columns: &["claim_id"], unique: true, only_present: false },
+        Index { columns: &["user_id"], unique: false, only_present: false },
     ],
     shared: true,
 };

@@ -17,7 +17,7 @@ pub static CODES: Table = Table {
     name: "codes",
     key: &["challenge_id"],
     columns: COLUMNS,
-    indexes: &[Index { column: "hash", unique: false, only_present: false }],
+    indexes: &[Index { columns: &["hash"], unique: false, only_present: false }],
     shared: false,
 };
 

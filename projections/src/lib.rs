@@ -1,14 +1,15 @@
 //! Read models. One file is one model: its table, its fold, its questions.
 //!
-//! The models here are *inline*: a store writes their rows in the transaction of the events they follow from, so what
-//! they say is true the moment the answer is given. Each can be folded again from the log at any time and must come
-//! out the same (`chrysalis verify`).
+//! Most are *inline*: a store writes their rows in the transaction of the events they follow from, so what they say is true
+//! the moment the answer is given. The others follow the log ([`model`]). Each can be folded again from the log at any
+//! time and must come out the same (`chrysalis verify`).
 
 pub mod accounts;
 pub mod challenges;
 pub mod claims;
 pub mod codes;
 pub mod mails;
+pub mod model;
 pub mod recovery;
 pub mod sessions;
 pub mod table;
@@ -22,6 +23,7 @@ mod memory;
 use chrysalis_domain::{Event, Timestamp};
 
 pub use claims::{ClaimKey, ClaimKeys, ClaimKind};
+pub use model::{Entry, Model};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
@@ -35,6 +37,9 @@ pub static INLINE: [&Table; 8] = [
     &mails::MAILS,
     &recovery::RECOVERY,
 ];
+
+/// Every model that follows the log.
+pub static ASYNC: [&Model; 0] = [];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {

@@ -15,8 +15,8 @@ pub static MAILS: Table = Table {
     key: &["mail_id"],
     columns: COLUMNS,
     indexes: &[
-        Index { column: "due_at", unique: false, only_present: false },
-        Index { column: "user_id", unique: false, only_present: true },
+        Index { columns: &["due_at"], unique: false, only_present: false },
+        Index { columns: &["user_id"], unique: false, only_present: true },
     ],
     // A mail is asked for by one stream, and what becomes of it stands in its own.
     shared: true,

@@ -63,7 +63,7 @@ impl Memory {
     }
 
     fn unique(&self, table: &Table, new: &Row) {
-        let keys = table.indexes.iter().filter(|index| index.unique).map(|index| std::slice::from_ref(&index.column));
+        let keys = table.indexes.iter().filter(|index| index.unique).map(|index| index.columns);
         for key in keys.chain([table.key]) {
             let taken = self.rows(table).iter().any(|row| key.iter().all(|column| row[column] == new[column]));
             assert!(!taken, "{}: a second row with the same {key:?}: {new:?}", table.name);

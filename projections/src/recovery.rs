@@ -10,7 +10,7 @@ pub static RECOVERY: Table = Table {
     name: "recovery",
     key: &["hash"],
     columns: COLUMNS,
-    indexes: &[Index { column: "user_id", unique: false, only_present: false }],
+    indexes: &[Index { columns: &["user_id"], unique: false, only_present: false }],
     shared: false,
 };
 

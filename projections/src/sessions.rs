@@ -16,9 +16,9 @@ pub static SESSIONS: Table = Table {
     columns: COLUMNS,
     // The locator is time-ordered: with a random index a million users halve guest creation (docs/decisions/0003).
     indexes: &[
-        Index { column: "locator", unique: false, only_present: false },
-        Index { column: "previous_locator", unique: false, only_present: true },
-        Index { column: "user_id", unique: false, only_present: false },
+        Index { columns: &["locator"], unique: false, only_present: false },
+        Index { columns: &["previous_locator"], unique: false, only_present: true },
+        Index { columns: &["user_id"], unique: false, only_present: false },
     ],
     shared: false,
 };

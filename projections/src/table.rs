@@ -56,10 +56,18 @@ pub enum Kind {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Index {
-    pub column: &'static str,
+    pub columns: &'static [&'static str],
     pub unique: bool,
-    /// Rows in which the column is null stand outside the index.
+    /// Rows in which the first column is null stand outside the index.
     pub only_present: bool,
+}
+
+impl Index {
+    /// What it is called, and after what it selects: `name` is that of the table as it was defined.
+    pub fn sql(&self, name: &str, generation: &str) -> (String, String, String) {
+        let only = if self.only_present { format!(" WHERE {} IS NOT NULL", self.columns[0]) } else { String::new() };
+        (format!("{name}_{}{generation}", self.columns.join("_")), self.columns.join(", "), only)
+    }
 }
 
 pub const fn text(name: &'static str) -> Column {
@@ -185,7 +193,7 @@ pub fn absorbed<'c>(earlier: impl DoubleEndedIterator<Item = &'c mut Change>, ch
 }
 
 impl Change {
-    fn table(&self) -> &'static Table {
+    pub fn table(&self) -> &'static Table {
         match self {
             Change::Insert { table, .. } | Change::Update { table, .. } | Change::Delete { table, .. } => table,
         }

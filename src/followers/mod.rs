@@ -4,6 +4,7 @@
 //! paused finds out late that another has its turn.
 
 pub mod mail;
+pub mod models;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -13,6 +13,7 @@
 
 pub mod copy;
 pub mod cqrs;
+pub mod follow;
 pub mod postgres;
 mod queue;
 mod quota;
@@ -28,7 +29,7 @@ use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
 use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::claims::Holder;
-use chrysalis_projections::{Change, ClaimKey, Question, Row, Value};
+use chrysalis_projections::{Change, ClaimKey, Entry, Question, Row, Value, model};
 use tokio::sync::watch;
 
 pub use record::{Actor, Context, Position, Recorded, SealedRef, StreamId, Version};
@@ -292,9 +293,9 @@ pub trait Log: Send + Sync {
 }
 
 /// A log with its read models, and all that stands beside them: what a whole store is.
-pub trait Store: Log + refold::Refold + transfer::Transfer {}
+pub trait Store: Log + follow::Follow + refold::Refold + transfer::Transfer {}
 
-impl<S: Log + refold::Refold + transfer::Transfer> Store for S {}
+impl<S: Log + follow::Follow + refold::Refold + transfer::Transfer> Store for S {}
 
 /// Asks the read models.
 pub async fn ask<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[Value]) -> Result<Vec<T>, LogFault> {
@@ -321,6 +322,27 @@ pub async fn ask_one<T: Send>(
     parameters: &[Value],
 ) -> Result<Option<T>, LogFault> {
     Ok(ask(log, question, parameters).await?.into_iter().next())
+}
+
+/// Reads a stored event with what is known of it, as [`read_event`] does.
+pub(crate) fn read_entry(recorded: Recorded) -> Result<Option<Entry>, LogFault> {
+    let Some(event) = read_event(&recorded)? else { return Ok(None) };
+    Ok(Some(Entry {
+        position: recorded.position,
+        id: recorded.event_id,
+        recorded_at: recorded.recorded_at,
+        occurred_at: recorded.occurred_at,
+        actor: model::Actor {
+            kind: recorded.actor_type,
+            id: recorded.actor_id,
+            by: recorded.actor_by,
+            impersonator: recorded.impersonator,
+        },
+        request: recorded.request_id,
+        cause: recorded.cause,
+        settings_version: recorded.settings_version,
+        event,
+    }))
 }
 
 /// Reads a stored event as today's; nothing when its stream is about something that this program does not know.

@@ -2,12 +2,12 @@
 //! them, and the way to make them anew.
 
 use async_trait::async_trait;
+use chrysalis_domain::Subject;
 use chrysalis_domain::id::SealedId;
-use chrysalis_domain::{Event, Subject, Timestamp};
 use chrysalis_projections::table::absorbed;
-use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, fold};
+use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, Entry, fold};
 
-use super::{LogFault, Position, Recorded, read_event};
+use super::{LogFault, Position, Recorded, read_entry};
 
 /// Told how many events are folded so far, now and then.
 pub type Progress<'a> = &'a mut (dyn FnMut(u64) + Send);
@@ -66,6 +66,8 @@ pub struct Report {
     /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
     /// was altered. Their rows are left out of the comparison.
     pub misfits: Vec<Position>,
+    /// Read models that follow the log by another version of their fold: they are being built anew, and were not compared.
+    pub unlike: Vec<&'static str>,
 }
 
 impl Report {
@@ -86,20 +88,16 @@ pub(super) const MOST_DIFFERENCES: usize = 100;
 /// Events of one page of a refold.
 pub(super) const PAGE: usize = 8_192;
 
-/// One event as the fold takes it.
-pub(super) struct Decoded {
+/// One event as the folds take it.
+pub struct Decoded {
     pub(super) position: Position,
-    pub(super) occurred_at: Timestamp,
     /// Nothing where the stream is about something that this program does not know.
-    pub(super) event: Option<Event>,
+    pub(super) entry: Option<Entry>,
 }
 
-pub(super) fn decode(events: &[Recorded]) -> Result<Vec<Decoded>, LogFault> {
-    let decode = |recorded: &Recorded| {
-        let event = read_event(recorded)?;
-        Ok(Decoded { position: recorded.position, occurred_at: recorded.occurred_at, event })
-    };
-    events.iter().map(decode).collect()
+pub fn decode(events: Vec<Recorded>) -> Result<Vec<Decoded>, LogFault> {
+    let decode = |recorded: Recorded| Ok(Decoded { position: recorded.position, entry: read_entry(recorded)? });
+    events.into_iter().map(decode).collect()
 }
 
 /// A refold on its way, page by page.
@@ -123,13 +121,13 @@ impl Folding {
         let mut folded: Vec<Folded> = Vec::with_capacity(page.len() * 2);
         // Where the changes of the stream at hand begin: what was decided in one go is written in one go, as it was live.
         let mut begin = 0;
-        for Decoded { position, occurred_at, event } in page {
+        for Decoded { position, entry } in page {
             if *position != self.last + 1 {
                 self.report.gaps.push(self.last);
             }
             self.last = *position;
             self.report.events += 1;
-            let Some(event) = event else { continue };
+            let Some(Entry { event, occurred_at, .. }) = entry else { continue };
             let subject = event.subject();
             if folded.last().is_some_and(|last| last.subject != subject) {
                 begin = folded.len();

@@ -12,6 +12,7 @@ mod claims;
 mod copy;
 mod cqrs;
 mod durability;
+mod follow;
 mod idempotency;
 mod inline;
 mod order;

@@ -38,7 +38,7 @@ async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
     history
 }
 
-async fn verified(world: &World) -> Report {
+pub(super) async fn verified(world: &World) -> Report {
     verify(world.log.as_ref(), &world.keyring).await
 }
 
@@ -50,7 +50,7 @@ async fn rebuilt(world: &World) -> Report {
     world.log.rebuild(&KeyringClaims(&world.keyring), &mut |_| {}).await.unwrap()
 }
 
-fn assert_clean(report: &Report) {
+pub(super) fn assert_clean(report: &Report) {
     assert_eq!(*report, Report { events: report.events, rows: report.rows, ..Report::default() });
 }
 

@@ -9,6 +9,7 @@ use chrysalis::clock::MockClock;
 use chrysalis::log::postgres::{self, PostgresLog};
 use chrysalis::log::sqlite::{Options, SqliteLog};
 use chrysalis::log::{AppendError, Appended, Expected, LogFault, Store as WholeStore, WriterMetrics};
+use chrysalis_projections::Model;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,6 +21,9 @@ use super::world;
 pub trait Store: Send + Sync {
     /// Opens the log: empty the first time, later as it was left.
     async fn open(&self, clock: &MockClock, queue: usize) -> Arc<dyn WholeStore>;
+
+    /// Opens it with read models of the case's own that follow.
+    async fn open_with(&self, clock: &MockClock, models: &'static [&'static Model]) -> Arc<dyn WholeStore>;
 
     /// Whether positions are 1, 2, 3 … without gaps.
     fn dense(&self) -> bool;
@@ -105,6 +109,11 @@ impl Store for Sqlite {
         Sqlite::open(self, clock, queue)
     }
 
+    async fn open_with(&self, clock: &MockClock, models: &'static [&'static Model]) -> Arc<dyn WholeStore> {
+        let options = Options { models, ..Options::at(self.path()) };
+        Arc::new(SqliteLog::open(&options, Arc::new(clock.clone()), Arc::new(())).unwrap())
+    }
+
     fn dense(&self) -> bool {
         true
     }
@@ -176,6 +185,11 @@ impl Store for Postgres {
         let options = postgres::Options { queue, ..self.options() };
         let metrics = Arc::new(Taken(self.taken.clone()));
         Arc::new(PostgresLog::open(&options, Arc::new(clock.clone()), metrics).await.unwrap())
+    }
+
+    async fn open_with(&self, clock: &MockClock, models: &'static [&'static Model]) -> Arc<dyn WholeStore> {
+        let options = postgres::Options { models, ..self.options() };
+        Arc::new(PostgresLog::open(&options, Arc::new(clock.clone()), Arc::new(())).await.unwrap())
     }
 
     fn dense(&self) -> bool {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use chrysalis::clock::{Clock, MockClock};
 use chrysalis::config::{Config, Overrides};
 use chrysalis::entropy::{Entropy, OsEntropy};
-use chrysalis::log::{Log, ask};
+use chrysalis::followers::models;
+use chrysalis::log::{Store as WholeStore, ask};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::mails;
@@ -33,7 +34,7 @@ pub struct App {
     address: SocketAddr,
     origin: String,
     http: reqwest::Client,
-    log: Arc<dyn Log>,
+    log: Arc<dyn WholeStore>,
     serving: JoinHandle<()>,
     _store: Store,
 }
@@ -65,7 +66,7 @@ impl App {
                 started => break (started.unwrap(), config),
             }
         };
-        let (address, log) = (server.address().unwrap(), server.log());
+        let (address, log) = (server.address().unwrap(), server.store());
         let serving = tokio::spawn(async move { server.run(std::future::pending()).await.unwrap() });
         let http = super::http().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         Self { clock, address, origin: config.public.to_string(), http, log, serving, _store: store }
@@ -103,6 +104,12 @@ impl App {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         *self.log.head().borrow()
+    }
+
+    /// Waits until the read models that follow the log have seen what has happened so far.
+    #[allow(dead_code, reason = "for the cases of models that follow")]
+    pub async fn followed(&self) {
+        assert!(models::caught_up(self.log.as_ref(), MAIL_OVERDUE).await.unwrap(), "a read model stays behind");
     }
 
     /// The types of all events, in order.

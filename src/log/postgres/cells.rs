@@ -15,6 +15,8 @@ pub(super) enum Cells<'c> {
     MadeBytes(Vec<Vec<u8>>),
     /// No column: one number for all rows.
     One(i64),
+    /// No column: one text for all rows.
+    Word(&'c str),
 }
 
 impl<'c> Cells<'c> {
@@ -39,7 +41,7 @@ impl<'c> Cells<'c> {
             (Cells::Made(cells), Value::Text(text)) => cells.push(Some(text.clone())),
             (Cells::Made(cells), _) => cells.push(None),
             (Cells::MadeBytes(cells), Value::Bytes(bytes)) => cells.push(bytes.clone()),
-            (Cells::MadeBytes(_) | Cells::One(_), _) => {}
+            (Cells::MadeBytes(_) | Cells::One(_) | Cells::Word(_), _) => {}
         }
     }
 
@@ -72,6 +74,7 @@ impl<'c> Cells<'c> {
             Cells::Bytes(cells) => cells,
             Cells::MadeBytes(cells) => cells,
             Cells::One(number) => number,
+            Cells::Word(text) => text,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrysalis_projections::{ASYNC, Model};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -14,7 +15,7 @@ use super::fault;
 use crate::log::LogFault;
 
 /// How the store is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// A connection string or URL as libpq has them; may name several hosts, of which the one that takes writes is used.
     pub url: String,
@@ -26,7 +27,7 @@ pub struct Options {
     pub queue: usize,
     /// Groups in one transaction.
     pub max_batch: usize,
-    /// Connections that read; writing takes one more, listening another.
+    /// Connections that read; writing takes one more, listening another, following a third.
     pub pool: usize,
     pub connect_timeout: Duration,
     /// How long a reader waits for a free connection.
@@ -37,6 +38,8 @@ pub struct Options {
     pub commit_timeout: Duration,
     /// Between two looks at the log's head besides the notifications.
     pub poll: Duration,
+    /// Read models that follow the log.
+    pub models: &'static [&'static Model],
 }
 
 impl Options {
@@ -53,6 +56,7 @@ impl Options {
             query_timeout: Duration::from_secs(5),
             commit_timeout: Duration::from_secs(5),
             poll: Duration::from_secs(1),
+            models: &ASYNC,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`lookups`]: questions to the read models, those that arrive together in one statement;
 //! - [`reader`]: how events are read;
 //! - [`pulse`]: whether PostgreSQL answers, and how far the log has come;
+//! - [`follow`]: the read models that follow the log;
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
 //! - [`transfer`]: as an end of a copy.
@@ -15,6 +16,7 @@ mod batch;
 mod cells;
 mod connect;
 mod facts;
+mod follow;
 mod lookups;
 mod pipeline;
 mod pulse;
@@ -31,7 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
-use chrysalis_projections::{Row, Value};
+use chrysalis_projections::{Model, Row, Value};
 use deadpool_postgres::{Object, Pool, PoolError};
 use tokio::sync::watch;
 use tokio_postgres::error::SqlState;
@@ -50,9 +52,12 @@ pub struct PostgresLog {
     lookups: lookups::Lookups,
     /// For everything else that is short.
     pool: Pool,
+    /// For the read models that follow the log: opened by the node whose turn it is.
+    followers: Pool,
     pulse: Arc<pulse::Pulse>,
     connector: Connector,
     patience: Duration,
+    models: &'static [&'static Model],
 }
 
 /// Statements of look-ups on their way at the same time: while they are, the next ones gather.
@@ -70,14 +75,15 @@ impl PostgresLog {
     ) -> Result<Self, LogFault> {
         let connector = Connector::new(options)?;
         let mut client = connector.open_driven(Purpose::Long).await?;
-        schema::migrate(&mut client, &options.schema).await?;
+        schema::migrate(&mut client, &options.schema, options.models).await?;
         let head = client.query_one("SELECT position FROM log_head", &[]).await.map_err(fault)?;
         let pulse = Arc::new(pulse::Pulse::new(number(head.get(0))));
         drop(client);
-        let pool = connector.pool(options.pool)?;
+        let (pool, followers) = (connector.pool(options.pool)?, connector.pool(1)?);
         let lookups = lookups::Lookups::new(connector.pool(LOOKUPS)?, LOOKUPS, pulse.clone(), options.query_timeout);
         let writer = writer::Writer::start(&connector, options, clock, pulse.clone(), metrics)?;
-        Ok(Self { writer, lookups, pool, pulse, connector, patience: options.query_timeout })
+        let (patience, models) = (options.query_timeout, options.models);
+        Ok(Self { writer, lookups, pool, followers, pulse, connector, patience, models })
     }
 
     /// One short statement of its own.
@@ -133,6 +139,10 @@ fn fault(error: tokio_postgres::Error) -> LogFault {
     let (code, said) = (told.code(), format!("PostgreSQL says: {} ({})", told.message(), told.code().code()));
     if [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(code) {
         return LogFault::Damaged(format!("{said}; restore a backup, then start again"));
+    }
+    // A read model of another version: it is folded anew, and this program's question waits until then.
+    if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN].contains(code) {
+        return LogFault::Unavailable(format!("{said}; a read model is being built"));
     }
     // Connection, resources, the operator's doing, the system, read-only, locks that took too long, who may do what.
     let passing =
@@ -294,6 +304,6 @@ impl Refold for PostgresLog {
     }
 
     async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
-        refold::verify(&self.connector, claims, progress).await
+        refold::verify(&self.connector, self.models, claims, progress).await
     }
 }

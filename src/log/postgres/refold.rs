@@ -8,7 +8,7 @@ use chrysalis_domain::id::{ChallengeId, ClaimId, SealedId};
 use chrysalis_domain::user::UserEvent;
 use chrysalis_projections::codes;
 use chrysalis_projections::table::{Kind, Table};
-use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, INLINE, Value};
+use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, INLINE, Model, Value};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
@@ -17,7 +17,8 @@ use super::cells::Cells;
 use super::connect::{Connector, Purpose};
 use super::facts::number;
 use super::rows::RowWriter;
-use super::{LogFault, Position, fault, reader, schema};
+use super::{LogFault, Position, fault, follow, reader, schema};
+use crate::log::follow::{Following, tables};
 use crate::log::refold::{
     ClaimReader, Decoded, Difference, Folding, MOST_DIFFERENCES, PAGE, Progress, Report, SealedRow, decode,
 };
@@ -43,7 +44,7 @@ pub(super) async fn rebuild(
     client.batch_execute(&format!("{lock}; {BY_INDEX}")).await.map_err(fault)?;
     let id = client.query_one("SELECT pg_current_xact_id()::text", &[]).await.map_err(fault)?;
     let generation = format!("_g{}", id.get::<_, &str>(0));
-    make(&client, next_name, &generation).await?;
+    make(&client, INLINE, next_name, &generation).await?;
     let mut refold =
         Refold { rows: RowWriter::lenient(next_name), claims, as_live: false, folding: Folding::default() };
     // In steps, beside the live tables; until little is left.
@@ -80,7 +81,7 @@ async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), LogFau
     lock(&mut transaction, "ACCESS EXCLUSIVE").await?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
-        let sql = format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};");
+        let sql = format!("DROP TABLE IF EXISTS {name}; ALTER TABLE {next} RENAME TO {name};");
         transaction.batch_execute(&sql).await.map_err(fault)?;
     }
     transaction.commit().await.map_err(fault)
@@ -90,7 +91,12 @@ async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), LogFau
 /// what was locked so far is let go, and all of it asked for again.
 async fn lock(transaction: &mut tokio_postgres::Transaction<'_>, mode: &str) -> Result<(), LogFault> {
     transaction.batch_execute(&format!("SET LOCAL lock_timeout = {LET_GO_AFTER_MS}")).await.map_err(fault)?;
-    let tables: Vec<_> = INLINE.iter().map(|table| table.name).collect();
+    // One that is new to an old store is not there yet.
+    let there =
+        "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)";
+    let names: Vec<_> = INLINE.iter().map(|table| table.name).collect();
+    let there = transaction.query(there, &[&names]).await.map_err(fault)?;
+    let tables: Vec<&str> = there.iter().map(|row| row.get(0)).collect();
     for _ in 0..LOCKS {
         let attempt = transaction.savepoint("locks").await.map_err(fault)?;
         match attempt.batch_execute(&format!("LOCK TABLE {} IN {mode} MODE", tables.join(", "))).await {
@@ -106,28 +112,47 @@ async fn lock(transaction: &mut tokio_postgres::Transaction<'_>, mode: &str) -> 
 
 pub(super) async fn verify(
     connector: &Connector,
+    models: &'static [&'static Model],
     claims: &dyn ClaimReader,
     progress: Progress<'_>,
 ) -> Result<Report, LogFault> {
     let mut client = connector.open_driven(Purpose::Long).await?;
     schema::models_fit(&client, connector.schema()).await?;
     client.batch_execute(BY_INDEX).await.map_err(fault)?;
-    make(&client, temporary_name, "_verify").await?;
+    make(&client, INLINE, temporary_name, "_verify").await?;
+    let followed = tables(models);
+    make(&client, followed.clone(), temporary_name, "_verify").await?;
     // A snapshot: the log and the live tables stand still, the temporary ones are ours alone.
     let still = client.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);
     let transaction = still.start().await.map_err(fault)?;
+    // From before the snapshot on: a generation that takes another's place meanwhile would be empty in it.
+    let names: Vec<_> = followed.iter().map(|table| table.name).collect();
+    if !names.is_empty() {
+        let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
+        transaction.batch_execute(&lock).await.map_err(fault)?;
+    }
     let mut refold =
         Refold { rows: RowWriter::lenient(temporary_name), claims, as_live: true, folding: Folding::default() };
     let upto = head(&transaction).await?;
+    let (following, unlike) = Following::of(follow::generations(&transaction, models).await?);
     // What is in the log stays as it is: another connection sees the same.
     let mut ahead = Ahead::of(connector, upto).await?;
     while let Some(page) = ahead.next().await? {
         refold.fold(&transaction, &page).await?;
+        for folded in following.fold(&page) {
+            let changes = folded.changes.iter().map(|(subject, change)| (*subject, change));
+            // What is missing before a row that does not fit is told already.
+            for step in RowWriter::lenient(temporary_name).steps(changes) {
+                let statement = transaction.prepare_typed(&step.text.sql, &step.text.types).await.map_err(fault)?;
+                let parameters: Vec<_> = step.cells.iter().map(Cells::parameter).collect();
+                transaction.query(&statement, &parameters).await.map_err(fault)?;
+            }
+        }
         progress(refold.folding.report.events);
     }
     transaction.batch_execute(AS_IT_LIKES).await.map_err(fault)?;
-    let mut report = refold.folding.report;
-    for table in INLINE {
+    let mut report = Report { unlike, ..refold.folding.report };
+    for table in INLINE.into_iter().chain(following.tables()) {
         compare(&transaction, table, &mut report).await?;
     }
     Ok(report)
@@ -147,8 +172,13 @@ async fn head(client: &impl GenericClient) -> Result<Position, LogFault> {
     Ok(number(row.get(0)))
 }
 
-async fn make(client: &Client, name: fn(&Table) -> String, generation: &str) -> Result<(), LogFault> {
-    for table in INLINE {
+async fn make(
+    client: &Client,
+    tables: impl IntoIterator<Item = &'static Table>,
+    name: fn(&Table) -> String,
+    generation: &str,
+) -> Result<(), LogFault> {
+    for table in tables {
         let name = name(table);
         let sql = format!("DROP TABLE IF EXISTS {name};\n{}", schema::create(table, &name, generation));
         client.batch_execute(&sql).await.map_err(fault)?;
@@ -159,7 +189,7 @@ async fn make(client: &Client, name: fn(&Table) -> String, generation: &str) -> 
 /// The page after a position; empty at the end of the log.
 async fn page(client: &impl GenericClient, after: Position) -> Result<Vec<Decoded>, LogFault> {
     let rows = client.query(reader::ALL, &[&after.cast_signed(), &reader::limit(PAGE)]).await.map_err(fault)?;
-    decode(&reader::recorded(&rows)?)
+    decode(reader::recorded(&rows)?)
 }
 
 /// Reads and decodes a page ahead of whoever folds: decoding costs a third of a refold.
@@ -234,7 +264,7 @@ impl Refold<'_> {
 
     /// The keys of the claims that a page declares, from the sealed records of the log.
     async fn open(&self, client: &tokio_postgres::Transaction<'_>, page: &[Decoded]) -> Result<Opened, LogFault> {
-        let declared = |decoded: &Decoded| match decoded.event.as_ref()? {
+        let declared = |decoded: &Decoded| match &decoded.entry.as_ref()?.event {
             Event::User(_, UserEvent::EmailClaimed(e)) => Some((ClaimKind::Email, e.claim, e.address)),
             Event::User(_, UserEvent::IdentityLinked(e)) => Some((ClaimKind::Identity, e.claim, e.subject)),
             Event::Challenge(challenge, ChallengeEvent::ChallengeIssued(e)) if e.purpose.is_code() => {

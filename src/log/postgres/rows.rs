@@ -35,6 +35,8 @@ pub(super) struct RowWriter {
     name: fn(&Table) -> String,
     /// Rows that can't stand beside those that are there are left out, and those that were written are answered.
     lenient: bool,
+    /// Every column is written, also one that is null in all rows: few statements, for rows that are of many patterns.
+    whole: bool,
     texts: HashMap<(Shape, Absent), Arc<Text>>,
 }
 
@@ -48,11 +50,16 @@ type Shape = (&'static str, usize, usize, &'static str);
 
 impl RowWriter {
     pub(super) fn live() -> Self {
-        Self { name: |table| table.name.to_owned(), lenient: false, texts: HashMap::new() }
+        Self { name: |table| table.name.to_owned(), lenient: false, whole: false, texts: HashMap::new() }
+    }
+
+    /// For a generation of a read model that follows the log.
+    pub(super) fn of(name: fn(&Table) -> String) -> Self {
+        Self { name, lenient: false, whole: true, texts: HashMap::new() }
     }
 
     pub(super) fn lenient(name: fn(&Table) -> String) -> Self {
-        Self { name, lenient: true, texts: HashMap::new() }
+        Self { name, lenient: true, whole: false, texts: HashMap::new() }
     }
 
     /// The statements, in an order in which they give what the changes give one by one. Each change comes with the
@@ -86,7 +93,7 @@ impl RowWriter {
 
     fn step<'c>(&mut self, shape: Shape, mut changes: Vec<&'c Change>) -> Step<'c> {
         let (name, lenient) = (self.name, self.lenient);
-        let absent = absent(&changes);
+        let absent = if self.whole { 0 } else { absent(&changes) };
         let text = self.texts.entry((shape, absent));
         let text = text.or_insert_with(|| Arc::new(text_of(changes[0], absent, name, lenient))).clone();
         // Nodes that change the same rows at once do it in one order: none waits for one who waits for it.

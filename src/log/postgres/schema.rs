@@ -1,18 +1,21 @@
 //! The database's schema: numbered migrations for what can't be rebuilt, and the read models from their definitions.
 
-use chrysalis_projections::INLINE;
 use chrysalis_projections::table::{Kind, Table};
+use chrysalis_projections::{INLINE, Model};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::{LogFault, fault};
+use super::{LogFault, fault, follow};
 
 /// In order; the table `schema_version` counts those that ran.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/postgres/0001_log.sql"),
+    include_str!("../../../migrations/postgres/0002_generations.sql"),
+];
 
 /// Brings the schema up to this program's. Safe when several nodes start at once: the first to take the lock migrates,
 /// the others find it done.
-pub(super) async fn migrate(client: &mut Client, schema: &str) -> Result<(), LogFault> {
+pub(super) async fn migrate(client: &mut Client, schema: &str, models: &[&Model]) -> Result<(), LogFault> {
     let transaction = client.transaction().await.map_err(fault)?;
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('chrysalis migration of ' || $1, 0))";
     transaction.execute(lock, &[&schema]).await.map_err(fault)?;
@@ -54,6 +57,7 @@ pub(super) async fn migrate(client: &mut Client, schema: &str) -> Result<(), Log
         transaction.execute("DELETE FROM schema_version", &[]).await.map_err(fault)?;
         transaction.execute("INSERT INTO schema_version VALUES ($1)", &[&version]).await.map_err(fault)?;
     }
+    follow::stand(&transaction, models).await.map_err(fault)?;
     transaction.commit().await.map_err(fault)
 }
 
@@ -95,11 +99,8 @@ pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
     );
     for index in table.indexes {
         let unique = if index.unique { "UNIQUE " } else { "" };
-        let only = if index.only_present { format!(" WHERE {} IS NOT NULL", index.column) } else { String::new() };
-        sql += &format!(
-            "CREATE {unique}INDEX {}_{}{generation} ON {name} ({}){only};\n",
-            table.name, index.column, index.column
-        );
+        let (called, columns, only) = index.sql(table.name, generation);
+        sql += &format!("CREATE {unique}INDEX {called} ON {name} ({columns}){only};\n");
     }
     sql
 }

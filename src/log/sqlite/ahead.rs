@@ -62,5 +62,5 @@ fn read(
 
 /// The page after a position; empty at the end of the log.
 pub(super) fn page(connection: &Connection, after: Position) -> Result<Vec<Decoded>, LogFault> {
-    decode(&reader::all(connection, after, PAGE).map_err(fault)?)
+    decode(reader::all(connection, after, PAGE).map_err(fault)?)
 }

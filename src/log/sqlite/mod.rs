@@ -5,6 +5,7 @@
 //! - [`rows`]: row changes as SQL;
 //! - [`reader`]: the pool of read connections;
 //! - [`checkpointer`]: moves the write-ahead log into the file, beside the writer;
+//! - [`follow`]: the read models that follow the log;
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
 //! - [`transfer`]: as an end of a copy.
@@ -13,6 +14,7 @@ mod ahead;
 mod batch;
 mod checkpointer;
 mod events;
+mod follow;
 mod reader;
 mod refold;
 mod rows;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
-use chrysalis_projections::{Row, Value};
+use chrysalis_projections::{ASYNC, Model, Row, Value};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::watch;
 
@@ -34,7 +36,7 @@ use super::*;
 use crate::clock::Clock;
 
 /// How the store is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     pub path: PathBuf,
     /// Groups that may wait to be stored, in each lane.
@@ -43,6 +45,8 @@ pub struct Options {
     pub max_batch: usize,
     /// Read connections: reads run where they are asked for, so more than the processors are of no use.
     pub readers: usize,
+    /// Read models that follow the log.
+    pub models: &'static [&'static Model],
 }
 
 /// What the page caches of all read connections hold together.
@@ -51,7 +55,7 @@ const READ_CACHE_KIB: i64 = 8 * 1024;
 impl Options {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let readers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
-        Self { path: path.into(), queue: 8192, max_batch: 1024, readers }
+        Self { path: path.into(), queue: 8192, max_batch: 1024, readers, models: &ASYNC }
     }
 }
 
@@ -64,6 +68,7 @@ pub struct SqliteLog {
     head: watch::Receiver<Position>,
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    models: &'static [&'static Model],
 }
 
 impl SqliteLog {
@@ -77,7 +82,7 @@ impl SqliteLog {
 
     fn open_file(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
         let mut connection = connect(&options.path)?;
-        schema::migrate(&mut connection)?;
+        schema::migrate(&mut connection, options.models)?;
         let position: Position = connection
             .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
             .map_err(fault)?;
@@ -85,7 +90,8 @@ impl SqliteLog {
         let readers = reader::Readers::open(&options.path, options.readers)?;
         let checkpointer = checkpointer::Checkpointer::start(&options.path)?;
         let writer = writer::Writer::start(connection, options, clock.clone(), announce, metrics)?;
-        Ok(Self { writer, _checkpointer: checkpointer, readers, head, path: options.path.clone(), clock })
+        let (path, models) = (options.path.clone(), options.models);
+        Ok(Self { writer, _checkpointer: checkpointer, readers, head, path, clock, models })
     }
 }
 
@@ -131,7 +137,7 @@ fn connect(path: &Path) -> Result<Connection, LogFault> {
     connection.pragma_update(None, "cache_size", -8192).map_err(fault)?;
     // Deleted rows are overwritten with zeros: what is erased is not left in free pages.
     connection.pragma_update(None, "secure_delete", "FAST").map_err(fault)?;
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
 }
 
@@ -174,6 +180,10 @@ pub(super) fn fault(error: rusqlite::Error) -> LogFault {
         ) =>
         {
             LogFault::Damaged(format!("{error}; restore the file from a backup, then start again"))
+        }
+        // A read model of another version: it is folded anew, and this program's question waits until then.
+        _ if ["no such table", "no such column"].iter().any(|said| error.to_string().contains(said)) => {
+            LogFault::Unavailable(format!("{error}; a read model is being built"))
         }
         _ => LogFault::Bug(error.to_string()),
     }
@@ -322,6 +332,6 @@ impl Refold for SqliteLog {
     }
 
     async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
-        refold::verify(&self.path, claims, progress)
+        refold::verify(&self.path, self.models, claims, progress)
     }
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use chrysalis_domain::id::{ChallengeId, ClaimId, SealedId};
 use chrysalis_projections::table::Table;
-use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE};
+use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, Model};
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::ahead;
 use super::rows::RowWriter;
-use super::{LogFault, Position, connect, fault, schema};
+use super::{LogFault, Position, connect, fault, follow, schema};
+use crate::log::follow::{Following, tables};
 use crate::log::refold::{
     ClaimReader, Decoded, Difference, Folded, Folding, MOST_DIFFERENCES, Progress, Report, SealedRow,
 };
@@ -27,7 +28,7 @@ pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<
     // The schema's version rises with every table that is made: no index still has a name of this generation.
     let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
     let generation = format!("_g{version}");
-    make(&connection, next_name, &generation)?;
+    make(&connection, INLINE, next_name, &generation)?;
     let mut refold = Refold { rows: RowWriter::new(next_name), claims, as_live: false, folding: Folding::default() };
     // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
     // nothing is stored between catching up and the flip.
@@ -53,7 +54,7 @@ pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
         transaction
-            .execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};"))
+            .execute_batch(&format!("DROP TABLE IF EXISTS {name}; ALTER TABLE {next} RENAME TO {name};"))
             .map_err(fault)?;
     }
     transaction.commit().map_err(fault)?;
@@ -66,7 +67,12 @@ pub(super) fn fit(path: &Path) -> Result<(), LogFault> {
 }
 
 /// Into temporary tables.
-pub(super) fn verify(path: &Path, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
+pub(super) fn verify(
+    path: &Path,
+    models: &'static [&'static Model],
+    claims: &dyn ClaimReader,
+    progress: Progress<'_>,
+) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
     schema::models_fit(&connection)?;
     // A scattered damage can hide an event from an index: what is compared must be whole first.
@@ -74,19 +80,31 @@ pub(super) fn verify(path: &Path, claims: &dyn ClaimReader, progress: Progress<'
     if sound != "ok" {
         return Err(LogFault::Damaged(format!("{sound}; restore the file from a backup, then verify again")));
     }
-    make(&connection, temporary_name, "_verify")?;
+    make(&connection, INLINE, temporary_name, "_verify")?;
+    make(&connection, tables(models), temporary_name, "_verify")?;
     // A read transaction: the log and the live tables stand still, the temporary ones are ours alone.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(fault)?;
     let mut refold =
         Refold { rows: RowWriter::new(temporary_name), claims, as_live: true, folding: Folding::default() };
     let upto = head(&transaction)?;
+    let standing = follow::generations(&transaction, models).map_err(fault)?;
+    let (following, unlike) = Following::of(standing);
     ahead::each_page(path, upto, |page| {
         refold.fold(&transaction, page)?;
+        for folded in following.fold(page) {
+            for (_, change) in &folded.changes {
+                match refold.rows.write(&transaction, change) {
+                    // What is missing before it is told already.
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
+                    written => written.map_err(fault)?,
+                }
+            }
+        }
         progress(refold.folding.report.events);
         Ok(())
     })?;
-    let mut report = refold.folding.report;
-    for table in INLINE {
+    let mut report = Report { unlike, ..refold.folding.report };
+    for table in INLINE.into_iter().chain(following.tables()) {
         compare(&transaction, table, &mut report)?;
     }
     Ok(report)
@@ -104,8 +122,13 @@ fn head(connection: &Connection) -> Result<Position, LogFault> {
     connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0)).map_err(fault)
 }
 
-fn make(connection: &Connection, name: fn(&Table) -> String, generation: &str) -> Result<(), LogFault> {
-    for table in INLINE {
+fn make(
+    connection: &Connection,
+    tables: impl IntoIterator<Item = &'static Table>,
+    name: fn(&Table) -> String,
+    generation: &str,
+) -> Result<(), LogFault> {
+    for table in tables {
         let name = name(table);
         let sql = format!("DROP TABLE IF EXISTS {name};\n{}", schema::create(table, &name, generation));
         connection.execute_batch(&sql).map_err(fault)?;

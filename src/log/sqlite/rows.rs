@@ -7,6 +7,9 @@ use rusqlite::Connection;
 
 use super::schema::Bound;
 
+/// Rows of a statement that inserts many.
+const ROWS: usize = 16;
+
 /// Writes row changes to the live tables, or to another generation of them.
 pub(super) struct RowWriter {
     /// How a table is called in this generation.
@@ -27,6 +30,29 @@ impl RowWriter {
         Self { name, statements: HashMap::new() }
     }
 
+    /// Writes changes of one table in their order: rows that are inserted one after another go many to a statement.
+    pub(super) fn write_all(&mut self, connection: &Connection, changes: &[&Change]) -> rusqlite::Result<()> {
+        let mut left = changes;
+        while let Some(first) = left.first() {
+            let inserts = left.iter().take(ROWS).take_while(|change| matches!(change, Change::Insert { .. })).count();
+            let (now, later) = left.split_at(inserts.max(1));
+            if inserts == ROWS {
+                let sql = insert(first.table(), (self.name)(first.table()), ROWS);
+                let values = now.iter().flat_map(|change| match change {
+                    Change::Insert { values, .. } => values.as_slice(),
+                    Change::Update { .. } | Change::Delete { .. } => &[],
+                });
+                connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(values.map(Bound)))?;
+            } else {
+                for change in now {
+                    self.write(connection, change)?;
+                }
+            }
+            left = later;
+        }
+        Ok(())
+    }
+
     pub(super) fn write(&mut self, connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         let name = self.name;
         let (shape, values): (Shape, &[_]) = match change {
@@ -43,13 +69,9 @@ impl RowWriter {
 
 fn statement(change: &Change, name: fn(&Table) -> String) -> String {
     match change {
-        Change::Insert { table, .. } => {
-            let all = table.columns.iter().map(|column| column.name);
-            let (columns, values): (Vec<_>, Vec<_>) = stored(table, all).into_iter().unzip();
-            format!("INSERT INTO {} ({}) VALUES ({})", name(table), columns.join(", "), values.join(", "))
-        }
+        Change::Insert { table, .. } => insert(table, name(table), 1),
         Change::Update { table, set, by, .. } => {
-            let columns = stored(table, set.iter().copied()).into_iter();
+            let columns = stored(table, set.iter().copied(), 0).into_iter();
             let columns: Vec<_> = columns.map(|(column, value)| format!("{column} = {value}")).collect();
             format!("UPDATE {} SET {} WHERE {by} = ?{}", name(table), columns.join(", "), set.len() + 1)
         }
@@ -57,10 +79,23 @@ fn statement(change: &Change, name: fn(&Table) -> String) -> String {
     }
 }
 
+fn insert(table: &Table, name: String, rows: usize) -> String {
+    let all = || table.columns.iter().map(|column| column.name);
+    let columns: Vec<_> = stored(table, all(), 0).into_iter().map(|(column, _)| column).collect();
+    let row = |nth: usize| {
+        let values: Vec<_> =
+            stored(table, all(), nth * table.columns.len()).into_iter().map(|(_, value)| value).collect();
+        format!("({})", values.join(", "))
+    };
+    let rows: Vec<_> = (0..rows).map(row).collect();
+    format!("INSERT INTO {name} ({}) VALUES {}", columns.join(", "), rows.join(", "))
+}
+
 /// The columns that a change writes, each with what is written: its parameter, or for a copy the select that finds it.
-fn stored(table: &Table, given: impl Iterator<Item = &'static str>) -> Vec<(&'static str, String)> {
+/// So many parameters stand before them.
+fn stored(table: &Table, given: impl Iterator<Item = &'static str>, before: usize) -> Vec<(&'static str, String)> {
     let mut stored = Vec::new();
-    for (given, n) in given.zip(1..) {
+    for (given, n) in given.zip(before + 1..) {
         stored.push((given, format!("?{n}")));
         let column = table.columns.iter().find(|column| column.name == given);
         for copied in column.map_or(&[] as &[_], |column| column.copied) {

@@ -1,20 +1,21 @@
 //! The file's schema: numbered migrations for what can't be rebuilt, and the read models from their definitions.
 
 use chrysalis_projections::table::{Kind, Table};
-use chrysalis_projections::{INLINE, Value};
+use chrysalis_projections::{INLINE, Model, Value};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{LogFault, fault};
+use super::{LogFault, fault, follow};
 
 /// In order; the file's `user_version` counts those that ran.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_log.sql"),
     include_str!("../../../migrations/sqlite/0002_leases.sql"),
+    include_str!("../../../migrations/sqlite/0003_generations.sql"),
 ];
 
 /// Brings the file up to this program's schema. Safe when several processes start at once: the first to take the
 /// write lock migrates, the others find it done.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), LogFault> {
+pub(super) fn migrate(connection: &mut Connection, models: &[&Model]) -> Result<(), LogFault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     let done: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
     if done > MIGRATIONS.len() {
@@ -32,6 +33,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), LogFault> {
         }
     }
     transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(fault)?;
+    follow::stand(&transaction, models).map_err(fault)?;
     transaction.commit().map_err(fault)
 }
 
@@ -71,11 +73,8 @@ pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
     let prefix = if schema.is_empty() { String::new() } else { format!("{schema}.") };
     for index in table.indexes {
         let unique = if index.unique { "UNIQUE " } else { "" };
-        let only = if index.only_present { format!(" WHERE {} IS NOT NULL", index.column) } else { String::new() };
-        sql += &format!(
-            "CREATE {unique}INDEX {prefix}{}_{}{generation} ON {bare} ({}){only};\n",
-            table.name, index.column, index.column
-        );
+        let (called, columns, only) = index.sql(table.name, generation);
+        sql += &format!("CREATE {unique}INDEX {prefix}{called} ON {bare} ({columns}){only};\n");
     }
     sql
 }

@@ -1,0 +1,50 @@
+//! Read models that follow the log: folded after the fact, one node at a time, into tables of their own.
+//!
+//! What they say may be a moment old, and costs whoever writes nothing. Rows and the position up to which they are folded
+//! change together, so that every event is folded once. Another one is a file with a [`Model`], and a line of
+//! [`ASYNC`](crate::ASYNC): its tables are made and its past is folded by itself.
+
+use chrysalis_domain::{Event, Timestamp};
+
+use crate::table::{Change, Table};
+
+/// A read model that follows the log.
+pub struct Model {
+    /// Names its place in the log, so it is for ever.
+    pub name: &'static str,
+    /// Raised whenever the fold or the tables change: the model is then folded anew beside the one that stands, and takes
+    /// its place.
+    pub version: u32,
+    /// More than one stream changes most of them: see [`Table::shared`].
+    pub tables: &'static [&'static Table],
+    /// What one event changes. Nothing but the entry may count: the same function folds live and anew.
+    pub fold: fn(&Entry, &mut Vec<Change>),
+}
+
+/// One event as the log has it, with what is known of it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub position: u64,
+    pub id: String,
+    /// The log's own time: never falls as position rises.
+    pub recorded_at: Timestamp,
+    /// The decision's clock.
+    pub occurred_at: Timestamp,
+    pub actor: Actor,
+    pub request: Option<String>,
+    /// The event that this one follows from, if one did.
+    pub cause: Option<String>,
+    pub settings_version: u64,
+    pub event: Event,
+}
+
+/// Who decided.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// `user`, `admin`, `system` or `api_key`.
+    pub kind: String,
+    pub id: Option<String>,
+    /// The session or key through which they acted.
+    pub by: Option<String>,
+    pub impersonator: Option<String>,
+}

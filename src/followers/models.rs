@@ -1,0 +1,238 @@
+//! Folds the read models that follow the log, a page at a time: all that stand at the same place together, so that an event
+//! is read once however many models there are.
+//!
+//! A model that is new or whose fold changed is folded from the first event on beside those that are up to date, in turns
+//! with them, and joins them when it has caught up. A new generation then takes the place of the old one, which is read
+//! until then.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrysalis_projections::Model;
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::{Lease, Turn};
+use crate::log::follow::{Folded, Generation, Stage};
+use crate::log::refold::decode;
+use crate::log::{LogFault, Position, Store};
+
+/// Names the lease, so it is for ever.
+const NAME: &str = "models";
+/// Events of a page: their rows are written between the batches of those who wait for an answer.
+const PAGE: usize = 512;
+/// Events of a page where nobody waits.
+const LONG_PAGE: usize = 4_096;
+/// How long events may gather before they are folded: one commit for many, and nobody waits for it.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often to look whether somebody began a generation.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long to leave a fault alone.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+/// Follows until `stop` turns true; of the nodes that share a log, one at a time.
+pub async fn follow(store: Arc<dyn Store>, turn: Turn, mut stop: watch::Receiver<bool>) {
+    let mut head = store.head();
+    let mut follower = Follower::new(store.clone());
+    let mut lease = Lease::new(turn);
+    while !*stop.borrow() {
+        let upto = *head.borrow_and_update();
+        let pause = match lease.hold(store.as_ref(), NAME).await {
+            Ok(true) => match follower.round(upto).await {
+                Ok(more) => {
+                    follower.tell(&lease, upto);
+                    if more { Duration::ZERO } else { LOOK.min(lease.turn.lease / 3) }
+                }
+                Err(fault) => told(&fault),
+            },
+            Ok(false) => {
+                store.models().iter().for_each(|model| lease.turn.metrics.waiting(model.name, None));
+                follower.forget();
+                lease.turn.lease / 3
+            }
+            Err(fault) => told(&fault),
+        };
+        if !pause.is_zero() {
+            tokio::select! {
+                changed = tokio::time::timeout(pause, head.changed()) => {
+                    if changed.is_ok() {
+                        tokio::time::sleep(GATHER).await;
+                    }
+                }
+                _ = stop.changed() => {}
+            }
+        }
+    }
+    let _ = store.release(NAME, &lease.turn.node).await;
+}
+
+/// Folds every model anew beside the live generation and puts it in its place, whether or not somebody follows meanwhile.
+pub async fn rebuild(store: Arc<dyn Store>, progress: &mut (dyn FnMut(Position) + Send)) -> Result<(), LogFault> {
+    for model in store.models() {
+        if !store.begin(model).await? {
+            return Err(LogFault::Unavailable(format!("the read model {} was made by a later Chrysalis", model.name)));
+        }
+    }
+    let mut follower = Follower { only: Some(Stage::Next), page: LONG_PAGE, ..Follower::new(store.clone()) };
+    loop {
+        let head = store.end().await?;
+        let more = follower.round(head).await?;
+        let Some(hindmost) = follower.standing.iter().map(|standing| standing.generation.position).min() else {
+            // Nothing stands any more that has not taken its place.
+            follower.look().await?;
+            if follower.standing.is_empty() {
+                return Ok(());
+            }
+            continue;
+        };
+        progress(hindmost);
+        if !more {
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+}
+
+/// Done when every model that is read has come as far as the log had when this was asked; `false` when it took too long.
+pub async fn caught_up(store: &dyn Store, patience: Duration) -> Result<bool, LogFault> {
+    let (head, asked) = (store.end().await?, Instant::now());
+    loop {
+        let all = store.generations().await?;
+        if all.iter().filter(|one| one.stage == Stage::Live).all(|live| live.position >= head) {
+            return Ok(true);
+        }
+        if asked.elapsed() >= patience {
+            return Ok(false);
+        }
+        tokio::time::sleep(GATHER / 4).await;
+    }
+}
+
+fn told(fault: &LogFault) -> Duration {
+    tracing::warn!(%fault, "the read models that follow the log stand still; they go on when the fault is gone");
+    AFTER_FAULT
+}
+
+/// Where the generations stand that this program folds, as far as it knows.
+pub struct Follower {
+    store: Arc<dyn Store>,
+    only: Option<Stage>,
+    page: usize,
+    standing: Vec<Standing>,
+    looked: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Standing {
+    generation: Generation,
+    /// One that can't be written is left alone for a while, and the others go on.
+    rests_until: Option<Instant>,
+}
+
+impl Follower {
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, only: None, page: PAGE, standing: Vec::new(), looked: None }
+    }
+
+    /// Folds one page for those in front and one for the hindmost; answers whether there is more to do at once.
+    pub async fn round(&mut self, head: Position) -> Result<bool, LogFault> {
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            self.look().await?;
+        }
+        let places = || self.awake().map(|generation| generation.position);
+        let (Some(front), Some(hindmost)) = (places().max(), places().min()) else { return Ok(false) };
+        if front < head {
+            self.advance(front, head).await?;
+        }
+        if hindmost < front {
+            self.advance(hindmost, front).await?;
+        }
+        self.flip(head).await?;
+        Ok(self.looked.is_none() || self.awake().any(|generation| generation.position < head))
+    }
+
+    /// Finds out where everything stands; begins anew what another version of a fold made.
+    async fn look(&mut self) -> Result<(), LogFault> {
+        let mut all = self.store.generations().await?;
+        if self.only.is_none() {
+            let old =
+                |model: &&&Model| all.iter().all(|one| one.model.name != model.name || one.version < model.version);
+            let old: Vec<_> = self.store.models().iter().filter(old).collect();
+            for model in &old {
+                tracing::info!(model = model.name, version = model.version, "a read model is folded anew");
+                self.store.begin(model).await?;
+            }
+            if !old.is_empty() {
+                all = self.store.generations().await?;
+            }
+        }
+        let ours = all.into_iter().filter(|one| one.is_ours() && self.only.is_none_or(|stage| stage == one.stage));
+        let rests = |one: &Generation| self.standing.iter().find(|known| known.generation.is(one))?.rests_until;
+        self.standing = ours.map(|one| Standing { generation: one, rests_until: rests(&one) }).collect();
+        self.looked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// What is known may be old: look again first.
+    fn forget(&mut self) {
+        self.looked = None;
+    }
+
+    fn awake(&self) -> impl Iterator<Item = Generation> {
+        let now = Instant::now();
+        let awake = move |standing: &&Standing| standing.rests_until.is_none_or(|until| until <= now);
+        self.standing.iter().filter(awake).map(|standing| standing.generation)
+    }
+
+    /// Folds the next page for all that stand at a place.
+    async fn advance(&mut self, from: Position, upto: Position) -> Result<(), LogFault> {
+        let mut page = self.store.read_all(from, self.page).await?;
+        page.retain(|event| event.position <= upto);
+        let Some(to) = page.last().map(|last| last.position) else { return Ok(()) };
+        let due: Vec<_> = self.awake().filter(|generation| generation.position == from).collect();
+        // Away from the threads that answer requests.
+        let folded = tokio::task::spawn_blocking(move || {
+            let page = decode(page)?;
+            Ok(due.into_iter().map(|generation| Folded::from(generation, &page, to)).collect::<Vec<_>>())
+        });
+        let folded = folded.await.map_err(|error| LogFault::Bug(format!("a fold broke off: {error}")))??;
+        let generations: Vec<_> = folded.iter().map(|folded| folded.generation).collect();
+        let written = join_all(folded.into_iter().map(|folded| self.store.fold(folded))).await;
+        for (generation, written) in generations.into_iter().zip(written) {
+            let Some(standing) = self.standing.iter_mut().find(|known| known.generation.is(&generation)) else {
+                continue;
+            };
+            match written {
+                Ok(true) => (standing.generation.position, standing.rests_until) = (to, None),
+                // Somebody else has the turn, or had it just now.
+                Ok(false) => self.looked = None,
+                Err(fault) => {
+                    tracing::warn!(%fault, model = generation.model.name, "a read model stands still; it is tried again");
+                    standing.rests_until = Some(Instant::now() + AFTER_FAULT);
+                    // What was written nobody knows.
+                    self.looked = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts generations that have caught up in their place.
+    async fn flip(&mut self, head: Position) -> Result<(), LogFault> {
+        let ready: Vec<_> =
+            self.awake().filter(|one| one.stage == Stage::Next && one.position >= head).map(|one| one.model).collect();
+        for model in ready {
+            if self.store.flip(model).await? {
+                tracing::info!(model = model.name, version = model.version, "a read model was folded anew, and stands");
+                self.looked = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many events each model that is read is behind.
+    fn tell(&self, lease: &Lease, head: Position) {
+        for live in self.standing.iter().map(|standing| standing.generation).filter(|one| one.stage == Stage::Live) {
+            lease.turn.metrics.waiting(live.model.name, Some(head.saturating_sub(live.position)));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a store keeps for the read models that follow the log: their rows, and how far each is folded.
+//!
+//! A model stands in one generation that is read, and may stand in a second one that is built beside it. Rows and position
+//! of a generation change in one transaction, and only from the position that whoever folded had seen: of two who follow
+//! at once, one is late, and nothing is folded twice. How the log is followed is in [`crate::followers::models`].
+
+use async_trait::async_trait;
+use chrysalis_domain::Subject;
+use chrysalis_projections::table::{Table, absorbed};
+use chrysalis_projections::{Change, Model};
+
+use super::refold::Decoded;
+use super::{LogFault, Position};
+
+/// The read models of a store that follow its log.
+#[async_trait]
+pub trait Follow: Send + Sync {
+    /// The models that this store was opened with. Their tables are there, empty at first.
+    fn models(&self) -> &'static [&'static Model];
+
+    /// Every generation of these models.
+    async fn generations(&self) -> Result<Vec<Generation>, LogFault>;
+
+    /// Writes what was folded and moves its generation, if it still stands where it stood; else nothing, and `false`.
+    async fn fold(&self, folded: Folded) -> Result<bool, LogFault>;
+
+    /// Begins a generation of this program's version beside the live one, unless one is there: that one is gone on with.
+    /// `false` where a later version stands or is built.
+    async fn begin(&self, model: &'static Model) -> Result<bool, LogFault>;
+
+    /// Puts the next generation in the place of the live one. `false` where it is not as far, or readers are in the way.
+    async fn flip(&self, model: &'static Model) -> Result<bool, LogFault>;
+}
+
+/// One generation of a read model.
+#[derive(Clone, Copy)]
+pub struct Generation {
+    pub model: &'static Model,
+    pub stage: Stage,
+    /// The version of the model that it is folded by.
+    pub version: u32,
+    /// The last event that is in its rows.
+    pub position: Position,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The one that is read.
+    Live,
+    /// The one that is built beside it.
+    Next,
+}
+
+impl Stage {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Stage::Live => "live",
+            Stage::Next => "next",
+        }
+    }
+
+    /// What a table of it is called.
+    pub(super) fn table(self) -> fn(&Table) -> String {
+        match self {
+            Stage::Live => |table| table.name.to_owned(),
+            Stage::Next => |table| format!("{}_next", table.name),
+        }
+    }
+}
+
+impl Generation {
+    /// From a row of the table of generations; none of a model that this store was not opened with.
+    pub(super) fn read(
+        models: &'static [&'static Model],
+        model: &str,
+        stage: &str,
+        version: i64,
+        position: Position,
+    ) -> Option<Self> {
+        let model = models.iter().find(|known| known.name == model)?;
+        let stage = [Stage::Live, Stage::Next].into_iter().find(|known| known.name() == stage)?;
+        // One that does not fit is none of ours.
+        Some(Self { model, stage, version: u32::try_from(version).unwrap_or(u32::MAX), position })
+    }
+
+    /// Whether both are the same, wherever they stand.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        (self.model.name, self.stage, self.version) == (other.model.name, other.stage, other.version)
+    }
+
+    /// Whether this program's folds go on with it.
+    pub fn is_ours(&self) -> bool {
+        self.version == self.model.version
+    }
+}
+
+/// What a generation's rows become when it moves on.
+pub struct Folded {
+    pub generation: Generation,
+    pub to: Position,
+    /// Each with the stream that it follows from.
+    pub changes: Vec<(Subject, Change)>,
+}
+
+impl Folded {
+    /// Folds the events of a page that the generation has not seen, as far as `to`.
+    pub fn from(generation: Generation, page: &[Decoded], to: Position) -> Self {
+        let (model, after) = (generation.model, generation.position);
+        let mut changes: Vec<(Subject, Change)> = Vec::new();
+        let mut fresh = Vec::new();
+        // Where the changes of the stream at hand begin: what comes behind others must not be written before them.
+        let mut begin = 0;
+        for entry in page.iter().filter_map(|decoded| decoded.entry.as_ref()) {
+            if entry.position <= after || entry.position > to {
+                continue;
+            }
+            let subject = entry.event.subject();
+            if changes.last().is_some_and(|(last, _)| *last != subject) {
+                begin = changes.len();
+            }
+            (model.fold)(entry, &mut fresh);
+            for change in fresh.drain(..) {
+                if !absorbed(changes[begin..].iter_mut().map(|(_, change)| change), &change) {
+                    changes.push((subject, change));
+                }
+            }
+        }
+        Self { generation, to, changes }
+    }
+
+    /// The changes table by table, each in the order in which they came.
+    pub(super) fn by_table(&self) -> impl Iterator<Item = Vec<&Change>> {
+        self.generation.model.tables.iter().map(|table| {
+            self.changes.iter().map(|(_, change)| change).filter(|change| change.table() == *table).collect()
+        })
+    }
+}
+
+/// What the live generations ought to hold, on a refold's way.
+pub(super) struct Following(Vec<Generation>);
+
+impl Following {
+    /// Of what stands; with the models whose rows another version of the fold made.
+    pub(super) fn of(standing: Vec<Generation>) -> (Self, Vec<&'static str>) {
+        let live = standing.into_iter().filter(|generation| generation.stage == Stage::Live);
+        let (ours, others): (Vec<_>, Vec<_>) = live.partition(Generation::is_ours);
+        (Self(ours), others.into_iter().map(|generation| generation.model.name).collect())
+    }
+
+    /// What follows from a page, for each as far as it had come.
+    pub(super) fn fold(&self, page: &[Decoded]) -> impl Iterator<Item = Folded> {
+        self.0.iter().map(|live| Folded::from(Generation { position: 0, ..*live }, page, live.position))
+    }
+
+    pub(super) fn tables(&self) -> Vec<&'static Table> {
+        let models: Vec<_> = self.0.iter().map(|live| live.model).collect();
+        tables(&models)
+    }
+}
+
+/// All tables of some models.
+pub(super) fn tables(models: &[&'static Model]) -> Vec<&'static Table> {
+    let mut all = Vec::new();
+    models.iter().for_each(|model| all.extend_from_slice(model.tables));
+    all
+}

@@ -1,0 +1,113 @@
+//! The read models that follow the log. What they write goes along with the writer's batches: no lock of its own, and no
+//! wait for the disk.
+
+use async_trait::async_trait;
+use chrysalis_projections::Model;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::RowWriter;
+use super::{LogFault, Position, SqliteLog, schema};
+use crate::log::follow::{Folded, Follow, Generation, Stage};
+
+#[async_trait]
+impl Follow for SqliteLog {
+    fn models(&self) -> &'static [&'static Model] {
+        self.models
+    }
+
+    async fn generations(&self) -> Result<Vec<Generation>, LogFault> {
+        self.readers.with(|connection| generations(connection, self.models))
+    }
+
+    async fn fold(&self, folded: Folded) -> Result<bool, LogFault> {
+        let write = move |connection: &Connection| {
+            let Generation { model, stage, version, position } = folded.generation;
+            let sql = "UPDATE generations SET position = ?5
+                       WHERE model = ?1 AND stage = ?2 AND version = ?3 AND position = ?4";
+            let moved = params![model.name, stage.name(), version, position, folded.to];
+            if connection.prepare_cached(sql)?.execute(moved)? == 0 {
+                return Ok(false);
+            }
+            let mut rows = RowWriter::new(stage.table());
+            folded.by_table().try_for_each(|changes| rows.write_all(connection, &changes))?;
+            Ok(true)
+        };
+        self.writer.aside(write).await
+    }
+
+    async fn begin(&self, model: &'static Model) -> Result<bool, LogFault> {
+        let begin = move |connection: &Connection| {
+            let standing = |stage| version_of(connection, model, stage);
+            if standing(Stage::Live)?.max(standing(Stage::Next)?).is_some_and(|version| version > model.version) {
+                return Ok(false);
+            }
+            if standing(Stage::Next)? != Some(model.version) {
+                make(connection, model, Stage::Next)?;
+            }
+            Ok(true)
+        };
+        self.writer.aside(begin).await
+    }
+
+    async fn flip(&self, model: &'static Model) -> Result<bool, LogFault> {
+        let flip = move |connection: &Connection| {
+            let sql = "DELETE FROM generations AS live WHERE model = ?1 AND stage = 'live' AND EXISTS (
+                           SELECT 1 FROM generations AS next WHERE next.model = ?1 AND next.stage = 'next'
+                               AND next.version = ?2 AND next.version >= live.version AND next.position >= live.position)";
+            if connection.execute(sql, params![model.name, model.version])? == 0 {
+                return Ok(false);
+            }
+            connection.execute("UPDATE generations SET stage = 'live' WHERE model = ?1", [model.name])?;
+            for table in model.tables {
+                let (name, next) = (table.name, Stage::Next.table()(table));
+                connection.execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};"))?;
+            }
+            Ok(true)
+        };
+        self.writer.aside(flip).await
+    }
+}
+
+pub(super) fn generations(
+    connection: &Connection,
+    models: &'static [&'static Model],
+) -> rusqlite::Result<Vec<Generation>> {
+    let sql = "SELECT model, stage, version, position FROM generations";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (model, stage): (String, String) = (row.get(0)?, row.get(1)?);
+        all.extend(Generation::read(models, &model, &stage, row.get(2)?, row.get::<_, Position>(3)?));
+    }
+    Ok(all)
+}
+
+/// Makes the tables of models that never stood.
+pub(super) fn stand(connection: &Connection, models: &[&Model]) -> rusqlite::Result<()> {
+    for model in models {
+        if version_of(connection, model, Stage::Live)?.is_none() {
+            make(connection, model, Stage::Live)?;
+        }
+    }
+    Ok(())
+}
+
+fn version_of(connection: &Connection, model: &Model, stage: Stage) -> rusqlite::Result<Option<u32>> {
+    let sql = "SELECT version FROM generations WHERE model = ?1 AND stage = ?2";
+    connection.query_row(sql, params![model.name, stage.name()], |row| row.get(0)).optional()
+}
+
+/// Makes a generation's tables, empty.
+fn make(connection: &Connection, model: &Model, stage: Stage) -> rusqlite::Result<()> {
+    // The schema's version rises with every table that is made: no index still has a name of this generation.
+    let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
+    for table in model.tables {
+        let name = stage.table()(table);
+        let create = schema::create(table, &name, &format!("_g{version}"));
+        connection.execute_batch(&format!("DROP TABLE IF EXISTS {name};\n{create}"))?;
+    }
+    let sql = "INSERT OR REPLACE INTO generations (model, stage, version, position) VALUES (?1, ?2, ?3, 0)";
+    connection.execute(sql, params![model.name, stage.name(), model.version])?;
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! Read models that follow the log: every event is folded once and in its order, whoever follows and whatever breaks off.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrysalis::followers::models::{Follower, caught_up, rebuild};
+use chrysalis::log::follow::{Generation, Stage};
+use chrysalis::log::{LogFault, Store as WholeStore, ask};
+use chrysalis_domain::Event;
+use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::table::{Index, id, integer, text};
+use chrysalis_projections::{Change, Entry, Model, Question, Table};
+use tokio::task::JoinSet;
+
+use super::every_store;
+use super::history::History;
+use super::refold::{assert_clean, verified};
+use super::store::{ROOMY, Store};
+use super::world::{World, clock, everything};
+use crate::long;
+
+every_store! {
+    what_follows_is_as_the_log_says_it_is,
+    of_several_who_follow_at_once_nobody_folds_twice,
+    whoever_follows_may_break_off_at_any_moment,
+    a_model_that_is_new_to_an_old_store_catches_up,
+    a_changed_model_is_folded_anew_while_the_old_one_is_read,
+    a_later_version_of_a_model_is_left_alone,
+    a_rebuild_heals_what_was_altered_while_others_write_and_follow,
+    a_model_that_can_not_be_written_does_not_hold_up_the_others,
+}
+
+/// Every event, as it came: a second row of one position is refused.
+static SEEN: Table = Table {
+    name: "seen",
+    key: &["position"],
+    columns: &[integer("position"), text("event_id"), text("type"), text("actor"), integer("recorded_at")],
+    indexes: &[Index { columns: &["type", "position"], unique: false, only_present: false }],
+    shared: true,
+};
+
+/// What each user's last event was: as the order of folding has it.
+static LATEST: Table = Table {
+    name: "latest",
+    key: &["user_id"],
+    columns: &[text("user_id"), text("type"), integer("position")],
+    indexes: &[],
+    shared: false,
+};
+
+static JOURNAL: Model = Model { name: "journal", version: 1, tables: &[&SEEN], fold: seen };
+static LATE: Model = Model { name: "late", version: 1, tables: &[&LATEST], fold: latest };
+static ALONE: [&Model; 1] = [&JOURNAL];
+static BOTH: [&Model; 2] = [&JOURNAL, &LATE];
+
+fn seen(entry: &Entry, out: &mut Vec<Change>) {
+    let values = vec![
+        entry.position.cast_signed().into(),
+        entry.id.clone().into(),
+        entry.event.event_type().into(),
+        entry.actor.kind.clone().into(),
+        entry.recorded_at.into(),
+    ];
+    out.push(Change::Insert { table: &SEEN, values });
+}
+
+fn latest(entry: &Entry, out: &mut Vec<Change>) {
+    let Event::User(user, event) = &entry.event else { return };
+    let (kind, position) = (event.event_type().into(), entry.position.cast_signed().into());
+    out.push(match event {
+        UserEvent::GuestCreated(_) | UserEvent::MemberSignedUp(_) => {
+            Change::Insert { table: &LATEST, values: vec![id(user), kind, position] }
+        }
+        UserEvent::UserDeleted(_) => Change::Delete { table: &LATEST, by: "user_id", value: id(user) },
+        _ => Change::Update {
+            table: &LATEST,
+            set: &["type", "position"],
+            by: "user_id",
+            values: vec![kind, position, id(user)],
+        },
+    });
+}
+
+async fn lived(store: &dyn Store, models: &'static [&'static Model], seed: u64, steps: usize) -> History {
+    let clock = clock();
+    let log = store.open_with(&clock, models).await;
+    let mut history = History::of(World::around(log, clock, seed).await);
+    history.go_on(steps).await;
+    history
+}
+
+/// Follows until everything is folded.
+async fn followed(log: &Arc<dyn WholeStore>) {
+    let mut follower = Follower::new(log.clone());
+    while !caught_up(log.as_ref(), Duration::ZERO).await.unwrap() {
+        follower.round(log.end().await.unwrap()).await.unwrap();
+    }
+}
+
+/// Follows until told to stop.
+async fn following(log: Arc<dyn WholeStore>, done: Arc<AtomicBool>) {
+    let mut follower = Follower::new(log.clone());
+    while !done.load(Ordering::SeqCst) {
+        let head = *log.head().borrow();
+        if !follower.round(head).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Lets guests arrive until told to stop.
+fn writers(world: &Arc<World>, done: &Arc<AtomicBool>) -> JoinSet<()> {
+    let mut writers = JoinSet::new();
+    for _ in 0..4 {
+        let (world, done) = (world.clone(), done.clone());
+        writers.spawn(async move {
+            while !done.load(Ordering::SeqCst) {
+                world.arrival().await;
+            }
+        });
+    }
+    writers
+}
+
+static EVERY: Question<(i64, String)> = Question {
+    sql: "SELECT s.position, s.event_id FROM seen s WHERE s.position > ?1 ORDER BY s.position",
+    read: |row| Some((row.integer(0)?, row.text(1)?.to_owned())),
+};
+
+/// Everything that this program knows was seen once, and `verify` says the same.
+async fn assert_seen(world: &World) {
+    let seen = ask(world.log.as_ref(), &EVERY, &[0.into()]).await.unwrap();
+    let events = everything(world.log.as_ref()).await;
+    let events: Vec<_> = events.into_iter().map(|event| (event.position.cast_signed(), event.event_id)).collect();
+    assert_eq!(seen, events);
+    let report = verified(world).await;
+    assert_clean(&report);
+    assert!(report.rows >= seen.len() as u64, "the rows that follow were not compared");
+}
+
+async fn standing(log: &dyn WholeStore, model: &Model) -> Vec<Generation> {
+    let mut all = log.generations().await.unwrap();
+    all.retain(|one| one.model.name == model.name);
+    all
+}
+
+async fn what_follows_is_as_the_log_says_it_is(store: &dyn Store) {
+    let mut history = lived(store, &BOTH, 1, 0).await;
+    for _ in 0..if long() { 40 } else { 5 } {
+        history.go_on(200).await;
+        // In between it may lag.
+        assert_clean(&verified(&history.world).await);
+        followed(&history.world.log).await;
+        assert_seen(&history.world).await;
+    }
+    let left = store.seen("SELECT cast(count(*) AS text) FROM latest").await;
+    assert_eq!(left, store.seen("SELECT cast(count(*) AS text) FROM users").await);
+}
+
+async fn of_several_who_follow_at_once_nobody_folds_twice(store: &dyn Store) {
+    let history = lived(store, &BOTH, 2, 100).await;
+    let (world, done) = (Arc::new(history.world), Arc::new(AtomicBool::new(false)));
+    let mut writing = writers(&world, &done);
+    let mut followers = JoinSet::new();
+    for _ in 0..3 {
+        followers.spawn(following(world.log.clone(), done.clone()));
+    }
+    let enough = if long() { 20_000 } else { 2_000 };
+    while world.log.end().await.unwrap() < enough {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    done.store(true, Ordering::SeqCst);
+    while let Some(ended) = writing.join_next().await {
+        ended.unwrap();
+    }
+    while let Some(ended) = followers.join_next().await {
+        ended.unwrap();
+    }
+    followed(&world.log).await;
+    assert_seen(&world).await;
+}
+
+async fn whoever_follows_may_break_off_at_any_moment(store: &dyn Store) {
+    let mut history = lived(store, &BOTH, 3, 300).await;
+    for round in 0..if long() { 200 } else { 20 } {
+        history.go_on(20).await;
+        let follower = tokio::spawn(following(history.world.log.clone(), Arc::default()));
+        let pause = u64::try_from(history.world.chance.below(8_000)).unwrap();
+        tokio::time::sleep(Duration::from_micros(pause)).await;
+        follower.abort();
+        let _ = follower.await;
+        if round % 5 == 4 {
+            // As after a crash: a new program finds what is there.
+            let log = store.open_with(&history.world.clock, &BOTH).await;
+            assert!(standing(log.as_ref(), &JOURNAL).await[0].position <= log.end().await.unwrap());
+            assert_clean(&verified(&history.world).await);
+        }
+    }
+    followed(&history.world.log).await;
+    assert_seen(&history.world).await;
+}
+
+async fn a_model_that_is_new_to_an_old_store_catches_up(store: &dyn Store) {
+    let history = lived(store, &[], 4, 800).await;
+    let clock = history.world.clock.clone();
+    drop(history);
+    let world = World::around(store.open_with(&clock, &ALONE).await, clock.clone(), 5).await;
+    followed(&world.log).await;
+    assert_seen(&world).await;
+    drop(world);
+    // A second one beside the first, which goes on meanwhile.
+    let world = World::around(store.open_with(&clock, &BOTH).await, clock, 6).await;
+    let before = world.log.end().await.unwrap();
+    world.arrival().await;
+    let mut follower = Follower::new(world.log.clone());
+    follower.round(world.log.end().await.unwrap()).await.unwrap();
+    let position = async |model| standing(world.log.as_ref(), model).await[0].position;
+    assert!(position(&LATE).await < before, "the history is too short to show anything");
+    assert_eq!(position(&JOURNAL).await, world.log.end().await.unwrap(), "it waited for one that is not up to date");
+    world.arrival().await;
+    followed(&world.log).await;
+    assert_seen(&world).await;
+}
+
+/// The journal as a later program has it: another column, another fold.
+static SEEN_LATER: Table = Table {
+    name: "seen",
+    key: &["position"],
+    columns: &[integer("position"), text("event_id"), text("stream")],
+    indexes: &[],
+    shared: true,
+};
+static JOURNAL_LATER: Model = Model { name: "journal", version: 2, tables: &[&SEEN_LATER], fold: seen_later };
+static LATER: [&Model; 2] = [&JOURNAL_LATER, &LATE];
+
+fn seen_later(entry: &Entry, out: &mut Vec<Change>) {
+    let values =
+        vec![entry.position.cast_signed().into(), entry.id.clone().into(), entry.event.subject().stream().into()];
+    out.push(Change::Insert { table: &SEEN_LATER, values });
+}
+
+static STREAMS: Question<String> =
+    Question { sql: "SELECT s.stream FROM seen s WHERE s.position = ?1", read: |row| Some(row.text(0)?.to_owned()) };
+
+async fn a_changed_model_is_folded_anew_while_the_old_one_is_read(store: &dyn Store) {
+    // More than a page.
+    let history = lived(store, &BOTH, 7, 1_500).await;
+    followed(&history.world.log).await;
+    let (clock, all) = (history.world.clock.clone(), history.world.log.end().await.unwrap());
+    drop(history);
+    let world = World::around(store.open_with(&clock, &LATER).await, clock, 8).await;
+    assert_eq!(verified(&world).await.unlike, ["journal"]);
+    let mut follower = Follower::new(world.log.clone());
+    follower.round(all).await.unwrap();
+    let both = standing(world.log.as_ref(), &JOURNAL_LATER).await;
+    assert_eq!(both.iter().map(|one| one.version).sum::<u32>(), 3, "a generation is built beside the old one");
+    // The old rows answer; what only the new ones know is not there yet, and that is no fault of the program.
+    assert_eq!(ask(world.log.as_ref(), &EVERY, &[0.into()]).await.unwrap().len() as u64, all);
+    let asked = ask(world.log.as_ref(), &STREAMS, &[1.into()]).await;
+    assert!(matches!(asked, Err(LogFault::Unavailable(_))), "{asked:?}");
+    while standing(world.log.as_ref(), &JOURNAL_LATER).await.len() > 1 {
+        follower.round(world.log.end().await.unwrap()).await.unwrap();
+    }
+    assert_seen(&world).await;
+    assert_eq!(ask(world.log.as_ref(), &STREAMS, &[1.into()]).await.unwrap().len(), 1);
+    world.arrival().await;
+    followed(&world.log).await;
+    assert_seen(&world).await;
+}
+
+async fn a_later_version_of_a_model_is_left_alone(store: &dyn Store) {
+    let history = lived(store, &LATER, 9, 50).await;
+    followed(&history.world.log).await;
+    let clock = history.world.clock.clone();
+    drop(history);
+    let world = World::around(store.open_with(&clock, &BOTH).await, clock, 10).await;
+    let before = standing(world.log.as_ref(), &JOURNAL).await[0].position;
+    world.arrival().await;
+    let mut follower = Follower::new(world.log.clone());
+    for _ in 0..3 {
+        follower.round(world.log.end().await.unwrap()).await.unwrap();
+    }
+    let [stands] = standing(world.log.as_ref(), &JOURNAL).await[..] else { panic!("another generation was begun") };
+    assert_eq!((stands.version, stands.position), (2, before));
+    assert!(standing(world.log.as_ref(), &LATE).await[0].position > before);
+    assert!(rebuild(world.log.clone(), &mut |_| {}).await.is_err(), "an older program took a later one's place");
+    assert_eq!(verified(&world).await.unlike, ["journal"]);
+}
+
+async fn a_rebuild_heals_what_was_altered_while_others_write_and_follow(store: &dyn Store) {
+    let history = lived(store, &BOTH, 11, 300).await;
+    let world = Arc::new(history.world);
+    followed(&world.log).await;
+    assert_eq!(store.behind("UPDATE seen SET type = 'Nothing' WHERE position = 3").await, 1);
+    store.behind("DELETE FROM latest").await;
+    let found = verified(&world).await.differences;
+    assert!(found.iter().any(|one| (one.table, one.key.as_str(), one.column.as_str()) == ("seen", "3", "type")));
+    assert!(found.iter().any(|one| one.table == "latest" && one.live == "missing"));
+    let done = Arc::new(AtomicBool::new(false));
+    let mut writing = writers(&world, &done);
+    let follower = tokio::spawn(following(world.log.clone(), done.clone()));
+    for _ in 0..if long() { 20 } else { 2 } {
+        rebuild(world.log.clone(), &mut |_| {}).await.unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    while let Some(ended) = writing.join_next().await {
+        ended.unwrap();
+    }
+    follower.await.unwrap();
+    followed(&world.log).await;
+    assert_seen(&world).await;
+    assert!(world.log.generations().await.unwrap().iter().all(|one| one.stage == Stage::Live));
+}
+
+/// Its second row can't be written.
+static STUCK: Table = Table { name: "stuck", key: &["one"], columns: &[integer("one")], indexes: &[], shared: true };
+static FAULTY: Model = Model {
+    name: "faulty",
+    version: 1,
+    tables: &[&STUCK],
+    fold: |_, out| out.push(Change::Insert { table: &STUCK, values: vec![1.into()] }),
+};
+static ONE_FAULTY: [&Model; 2] = [&FAULTY, &JOURNAL];
+
+async fn a_model_that_can_not_be_written_does_not_hold_up_the_others(store: &dyn Store) {
+    let history = lived(store, &ONE_FAULTY, 12, 50).await;
+    let (world, mut follower) = (&history.world, Follower::new(history.world.log.clone()));
+    for _ in 0..3 {
+        world.arrival().await;
+        follower.round(world.log.end().await.unwrap()).await.unwrap();
+    }
+    let (end, stuck) = (world.log.end().await.unwrap(), standing(world.log.as_ref(), &FAULTY).await[0]);
+    assert_eq!((standing(world.log.as_ref(), &JOURNAL).await[0].position, stuck.position), (end, 0));
+    let reopened = store.open(&world.clock, ROOMY).await;
+    assert!(caught_up(reopened.as_ref(), Duration::ZERO).await.unwrap(), "a model that nobody asked for is waited for");
+}
