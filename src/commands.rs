@@ -4,6 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrysalis::app::api_keys::{ApiKeyView, ApiKeys, NewApiKey};
+use chrysalis::app::{AppError, Refusal};
 use chrysalis::clock::{Clock, SystemClock};
 use chrysalis::config::{Config, keys};
 use chrysalis::entropy::OsEntropy;
@@ -15,12 +17,13 @@ use chrysalis::open::{Opened, exists, open, open_store};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis::telemetry;
 use chrysalis::wire::json_time::JsonTime;
+use chrysalis_domain::{Span, Timestamp};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::progress::CopyBar;
-use crate::{Command, Keys, Log, Projections};
+use crate::{ApiKey, Command, Keys, Log, Projections};
 
 /// `verify` found differences.
 const DIFFERENT: u8 = 3;
@@ -30,7 +33,8 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
         return Ok(config_check(&config));
     }
     telemetry::start(&config.log);
-    if !matches!(command, Command::Serve { .. }) {
+    // The first key may be made before the first start.
+    if !matches!(command, Command::Serve { .. } | Command::ApiKey(ApiKey::Create { .. })) {
         exists(&config)?;
     }
     runtime()?.block_on(async {
@@ -40,6 +44,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Projections(Projections::Rebuild) => rebuild(&config).await,
             Command::Log(log) => show(&config, log).await,
             Command::Keys(keys) => keyring(&config, keys).await,
+            Command::ApiKey(what) => api_key(&config, what).await,
             Command::Configuration(_) => Ok(ExitCode::SUCCESS),
         }
     })
@@ -211,6 +216,50 @@ async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {
                 )
                 .await?;
             println!("{} has key {id}; restart the server to use it", purpose.name());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn api_key(config: &Config, what: ApiKey) -> Result<ExitCode, StartError> {
+    let ports = ports();
+    let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
+    store.fit().await?;
+    let at = ports.clock.now();
+    let keys = ApiKeys::of_operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at);
+    let failed = |error: AppError| match error {
+        AppError::Refused(Refusal::ApiKeyUnknown) => StartError::Other("there is no such key".to_owned()),
+        error => StartError::Other(error.to_string()),
+    };
+    match what {
+        ApiKey::Create { name, permissions, expires_in, test } => {
+            let permissions = (!permissions.is_empty()).then(|| permissions.into_iter().collect());
+            let expires_at = expires_in.map(|days| at + Span::from_days(days.into()));
+            let new = NewApiKey { name, metadata: None, permissions, organization: None, expires_at };
+            let issued = keys.create(new, test).await.map_err(failed)?;
+            eprintln!("{} is made; its secret is shown this once:", issued.view.row.key);
+            println!("{}", issued.secret.as_str());
+        }
+        ApiKey::List => {
+            for ApiKeyView { row, name, .. } in keys.list().await.map_err(failed)? {
+                let time = |time: Option<Timestamp>| time.map_or("never".to_owned(), |time| JsonTime(time).to_string());
+                let permissions: Vec<_> = row.permissions.names().collect();
+                let state = if row.enabled { "" } else { "  switched off" };
+                println!(
+                    "{}  {}…  {:?}  made {}  used {}  ends {}  {}{state}",
+                    row.key,
+                    row.start,
+                    name.unwrap_or_default(),
+                    JsonTime(row.created_at),
+                    time(row.last_used_at),
+                    time(row.expires_at),
+                    permissions.join(" "),
+                );
+            }
+        }
+        ApiKey::Revoke { id } => {
+            keys.revoke(id).await.map_err(failed)?;
+            println!("{id} is revoked");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use chrysalis::config::{Config, Overrides};
 use chrysalis::serve::StartError;
+use chrysalis_domain::Permission;
+use chrysalis_domain::id::ApiKeyId;
 use clap::{Args, Parser, Subcommand};
 
 /// Guest-first authentication: a guest becomes a member in place.
@@ -62,6 +64,9 @@ enum Command {
     /// The keyring.
     #[command(subcommand)]
     Keys(Keys),
+    /// API keys, in the store itself: a server may run meanwhile.
+    #[command(subcommand)]
+    ApiKey(ApiKey),
     /// The configuration.
     #[command(subcommand, name = "config")]
     Configuration(Configuration),
@@ -104,6 +109,28 @@ enum Keys {
     List,
     /// Adds a key for a purpose; used from the next start on, while the older ones still open what they made.
     Rotate { purpose: String },
+}
+
+#[derive(Debug, Subcommand)]
+enum ApiKey {
+    /// Makes a key and prints its secret, which is shown this once.
+    Create {
+        #[arg(long)]
+        name: String,
+        /// What the key may do, such as users.read; may be given several times. Without it, everything.
+        #[arg(long = "permission", value_name = "PERMISSION")]
+        permissions: Vec<Permission>,
+        /// Days after which it ends. Without it, never.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        expires_in: Option<u32>,
+        /// A key that begins with sk_test_.
+        #[arg(long)]
+        test: bool,
+    },
+    /// Ids, names, starts, permissions and ages; never the secrets.
+    List,
+    /// Ends a key, for good.
+    Revoke { id: ApiKeyId },
 }
 
 #[derive(Debug, Subcommand)]

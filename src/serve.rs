@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::app::api_keys::ApiKeys;
 use crate::clock::Clock;
 use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
@@ -19,7 +20,7 @@ use crate::followers::mail::Mailer;
 use crate::followers::{mail, models};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
-use crate::keys::{Keyring, Purpose};
+use crate::keys::{ApiSecret, Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::{Log, Store};
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
@@ -86,6 +87,7 @@ impl Server {
         let Opened { store, keyring, secret } = open(&config, &ports, metrics.clone()).await?;
         store.fit().await?;
         let log: Arc<dyn Log> = store.clone();
+        bootstrap(&config, log.as_ref(), &keyring, &ports).await?;
         let outbox = Outbox::open(&config.data_dir)?;
         let post = post(&config, &outbox)?;
         let languages = post.templates.languages();
@@ -173,6 +175,19 @@ impl Server {
         learning.abort();
         Ok(())
     }
+}
+
+/// Takes the API key that the configuration gives, while there never was one.
+async fn bootstrap(config: &Config, log: &dyn Log, keyring: &Keyring, ports: &Ports) -> Result<(), StartError> {
+    let given = config.bootstrap_api_key.as_ref();
+    let Some(secret) = given.and_then(|given| ApiSecret::parse(given.expose_secret())) else { return Ok(()) };
+    let keys = ApiKeys::of_operator(log, keyring, ports.entropy.as_ref(), ports.clock.now());
+    match keys.take_first(&secret).await {
+        Ok(true) => tracing::info!("the first API key is the one of the configuration"),
+        Ok(false) => tracing::info!("bootstrap_api_key is not taken: there are keys, or were"),
+        Err(error) => return Err(StartError::Other(format!("bootstrap_api_key: {error}"))),
+    }
+    Ok(())
 }
 
 /// Mails go to the configured server; without one they are kept.

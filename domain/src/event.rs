@@ -3,8 +3,9 @@
 //! An event is for ever. Each aggregate lists its own with [`events!`]; here they come together for whoever reads the log
 //! as a whole. Another aggregate is another line of [`subjects!`].
 
+use crate::api_key::ApiKeyEvent;
 use crate::challenge::ChallengeEvent;
-use crate::id::{ChallengeId, ClaimId, MailId, ProjectId, SealedId, UserId};
+use crate::id::{ApiKeyId, ChallengeId, ClaimId, MailId, ProjectId, SealedId, UserId};
 use crate::mail::MailEvent;
 use crate::settings::SettingsEvent;
 use crate::upcast::{self, Stored, Unreadable};
@@ -161,6 +162,7 @@ subjects! {
     Challenge(ChallengeId, ChallengeEvent) "challenge",
     Mail(MailId, MailEvent) "mail",
     Settings(ProjectId, SettingsEvent) "settings",
+    ApiKey(ApiKeyId, ApiKeyEvent) "api_key",
 }
 
 impl Event {

@@ -85,6 +85,10 @@ ids! {
     MailId = "mail_";
     /// A human being whose data are sealed under one key. Not the user id: someone invited is a person too.
     PersonId = "per_";
+    /// A key by which another program administers.
+    ApiKeyId = "key_";
+    /// An organization: users who belong together.
+    OrganizationId = "org_";
     /// One sealed record: one value of one person, named by one event.
     SealedId = "sld_";
     /// One event in the log.

@@ -1,8 +1,9 @@
-//! What a user is and may become, and what proves it: pure decisions and the events that follow from them.
+//! What a user is and may become, what proves it and who administers: pure decisions and the events that follow from them.
 //!
 //! No clock, no randomness, no I/O and no personal data in clear: every fact is handed in, and the same command on
 //! the same state decides the same, on any machine, at any time.
 
+pub mod api_key;
 pub mod challenge;
 pub mod decider;
 pub mod email;
@@ -10,6 +11,7 @@ pub mod event;
 pub mod id;
 pub mod mail;
 pub mod password;
+pub mod permission;
 pub mod settings;
 pub mod time;
 pub mod upcast;
@@ -20,4 +22,5 @@ pub use decider::Decider;
 pub use email::{EmailAddress, InvalidEmail};
 pub use event::{Event, Subject};
 pub use password::{Password, PasswordError, PasswordPolicy};
+pub use permission::{Permission, Permissions};
 pub use time::{Span, Timestamp};

@@ -5,6 +5,7 @@
 //! time and must come out the same (`chrysalis verify`).
 
 pub mod accounts;
+pub mod api_keys;
 pub mod challenges;
 pub mod claims;
 pub mod codes;
@@ -27,7 +28,7 @@ pub use model::{Entry, Model};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 8] = [
+pub static INLINE: [&Table; 9] = [
     &users::USERS,
     &sessions::SESSIONS,
     &accounts::ACCOUNTS,
@@ -36,6 +37,7 @@ pub static INLINE: [&Table; 8] = [
     &codes::CODES,
     &mails::MAILS,
     &recovery::RECOVERY,
+    &api_keys::API_KEYS,
 ];
 
 /// Every model that follows the log.
@@ -55,6 +57,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
         Event::Mail(..) | Event::Settings(..) => {}
+        Event::ApiKey(key, event) => api_keys::fold(*key, event, &mut out),
     }
     mails::fold(event, at, &mut out);
     out

@@ -3,6 +3,8 @@
 //!
 //! Nothing here knows HTTP; nothing here decides what the domain decides.
 
+pub mod api_keys;
+pub mod authority;
 mod budgets;
 pub mod challenge;
 pub mod change_email;

@@ -1,10 +1,11 @@
 //! What a use case answers when it does not do what was asked: typed, for the caller to act on. How each is said on the
 //! wire stands in one table, in `http`.
 
-use chrysalis_domain::Span;
+use chrysalis_domain::api_key::ApiKeyRefusal;
 use chrysalis_domain::challenge::ChallengeRefusal;
 use chrysalis_domain::settings::SettingsRefusal;
 use chrysalis_domain::user::UserRefusal;
+use chrysalis_domain::{Permission, Span};
 
 use crate::hasher::HashError;
 use crate::log::cqrs::ExecuteError;
@@ -61,6 +62,9 @@ pub enum Refusal {
     LastAccount,
     /// The link was opened outside the browser that made the claim.
     ConfirmationRequired,
+    ApiKeyUnknown,
+    /// Who asks lacks this, so they can't give it.
+    Lacking(Permission),
     /// Too often; come back after this time.
     TooMany(Span),
 }
@@ -160,12 +164,25 @@ impl From<SettingsRefusal> for AppError {
     }
 }
 
+impl From<ApiKeyRefusal> for AppError {
+    fn from(refusal: ApiKeyRefusal) -> Self {
+        match refusal {
+            ApiKeyRefusal::Unknown => Refusal::ApiKeyUnknown.into(),
+            ApiKeyRefusal::Lacking(permission) => Refusal::Lacking(permission).into(),
+            ApiKeyRefusal::Exists => {
+                AppError::Fault(LogFault::Bug("an id of an API key was drawn a second time".to_owned()))
+            }
+        }
+    }
+}
+
 impl From<ExecuteError> for AppError {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::Refused(refusal) => refusal.into(),
             ExecuteError::Unmet(refusal) => refusal.into(),
             ExecuteError::Unfit(refusal) => refusal.into(),
+            ExecuteError::ApiKey(refusal) => refusal.into(),
             ExecuteError::Append(error) => error.into(),
         }
     }

@@ -45,6 +45,10 @@ pub const KEYS: &[Key] = &[
     ),
     key("secret_file", "", "A file that holds the secret, instead of `secret`."),
     secret("secret_previous", "The secret before this one: what it wrapped is wrapped anew at the start."),
+    secret(
+        "bootstrap_api_key",
+        "The first API key, which may do everything: `sk_live_` and at least 32 random characters. Taken only while no key was ever stored; `chrysalis api-key create` makes one without it.",
+    ),
     key(
         "trusted_origins",
         "",

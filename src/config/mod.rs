@@ -19,6 +19,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::hasher::HashParams;
+use crate::keys::ApiSecret;
 use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
 pub use mail::Mail;
@@ -37,6 +38,7 @@ pub struct Config {
     pub store: Store,
     pub secret: SecretSource,
     pub secret_previous: Option<SecretString>,
+    pub bootstrap_api_key: Option<SecretString>,
     pub trusted_origins: Vec<OriginPattern>,
     pub trusted_proxies: Vec<IpNet>,
     pub rate_limits: bool,
@@ -284,6 +286,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         store: store::read(r, &data_dir),
         secret: secret_source(r),
         secret_previous: r.text("secret_previous").map(|text| text.to_owned().into()),
+        bootstrap_api_key: bootstrap_api_key(r),
         trusted_origins: trusted_origins(r),
         trusted_proxies,
         rate_limits: r.switch("rate_limits"),
@@ -378,6 +381,24 @@ fn secret_source(r: &mut Reader) -> SecretSource {
         (None, Some(file)) => SecretSource::File(file),
         (None, None) => SecretSource::Own,
     }
+}
+
+/// Different characters below which a key can't be called random.
+const VARIETY: usize = 10;
+
+fn bootstrap_api_key(r: &mut Reader) -> Option<SecretString> {
+    let key = r.text("bootstrap_api_key")?.to_owned();
+    let mut characters: Vec<char> = key.trim_start_matches("sk_live_").trim_start_matches("sk_test_").chars().collect();
+    characters.sort_unstable();
+    characters.dedup();
+    if ApiSecret::parse(&key).is_none() || characters.len() < VARIETY {
+        r.mistake(
+            "bootstrap_api_key",
+            "is no API key, or not random",
+            "write sk_live_ and at least 32 random characters of A-Z a-z 0-9 _ -, such as those of `openssl rand -hex 32`",
+        );
+    }
+    Some(key.into())
 }
 
 fn trusted_origins(r: &mut Reader) -> Vec<OriginPattern> {

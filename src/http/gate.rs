@@ -21,9 +21,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::Instrument;
 
 use super::BASE_PATH;
+use super::authority::Project;
 use super::state::Http;
 use super::who::{Known, Standing, Who};
-use crate::app::Caller;
+use crate::app::{self, Caller};
 use crate::entropy;
 use crate::limits::{self, Authority, ClientAddress, Particulars, Rule, rule_for};
 use crate::wire::body::BODY_LIMIT;
@@ -138,23 +139,23 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
     let by_address = limits::Caller::at(caller.address);
     let limited =
         |refused: limits::RetryAfter| ApiError::rate_limited(u32::try_from(refused.seconds()).unwrap_or(u32::MAX));
-    let early = !matches!(rule, Rule::Default | Rule::Password);
+    let early = !matches!(rule, Rule::Default | Rule::Password | Rule::Admin);
     if early {
         http.app.limits.admit(rule, &by_address, caller.at).map_err(limited)?;
     }
-    // Until keys exist, whatever names a project by key names none that we know.
-    if request.headers().contains_key("x-api-key") {
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "INVALID_API_KEY", "Invalid API key"));
+    let project = http.project(request.headers(), caller.at).await?;
+    if let Project::Unknown = project {
+        if !early {
+            http.app.limits.admit(rule, &by_address, caller.at).map_err(limited)?;
+        }
+        return Err(ApiError::invalid_api_key());
     }
     let mut who = http.who(request.headers(), caller).await?;
     if !early {
-        let session = who.live().map(|presented| presented.row.session.to_string());
-        let authority = match (&session, who.live()) {
-            (Some(session), Some(presented)) if presented.is_guest() => Authority::Guest(session),
-            (Some(session), _) => Authority::Member(session),
-            (None, _) => Authority::Nobody,
-        };
-        http.app.limits.admit(rule, &by_address.with_authority(authority), who.caller.at).map_err(limited)?;
+        let rule = rule_for(path, Particulars { post, otp, by_key: who.valid_key().is_some() });
+        let ids = Ids::of(&who);
+        let counted = by_address.with_authority(ids.authority(rule, &who));
+        http.app.limits.admit(rule, &counted, who.caller.at).map_err(limited)?;
     }
     csrf::check(&http.origins, Head::from(&*request), path, who.authorized)?;
     superseded_reads_only(path, request.method(), &mut who);
@@ -165,10 +166,41 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
         if let Some(presented) = who.live_mut() {
             http.app.touch(presented, &caller, extend).await;
         }
+        for key in who.valid_key().into_iter().chain(project.key()) {
+            http.app.touch_key(key, &caller).await;
+        }
     }
     let who = Who(Arc::new(who));
     request.extensions_mut().insert(who.clone());
     Ok(who)
+}
+
+/// The ids by which a call may be counted, as text.
+struct Ids {
+    session: Option<String>,
+    key: Option<String>,
+}
+
+impl Ids {
+    fn of(who: &Known) -> Self {
+        Self {
+            session: who.live().map(|presented| presented.row.session.to_string()),
+            key: who.valid_key().map(|key| key.id.to_string()),
+        }
+    }
+
+    /// In whose name the call is counted: where administrators call, a key wins over a session.
+    fn authority(&self, rule: Rule, who: &Known) -> Authority<'_> {
+        match (&self.key, &self.session, who.live()) {
+            (Some(key), ..) if rule == Rule::Admin => Authority::ApiKey(key),
+            (_, Some(session), Some(presented)) if presented.is_guest() => Authority::Guest(session),
+            (_, Some(session), Some(presented)) if app::authority::Authority::of_session(presented).is_some() => {
+                Authority::Admin(session)
+            }
+            (_, Some(session), _) => Authority::Member(session),
+            (_, None, _) => Authority::Nobody,
+        }
+    }
 }
 
 /// One path for two requests: with a code it is a guess, without one it asks for a mail.

@@ -1,6 +1,8 @@
 //! The HTTP face: the whole route table on this screen, one resource a file. Handlers parse, call a use case, answer.
 
 mod anonymous;
+mod api_key;
+mod authority;
 mod change_email;
 mod cookies;
 mod dev_mail;
@@ -54,6 +56,7 @@ pub const BASE_PATH: &str = "/api/auth";
         (name = "member", description = "Signing up and in, proving an address"),
         (name = "session", description = "Reading, listing and ending sessions"),
         (name = "user", description = "The user's own account"),
+        (name = "admin", description = "API keys, and what administrators do with users"),
         (name = "server", description = "Health, figures, documentation"),
     )
 )]
@@ -107,6 +110,11 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(user::delete_by_link))
         .routes(routes!(change_email::ask))
         .routes(routes!(change_email::undo_page, change_email::undo))
+        .routes(routes!(api_key::create))
+        .routes(routes!(api_key::list))
+        .routes(routes!(api_key::rotate))
+        .routes(routes!(api_key::update))
+        .routes(routes!(api_key::delete))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
 }

@@ -96,6 +96,8 @@ impl From<Refusal> for ApiError {
                 "CONFIRMATION_REQUIRED",
                 "Open this link in the browser in which the address was given",
             ),
+            Refusal::ApiKeyUnknown => said(S::NOT_FOUND, "KEY_NOT_FOUND", "API Key not found"),
+            Refusal::Lacking(permission) => ApiError::insufficient_permission(permission.name()),
             Refusal::TooMany(retry_after) => ApiError::rate_limited(seconds(retry_after)),
         }
     }

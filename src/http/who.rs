@@ -14,6 +14,7 @@ use http::request::Parts;
 
 use super::state::Http;
 use crate::app::Caller;
+use crate::app::authority::ValidKey;
 use crate::app::identify::{Identity, Presented};
 use crate::log::LogFault;
 use crate::wire::bearer;
@@ -44,12 +45,22 @@ pub struct Known {
     pub planted_cookies: bool,
     /// The browser has the cookie of a session that ends with it.
     pub not_remembered: bool,
-    /// `Authorization` holds a session token that is known, or an API key: no foreign page could have sent it.
+    pub key: Key,
+    /// `Authorization` holds a session token or an API key that is known: no foreign page could have sent it.
     pub authorized: bool,
     /// Claims that this browser can show it made.
     pub claims: Vec<ClaimId>,
     /// Links that this browser can show it asked for.
     pub asked: Vec<ChallengeId>,
+}
+
+/// The API key in `Authorization`. It administers within its permissions, and is never a session.
+#[derive(Debug)]
+pub enum Key {
+    None,
+    /// Unknown, revoked, past its time, or of a maker who administers no more.
+    Bad,
+    Valid(Box<ValidKey>),
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +73,13 @@ pub enum Standing {
 }
 
 impl Known {
+    pub fn valid_key(&self) -> Option<&ValidKey> {
+        match &self.key {
+            Key::Valid(key) => Some(key),
+            Key::None | Key::Bad => None,
+        }
+    }
+
     pub fn live(&self) -> Option<&Presented> {
         match &self.standing {
             Standing::Live(presented) => Some(presented),
@@ -126,6 +144,7 @@ impl Http {
             dead_cookies: false,
             planted_cookies: false,
             not_remembered,
+            key: Key::None,
             authorized: false,
             claims,
             asked,
@@ -137,8 +156,12 @@ impl Http {
                 who.authorized = matches!(found, Identity::Live(_) | Identity::Superseded(_));
                 who.standing = standing(found);
             }
-            // API keys come with a later issue: until then none is valid, and none authorizes.
-            bearer::Presented::ApiKey(_) | bearer::Presented::BadlySigned | bearer::Presented::None => {}
+            bearer::Presented::ApiKey(secret) => {
+                let found = self.app.identify_key(&secret, who.caller.at).await?;
+                who.authorized = found.is_some();
+                who.key = found.map_or(Key::Bad, |key| Key::Valid(Box::new(key)));
+            }
+            bearer::Presented::BadlySigned | bearer::Presented::None => {}
         }
         if !matches!(who.standing, Standing::Nobody) {
             return Ok(who);

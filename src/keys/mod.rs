@@ -4,6 +4,7 @@
 //! root secret (`CHRYSALIS_SECRET`). The newest key of a purpose is used for new things, the older ones still open or
 //! verify what they made. The root secret itself makes nothing but the wrapping key (HKDF, RFC 5869).
 
+mod api_key;
 mod claims;
 mod code;
 mod flow;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::entropy::{self, Entropy};
 use crate::log::{Log, LogFault, StoredKey};
 
+pub use api_key::{ApiSecret, prefix_of};
 pub use claims::KeyringClaims;
 pub use code::Code;
 pub use flow::{flow_of, flow_secrets};

@@ -6,8 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use chrysalis_domain::api_key::{ApiKey, ApiKeyCommand, ApiKeyRefusal};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
-use chrysalis_domain::id::{ChallengeId, EventId, ProjectId, UserId};
+use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, ProjectId, UserId};
 use chrysalis_domain::settings::{Settings, SettingsCommand, SettingsRefusal};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
 use chrysalis_domain::{Decider, Event, Subject, Timestamp};
@@ -49,6 +50,7 @@ pub enum Step {
     User(UserId, Concurrency, UserCommand),
     Challenge(ChallengeId, Concurrency, ChallengeCommand),
     Settings(ProjectId, Concurrency, SettingsCommand),
+    ApiKey(ApiKeyId, Concurrency, ApiKeyCommand),
 }
 
 impl Step {
@@ -57,6 +59,7 @@ impl Step {
             Step::User(id, concurrency, _) => (Subject::User(*id), *concurrency),
             Step::Challenge(id, concurrency, _) => (Subject::Challenge(*id), *concurrency),
             Step::Settings(id, concurrency, _) => (Subject::Settings(*id), *concurrency),
+            Step::ApiKey(id, concurrency, _) => (Subject::ApiKey(*id), *concurrency),
         }
     }
 
@@ -65,6 +68,7 @@ impl Step {
             Step::User(id, concurrency, command) => decide::<User>(log, *id, *concurrency, command, at).await,
             Step::Challenge(id, concurrency, command) => decide::<Challenge>(log, *id, *concurrency, command, at).await,
             Step::Settings(id, concurrency, command) => decide::<Settings>(log, *id, *concurrency, command, at).await,
+            Step::ApiKey(id, concurrency, command) => decide::<ApiKey>(log, *id, *concurrency, command, at).await,
         }
     }
 }
@@ -120,6 +124,8 @@ pub enum ExecuteError {
     /// The settings can't be that.
     #[error(transparent)]
     Unfit(#[from] SettingsRefusal),
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyRefusal),
     /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
     #[error(transparent)]
     Append(#[from] AppendError),

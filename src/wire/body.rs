@@ -27,6 +27,9 @@ pub struct Body<T, const LIMIT: usize = BODY_LIMIT>(pub T);
 /// [`Body`] under the limit of the admin paths: `Body(request): AdminBody<…>`.
 pub type AdminBody<T> = Body<T, ADMIN_BODY_LIMIT>;
 
+/// A JSON object that the handler reads by itself, once it knows who asks.
+pub type Fields = Map<String, Value>;
+
 /// A JSON object, or the fields of an HTML form, or nothing. In a form, where all is text, `true`, `false` and whole
 /// numbers are read as the type asks.
 #[derive(Clone, Debug, Default)]

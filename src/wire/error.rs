@@ -78,6 +78,12 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "Service unavailable").retry_after(seconds)
     }
 
+    /// 403: the key is good, and not for this.
+    pub fn insufficient_permission(permission: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_PERMISSION", "Insufficient permission")
+            .details(json!({ "permission": permission }))
+    }
+
     /// 400 `VALIDATION_ERROR`; the message names the first field, for clients that show nothing else.
     pub fn validation(errors: Vec<FieldError>) -> Self {
         let message = match errors.first() {
@@ -151,6 +157,8 @@ common! {
     password_too_common      BAD_REQUEST            "PASSWORD_TOO_COMMON"      "Password too common";
     invalid_token            BAD_REQUEST            "INVALID_TOKEN"            "Invalid token";
     unauthorized             UNAUTHORIZED           "UNAUTHORIZED"             "Unauthorized";
+    invalid_api_key          UNAUTHORIZED           "INVALID_API_KEY"          "Invalid API key";
+    project_scope_mismatch   FORBIDDEN              "PROJECT_SCOPE_MISMATCH"   "The key is of another project";
     forbidden                FORBIDDEN              "FORBIDDEN"                "Forbidden";
     email_not_verified       FORBIDDEN              "EMAIL_NOT_VERIFIED"       "Email not verified";
     session_not_fresh        FORBIDDEN              "SESSION_NOT_FRESH"        "Session is not fresh";

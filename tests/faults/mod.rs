@@ -4,6 +4,7 @@
 //! default; `CHRYSALIS_TEST_LONG=1` runs the long ones.
 
 mod disk;
+mod first_key;
 mod kill;
 mod lives;
 mod logs;

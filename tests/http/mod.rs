@@ -2,6 +2,7 @@
 //!
 //! The clock stands still unless a test moves it, so that seven days pass in no time and a limit is exact.
 
+mod api_keys;
 mod bodies;
 mod change_email;
 mod cors;

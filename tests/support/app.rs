@@ -13,7 +13,7 @@ use chrysalis::log::{Store as WholeStore, ask};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::mails;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::client::Client;
@@ -27,6 +27,9 @@ const MAIL_OVERDUE: Duration = Duration::from_secs(20);
 
 /// A key of the configuration and its value.
 pub type Tweak<'a> = (&'a str, &'a str);
+
+/// The first API key.
+pub const KEY: Tweak<'_> = ("bootstrap_api_key", "sk_test_0123456789abcdefghijklmnopqrstuv");
 
 /// A server that answers on loopback, with a store of its own.
 pub struct App {
@@ -155,6 +158,18 @@ impl App {
     /// A program that has a session token.
     pub fn bearer(&self, token: &str) -> Client {
         self.program().always("authorization", &format!("Bearer {token}"))
+    }
+
+    /// A program with the first API key, which may do everything. Needs [`KEY`] in the configuration.
+    pub fn operator(&self) -> Client {
+        self.bearer(KEY.1)
+    }
+
+    /// A program with an API key that may do no more than this.
+    pub async fn key(&self, permissions: &[&str]) -> Client {
+        let asked = json!({ "name": "a test", "permissions": permissions });
+        let made = self.operator().post("/api-key/create", &asked).await.ok();
+        self.bearer(made["key"].as_str().unwrap())
     }
 
     /// A page of the app in a browser that has no cookies yet.

@@ -9,7 +9,7 @@ pub mod raw;
 mod store;
 
 pub use answer::Answer;
-pub use app::{App, START, Tweak};
+pub use app::{App, KEY, START, Tweak};
 pub use chrysalis_domain::Span;
 pub use client::{Client, Method};
 pub use store::{fresh_schema, on_postgres};

@@ -14,6 +14,7 @@ use crate::challenge::event::VoidReason;
 use crate::challenge::{Intent, Purpose};
 use crate::event;
 use crate::mail::Reason;
+use crate::permission::Permission;
 use crate::user::event::{CodeEnd, DeletionReason, EndReason, Notice, ReleaseReason};
 use crate::user::histories::{Life, lives};
 use crate::value::{Amr, Carrier, Method, ProofKind};
@@ -203,6 +204,31 @@ fn every_word_ever_written_still_reads() {
         "email_replaced",
     ]);
     words::<CodeEnd>(&["used", "revoked", "replaced"]);
+    words::<Permission>(&[
+        "users.read",
+        "users.write",
+        "users.credentials",
+        "users.roles",
+        "users.ban",
+        "users.impersonate",
+        "users.delete",
+        "users.delete.bulk",
+        "guests.delete",
+        "guests.manage",
+        "sessions.read",
+        "sessions.revoke",
+        "api_keys.read",
+        "api_keys.write",
+        "config.read",
+        "config.write",
+        "audit.read",
+        "audit.write",
+        "webhooks.read",
+        "webhooks.write",
+        "organizations.read",
+        "organizations.write",
+        "analytics.read",
+    ]);
     words::<Intent>(&["sign_in", "upgrade", "link"]);
     words::<Purpose>(&[
         "magic_link",
