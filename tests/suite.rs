@@ -6,6 +6,7 @@
 
 mod clients;
 mod conformance;
+mod docs;
 mod faults;
 mod http;
 mod mail;

@@ -69,7 +69,11 @@ pub const KEYS: &[Key] = &[
     key("email_password.auto_sign_in", "on", "Whether a sign-up opens a session."),
     key("email_password.min_length", "8", "Characters a password needs: 8 to 64."),
     key("email_password.max_length", "128", "Characters a password may have: 64 to 256."),
-    key("email_password.require_email_verification", "off", "Password sign-in only after the address was proven."),
+    key(
+        "email_password.require_email_verification",
+        "off",
+        "Password sign-in only after the address was proven; whoever signs up gets the first session with the proof.",
+    ),
     key("magic_link.enabled", "on", "Whether links are mailed that sign in."),
     key("email_otp.enabled", "on", "Whether codes are mailed that sign in or prove an address."),
     key("organization.enabled", "on", "Whether users may form organizations."),
@@ -120,7 +124,11 @@ pub const KEYS: &[Key] = &[
         "",
         "Issuer URL of an OIDC provider of your own, or of a gitlab that you run; its endpoints and keys are discovered.",
     ),
-    key("social.*.tenant_id", "common", "microsoft: `common`, `organizations`, `consumers`, or the id of a tenant."),
+    key(
+        "social.*.tenant_id",
+        "common",
+        "microsoft: `common`, `organizations`, `consumers`, or a tenant's id or domain.",
+    ),
     key(
         "social.*.base_url",
         "",
