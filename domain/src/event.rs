@@ -5,7 +5,8 @@
 
 use crate::api_key::ApiKeyEvent;
 use crate::challenge::ChallengeEvent;
-use crate::id::{ApiKeyId, ChallengeId, ClaimId, MailId, ProjectId, SealedId, UserId};
+use crate::id::{ApiKeyId, ChallengeId, ClaimId, JobId, MailId, ProjectId, SealedId, UserId};
+use crate::job::JobEvent;
 use crate::mail::MailEvent;
 use crate::settings::SettingsEvent;
 use crate::upcast::{self, Stored, Unreadable};
@@ -163,6 +164,7 @@ subjects! {
     Mail(MailId, MailEvent) "mail",
     Settings(ProjectId, SettingsEvent) "settings",
     ApiKey(ApiKeyId, ApiKeyEvent) "api_key",
+    Job(JobId, JobEvent) "job",
 }
 
 impl Event {

@@ -97,6 +97,8 @@ ids! {
     CommandId = "cmd_";
     /// One HTTP request.
     RequestId = "req_";
+    /// Something long that was asked for once.
+    JobId = "job_";
     /// A project: the tenant that an API key names.
     ProjectId = "proj_";
 }

@@ -9,6 +9,7 @@ pub mod decider;
 pub mod email;
 pub mod event;
 pub mod id;
+pub mod job;
 pub mod mail;
 pub mod password;
 pub mod permission;

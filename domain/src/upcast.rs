@@ -17,6 +17,8 @@ pub struct Step {
 pub const STEPS: &[Step] = &[
     // Version 2 may name the language of the mail.
     Step { event_type: "EmailVerificationRequested", from: 1, lift: |body| body },
+    // Version 2 tells who was a guest all along.
+    Step { event_type: "UpgradeSuperseded", from: 1, lift: |body| body },
 ];
 
 /// A stored event that this program can't read.

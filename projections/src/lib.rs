@@ -9,6 +9,9 @@ pub mod api_keys;
 pub mod challenges;
 pub mod claims;
 pub mod codes;
+pub mod directory;
+pub mod jobs;
+pub mod listing;
 pub mod mails;
 pub mod model;
 pub mod recovery;
@@ -28,7 +31,7 @@ pub use model::{Entry, Model};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 9] = [
+pub static INLINE: [&Table; 10] = [
     &users::USERS,
     &sessions::SESSIONS,
     &accounts::ACCOUNTS,
@@ -38,10 +41,11 @@ pub static INLINE: [&Table; 9] = [
     &mails::MAILS,
     &recovery::RECOVERY,
     &api_keys::API_KEYS,
+    &jobs::JOBS,
 ];
 
 /// Every model that follows the log.
-pub static ASYNC: [&Model; 0] = [];
+pub static ASYNC: [&Model; 1] = [&directory::MODEL];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
@@ -58,6 +62,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
         Event::Mail(..) | Event::Settings(..) => {}
         Event::ApiKey(key, event) => api_keys::fold(*key, event, &mut out),
+        Event::Job(job, event) => jobs::fold(*job, event, &mut out),
     }
     mails::fold(event, at, &mut out);
     out

@@ -90,7 +90,7 @@ pub fn fold(event: &Event, at: Timestamp, out: &mut Vec<Change>) {
             by: "mail_id",
             values: vec![i64::from(e.attempt).into(), e.due_at.into(), id(mail)],
         }),
-        Event::User(..) | Event::Challenge(..) | Event::Settings(..) | Event::ApiKey(..) => {}
+        _ => {}
     }
 }
 

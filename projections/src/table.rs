@@ -102,6 +102,16 @@ pub enum Value {
     Bytes(Vec<u8>),
 }
 
+impl Value {
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Static(text) => Some(text),
+            Value::Null | Value::Integer(_) | Value::Bytes(_) => None,
+        }
+    }
+}
+
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Value::Integer(value)
@@ -165,6 +175,10 @@ pub enum Change {
     Update { table: &'static Table, set: &'static [&'static str], by: &'static str, values: Vec<Value> },
     /// Removes every row in which `by` has the value.
     Delete { table: &'static Table, by: &'static str, value: Value },
+    /// Adds to a number in the row of a key; where there is none, the row comes into being with that number. The table's
+    /// columns are its key and numbers, and nothing else is done to it: so the order of these does not count. `values` are
+    /// those of the key, then the amount.
+    Add { table: &'static Table, column: &'static str, values: Vec<Value> },
 }
 
 /// Takes a change into an insert among those before it, if it only sets columns of that very row: the row is then
@@ -186,7 +200,7 @@ pub fn absorbed<'c>(earlier: impl DoubleEndedIterator<Item = &'c mut Change>, ch
             }
             Change::Insert { .. } => {}
             // Whatever else happened to the table in between may have happened to the row.
-            Change::Update { .. } | Change::Delete { .. } => return false,
+            Change::Update { .. } | Change::Delete { .. } | Change::Add { .. } => return false,
         }
     }
     false
@@ -195,7 +209,10 @@ pub fn absorbed<'c>(earlier: impl DoubleEndedIterator<Item = &'c mut Change>, ch
 impl Change {
     pub fn table(&self) -> &'static Table {
         match self {
-            Change::Insert { table, .. } | Change::Update { table, .. } | Change::Delete { table, .. } => table,
+            Change::Insert { table, .. }
+            | Change::Update { table, .. }
+            | Change::Delete { table, .. }
+            | Change::Add { table, .. } => table,
         }
     }
 }

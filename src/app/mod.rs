@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows HTTP; nothing here decides what the domain decides.
 
+pub mod admin;
 pub mod api_keys;
 pub mod authority;
 mod budgets;

@@ -3,6 +3,7 @@
 
 use chrysalis_domain::api_key::ApiKeyRefusal;
 use chrysalis_domain::challenge::ChallengeRefusal;
+use chrysalis_domain::job::JobRefusal;
 use chrysalis_domain::settings::SettingsRefusal;
 use chrysalis_domain::user::UserRefusal;
 use chrysalis_domain::{Permission, Span};
@@ -60,6 +61,9 @@ pub enum Refusal {
     AlreadyLinked,
     AccountNotFound,
     LastAccount,
+    JobNotFound,
+    /// It is done, or was stopped.
+    JobEnded,
     /// The link was opened outside the browser that made the claim.
     ConfirmationRequired,
     ApiKeyUnknown,
@@ -176,6 +180,18 @@ impl From<ApiKeyRefusal> for AppError {
     }
 }
 
+impl From<JobRefusal> for AppError {
+    fn from(refusal: JobRefusal) -> Self {
+        match refusal {
+            JobRefusal::NotFound => Refusal::JobNotFound.into(),
+            JobRefusal::Ended => Refusal::JobEnded.into(),
+            JobRefusal::Exists | JobRefusal::Late => {
+                AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
+            }
+        }
+    }
+}
+
 impl From<ExecuteError> for AppError {
     fn from(error: ExecuteError) -> Self {
         match error {
@@ -183,6 +199,7 @@ impl From<ExecuteError> for AppError {
             ExecuteError::Unmet(refusal) => refusal.into(),
             ExecuteError::Unfit(refusal) => refusal.into(),
             ExecuteError::ApiKey(refusal) => refusal.into(),
+            ExecuteError::Job(refusal) => refusal.into(),
             ExecuteError::Append(error) => error.into(),
         }
     }

@@ -1,5 +1,6 @@
 //! The HTTP face: the whole route table on this screen, one resource a file. Handlers parse, call a use case, answer.
 
+mod admin;
 mod anonymous;
 mod api_key;
 mod authority;
@@ -115,6 +116,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(api_key::rotate))
         .routes(routes!(api_key::update))
         .routes(routes!(api_key::delete))
+        .routes(routes!(admin::list_users::list, admin::list_users::list_by_get))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
 }

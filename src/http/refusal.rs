@@ -88,6 +88,8 @@ impl From<Refusal> for ApiError {
                 said(S::CONFLICT, "SOCIAL_ACCOUNT_ALREADY_LINKED", "Social account already linked")
             }
             Refusal::AccountNotFound => said(S::BAD_REQUEST, "ACCOUNT_NOT_FOUND", "Account not found"),
+            Refusal::JobNotFound => said(S::NOT_FOUND, "JOB_NOT_FOUND", "Job not found"),
+            Refusal::JobEnded => said(S::CONFLICT, "JOB_ENDED", "The job has ended"),
             Refusal::LastAccount => {
                 said(S::BAD_REQUEST, "FAILED_TO_UNLINK_LAST_ACCOUNT", "You can't unlink your last account")
             }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use chrysalis_domain::api_key::{ApiKey, ApiKeyCommand, ApiKeyRefusal};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
-use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, ProjectId, UserId};
+use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, ProjectId, UserId};
+use chrysalis_domain::job::{Job, JobCommand, JobRefusal};
 use chrysalis_domain::settings::{Settings, SettingsCommand, SettingsRefusal};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
 use chrysalis_domain::{Decider, Event, Subject, Timestamp};
@@ -51,6 +52,7 @@ pub enum Step {
     Challenge(ChallengeId, Concurrency, ChallengeCommand),
     Settings(ProjectId, Concurrency, SettingsCommand),
     ApiKey(ApiKeyId, Concurrency, ApiKeyCommand),
+    Job(JobId, Concurrency, JobCommand),
 }
 
 impl Step {
@@ -60,6 +62,7 @@ impl Step {
             Step::Challenge(id, concurrency, _) => (Subject::Challenge(*id), *concurrency),
             Step::Settings(id, concurrency, _) => (Subject::Settings(*id), *concurrency),
             Step::ApiKey(id, concurrency, _) => (Subject::ApiKey(*id), *concurrency),
+            Step::Job(id, concurrency, _) => (Subject::Job(*id), *concurrency),
         }
     }
 
@@ -69,6 +72,7 @@ impl Step {
             Step::Challenge(id, concurrency, command) => decide::<Challenge>(log, *id, *concurrency, command, at).await,
             Step::Settings(id, concurrency, command) => decide::<Settings>(log, *id, *concurrency, command, at).await,
             Step::ApiKey(id, concurrency, command) => decide::<ApiKey>(log, *id, *concurrency, command, at).await,
+            Step::Job(id, concurrency, command) => decide::<Job>(log, *id, *concurrency, command, at).await,
         }
     }
 }
@@ -126,6 +130,8 @@ pub enum ExecuteError {
     Unfit(#[from] SettingsRefusal),
     #[error(transparent)]
     ApiKey(#[from] ApiKeyRefusal),
+    #[error(transparent)]
+    Job(#[from] JobRefusal),
     /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
     #[error(transparent)]
     Append(#[from] AppendError),

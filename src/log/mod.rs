@@ -29,6 +29,7 @@ use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
 use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::claims::Holder;
+use chrysalis_projections::listing::Statement;
 use chrysalis_projections::{Change, ClaimKey, Entry, Question, Row, Value, model};
 use tokio::sync::watch;
 
@@ -268,6 +269,11 @@ pub trait Log: Send + Sync {
         each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
     ) -> Result<(), LogFault>;
 
+    /// Rows of the read models by a question whose text was made for the occasion, and which may take a while: it is not
+    /// kept prepared, joins nobody else's, and keeps nobody waiting. See [`list`] for the typed form.
+    async fn list(&self, asked: &Statement, each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send))
+    -> Result<(), LogFault>;
+
     /// Keys of the keyring, oldest first.
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault>;
 
@@ -297,6 +303,10 @@ pub trait Store: Log + follow::Follow + refold::Refold + transfer::Transfer {}
 
 impl<S: Log + follow::Follow + refold::Refold + transfer::Transfer> Store for S {}
 
+fn unreadable_row() -> LogFault {
+    LogFault::Damaged("a row of a read model does not read; run `chrysalis projections rebuild`".to_owned())
+}
+
 /// Asks the read models.
 pub async fn ask<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[Value]) -> Result<Vec<T>, LogFault> {
     let mut answer = Vec::new();
@@ -308,11 +318,25 @@ pub async fn ask<T: Send>(log: &dyn Log, question: &Question<T>, parameters: &[V
     })
     .await?;
     if unread {
-        return Err(LogFault::Damaged(
-            "a row of a read model does not read; run `chrysalis projections rebuild`".to_owned(),
-        ));
+        return Err(unreadable_row());
     }
     Ok(answer)
+}
+
+/// Asks by a question whose text was made for the occasion.
+pub async fn list<T: Send>(
+    log: &dyn Log,
+    asked: Statement,
+    read: fn(&dyn Row) -> Option<T>,
+) -> Result<Vec<T>, LogFault> {
+    let mut answer = Vec::new();
+    let mut unread = false;
+    log.list(&asked, &mut |row| match read(row) {
+        Some(one) => answer.push(one),
+        None => unread = true,
+    })
+    .await?;
+    if unread { Err(unreadable_row()) } else { Ok(answer) }
 }
 
 /// Asks for at most one row.

@@ -13,6 +13,7 @@ mod guest_by_get;
 mod https;
 mod idempotency;
 mod limits;
+mod list_users;
 mod magic_link;
 mod operations;
 mod origins;

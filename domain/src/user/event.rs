@@ -16,7 +16,7 @@ events! {
     MemberSignedUp 1,
     UpgradeBegun 1,
     GuestUpgraded 1,
-    UpgradeSuperseded 1,
+    UpgradeSuperseded 2,
     EmailClaimed 1,
     EmailVerificationRequested 2,
     VerificationMissed 1,
@@ -105,6 +105,9 @@ pub struct UpgradeSuperseded {
     pub claim: ClaimId,
     /// True when no other credential is left: the user is a guest again.
     pub guest_again: bool,
+    /// The upgrade awaited this very proof: the user was a guest all along.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
 }
 
 /// The user holds the address: reserved until proven.

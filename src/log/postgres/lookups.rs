@@ -6,11 +6,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrysalis_projections::listing::Statement;
 use chrysalis_projections::table::Kind;
 use chrysalis_projections::{Row, Value};
 use deadpool_postgres::{Object, Pool};
 use tokio::sync::oneshot;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::cells::{Cells, array, array_sql};
 use super::pulse::{Pulse, silent};
@@ -196,6 +197,47 @@ fn text(sql: &str, parameters: &[Value]) -> Text {
         columns.join(", ")
     );
     Text { sql, types: kinds.iter().map(|kind| array(*kind)).collect(), kinds }
+}
+
+/// Asks a question whose text was made for the occasion.
+pub(super) async fn list(
+    client: &Object,
+    asked: &Statement,
+) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+    let mut sql = asked.sql.clone();
+    // The last first: ?1 is the beginning of ?10.
+    for n in (1..=asked.parameters.len()).rev() {
+        sql = sql.replace(&format!("?{n}"), &format!("${n}"));
+    }
+    let parameters: Vec<(&(dyn ToSql + Sync), Type)> = asked
+        .parameters
+        .iter()
+        .map(|value| match value {
+            Value::Integer(number) => (number as _, Type::INT8),
+            Value::Text(text) => (text as _, Type::TEXT),
+            Value::Static(text) => (text as _, Type::TEXT),
+            Value::Bytes(bytes) => (bytes as _, Type::BYTEA),
+            Value::Null => (&None::<String> as _, Type::TEXT),
+        })
+        .collect();
+    client.query_typed(&sql, &parameters).await
+}
+
+/// A row of such an answer.
+pub(super) struct Listed<'a>(pub(super) &'a tokio_postgres::Row);
+
+impl Row for Listed<'_> {
+    fn integer(&self, column: usize) -> Option<i64> {
+        self.0.try_get(column).ok().flatten()
+    }
+
+    fn text(&self, column: usize) -> Option<&str> {
+        self.0.try_get(column).ok().flatten()
+    }
+
+    fn bytes(&self, column: usize) -> Option<&[u8]> {
+        self.0.try_get(column).ok().flatten()
+    }
 }
 
 /// A row of an answer, behind the number of its question.

@@ -223,6 +223,36 @@ impl Log for PostgresLog {
         self.lookups.ask(sql, parameters, each).await
     }
 
+    async fn list(
+        &self,
+        asked: &Statement,
+        each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+    ) -> Result<(), LogFault> {
+        self.pulse.alive()?;
+        let client = self.pool.get().await.map_err(|error| {
+            self.pulse.doubt();
+            pool_fault(error)
+        })?;
+        match tokio::time::timeout(self.patience, lookups::list(&client, asked)).await {
+            Ok(Ok(rows)) => {
+                rows.iter().for_each(|row| each(&lookups::Listed(row)));
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                if error.is_closed() {
+                    drop(Object::take(client));
+                    self.pulse.doubt();
+                }
+                Err(fault(error))
+            }
+            Err(_) => {
+                // What it answers late is for nobody.
+                drop(Object::take(client));
+                Err(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned()))
+            }
+        }
+    }
+
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {
         let sql = "SELECT purpose, id, root, wrapped, created_at FROM keys ORDER BY purpose, id";
         let rows = self.query(sql, &[], &[]).await?;

@@ -68,7 +68,18 @@ impl RowWriter {
         let mut reached: HashMap<(&'static str, Option<K>), (usize, Shape)> = HashMap::new();
         let mut layers: Vec<Vec<(Shape, Vec<&'c Change>)>> = Vec::new();
         for (stream, change) in changes {
-            let (shape, table) = (shape(change), table(change));
+            let (shape, table) = (shape(change), change.table());
+            if let Change::Add { .. } = change {
+                // In whatever order, also with those of other shapes.
+                match layers.first_mut().and_then(|layer| layer.iter_mut().find(|(known, _)| *known == shape)) {
+                    Some((_, changes)) => changes.push(change),
+                    None => {
+                        layers.resize_with(layers.len().max(1), Vec::new);
+                        layers[0].push((shape, vec![change]));
+                    }
+                }
+                continue;
+            }
             let stream = if table.shared { None } else { Some(stream) };
             let last = reached.entry((table.name, stream));
             let layer = match &last {
@@ -97,7 +108,7 @@ impl RowWriter {
         let text = self.texts.entry((shape, absent));
         let text = text.or_insert_with(|| Arc::new(text_of(changes[0], absent, name, lenient))).clone();
         // Nodes that change the same rows at once do it in one order: none waits for one who waits for it.
-        if table(changes[0]).shared {
+        if changes[0].table().shared {
             changes.sort_by(|one, other| bytes(values(one)).cmp(bytes(values(other))));
         }
         let mut cells: Vec<_> = text.kinds.iter().map(|kind| Cells::of(*kind)).collect();
@@ -109,23 +120,18 @@ impl RowWriter {
     }
 }
 
-fn table(change: &Change) -> &'static Table {
-    match change {
-        Change::Insert { table, .. } | Change::Update { table, .. } | Change::Delete { table, .. } => table,
-    }
-}
-
 fn shape(change: &Change) -> Shape {
     match change {
         Change::Insert { table, .. } => (table.name, 0, 0, "insert"),
         Change::Update { table, set, by, .. } => (table.name, set.as_ptr() as usize, set.len(), by),
         Change::Delete { table, by, .. } => (table.name, 1, 0, by),
+        Change::Add { table, column, .. } => (table.name, 2, 0, column),
     }
 }
 
 fn values(change: &Change) -> &[Value] {
     match change {
-        Change::Insert { values, .. } | Change::Update { values, .. } => values,
+        Change::Insert { values, .. } | Change::Update { values, .. } | Change::Add { values, .. } => values,
         Change::Delete { value, .. } => std::slice::from_ref(value),
     }
 }
@@ -148,7 +154,7 @@ fn bytes(values: &[Value]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn text_of(change: &Change, absent: Absent, name: fn(&Table) -> String, lenient: bool) -> Text {
-    let table = table(change);
+    let table = change.table();
     let kind =
         |name: &str| table.columns.iter().find(|column| column.name == name).map_or(Kind::Text, |column| column.kind);
     let given: Vec<&str> = match change {
@@ -158,6 +164,7 @@ fn text_of(change: &Change, absent: Absent, name: fn(&Table) -> String, lenient:
         }
         Change::Update { set, by, .. } => set.iter().chain([by]).copied().collect(),
         Change::Delete { by, .. } => vec![by],
+        Change::Add { column, .. } => table.key.iter().chain([column]).copied().collect(),
     };
     let kinds: Vec<Kind> = given.iter().map(|name| kind(name)).collect();
     let arrays: Vec<_> = kinds.iter().zip(1..).map(|(kind, n)| format!("${n}::{}", array_sql(*kind))).collect();
@@ -177,8 +184,28 @@ fn text_of(change: &Change, absent: Absent, name: fn(&Table) -> String, lenient:
             format!("UPDATE {name} AS t SET {} FROM {from} WHERE t.{by} = i.c{}", columns.join(", "), kinds.len())
         }
         Change::Delete { by, .. } => format!("DELETE FROM {name} WHERE {by} = ANY({})", arrays[0]),
+        Change::Add { column, .. } => added(table, &name, column, &from),
     };
     Text { sql, types: kinds.iter().map(|kind| array(*kind)).collect(), kinds }
+}
+
+/// A statement touches a row once, so what is added to it is summed up first.
+fn added(table: &Table, name: &str, column: &str, from: &str) -> String {
+    let key: Vec<_> = (1..=table.key.len()).map(|n| format!("i.c{n}")).collect();
+    let value = |known: &str| match table.key.iter().position(|key| *key == known) {
+        Some(at) => key[at].clone(),
+        None if known == column => format!("sum(i.c{})::bigint", key.len() + 1),
+        None => "0".to_owned(),
+    };
+    let (columns, values): (Vec<_>, Vec<_>) = table.columns.iter().map(|known| (known.name, value(known.name))).unzip();
+    format!(
+        "INSERT INTO {name} AS t ({columns}) SELECT {values} FROM {from} GROUP BY {key} ORDER BY {key}
+         ON CONFLICT ({conflict}) DO UPDATE SET {column} = t.{column} + excluded.{column}",
+        columns = columns.join(", "),
+        values = values.join(", "),
+        key = key.join(", "),
+        conflict = table.key.join(", "),
+    )
 }
 
 /// The columns that a change writes, each with what is written: its own value, or for a copy the select that finds it.

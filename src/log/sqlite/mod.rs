@@ -64,7 +64,7 @@ pub struct SqliteLog {
     // Order of fields is order of dropping: the writer ends before the file is tidied up.
     writer: writer::Writer,
     _checkpointer: checkpointer::Checkpointer,
-    readers: reader::Readers,
+    readers: Arc<reader::Readers>,
     head: watch::Receiver<Position>,
     path: PathBuf,
     clock: Arc<dyn Clock>,
@@ -87,7 +87,7 @@ impl SqliteLog {
             .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
             .map_err(fault)?;
         let (announce, head) = watch::channel(position);
-        let readers = reader::Readers::open(&options.path, options.readers)?;
+        let readers = Arc::new(reader::Readers::open(&options.path, options.readers)?);
         let checkpointer = checkpointer::Checkpointer::start(&options.path)?;
         let writer = writer::Writer::start(connection, options, clock.clone(), announce, metrics)?;
         let (path, models) = (options.path.clone(), options.models);
@@ -233,6 +233,19 @@ impl Log for SqliteLog {
         each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
     ) -> Result<(), LogFault> {
         self.readers.with(|connection| reader::rows(connection, sql, parameters, each))
+    }
+
+    async fn list(
+        &self,
+        asked: &Statement,
+        each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+    ) -> Result<(), LogFault> {
+        let (readers, asked) = (self.readers.clone(), asked.clone());
+        // Away from the threads that answer requests.
+        let found = tokio::task::spawn_blocking(move || readers.with(|connection| reader::list(connection, &asked)));
+        let found = found.await.map_err(|error| LogFault::Bug(format!("a listing broke off: {error}")))??;
+        found.iter().for_each(|row| each(row));
+        Ok(())
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use chrysalis_domain::Timestamp;
+use chrysalis_projections::listing::Statement;
 use chrysalis_projections::{Row, Value};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
@@ -143,5 +144,47 @@ impl Row for SqliteRow<'_> {
 
     fn bytes(&self, column: usize) -> Option<&[u8]> {
         self.0.get_ref(column).ok()?.as_blob().ok()
+    }
+}
+
+/// A row that outlives the statement it came from.
+pub(super) struct OwnedRow(Vec<Value>);
+
+pub(super) fn list(connection: &Connection, asked: &Statement) -> rusqlite::Result<Vec<OwnedRow>> {
+    let mut statement = connection.prepare(&asked.sql)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(rusqlite::params_from_iter(asked.parameters.iter().map(Bound)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let value = |column| {
+            Ok(match row.get_ref(column)? {
+                ValueRef::Integer(number) => Value::Integer(number),
+                ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+                ValueRef::Null | ValueRef::Real(_) => Value::Null,
+            })
+        };
+        found.push(OwnedRow((0..columns).map(value).collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(found)
+}
+
+impl Row for OwnedRow {
+    fn integer(&self, column: usize) -> Option<i64> {
+        match self.0.get(column)? {
+            Value::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn text(&self, column: usize) -> Option<&str> {
+        self.0.get(column)?.as_text()
+    }
+
+    fn bytes(&self, column: usize) -> Option<&[u8]> {
+        match self.0.get(column)? {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 }

@@ -40,7 +40,7 @@ impl RowWriter {
                 let sql = insert(first.table(), (self.name)(first.table()), ROWS);
                 let values = now.iter().flat_map(|change| match change {
                     Change::Insert { values, .. } => values.as_slice(),
-                    Change::Update { .. } | Change::Delete { .. } => &[],
+                    Change::Update { .. } | Change::Delete { .. } | Change::Add { .. } => &[],
                 });
                 connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(values.map(Bound)))?;
             } else {
@@ -59,6 +59,7 @@ impl RowWriter {
             Change::Insert { table, values } => ((table.name, 0, 0, "insert"), values),
             Change::Update { table, set, by, values } => ((table.name, set.as_ptr() as usize, set.len(), by), values),
             Change::Delete { table, by, value } => ((table.name, 1, 0, by), std::slice::from_ref(value)),
+            Change::Add { table, column, values } => ((table.name, 2, 0, column), values),
         };
         let sql = self.statements.entry(shape).or_insert_with(|| statement(change, name));
         let mut prepared = connection.prepare_cached(sql)?;
@@ -76,6 +77,16 @@ fn statement(change: &Change, name: fn(&Table) -> String) -> String {
             format!("UPDATE {} SET {} WHERE {by} = ?{}", name(table), columns.join(", "), set.len() + 1)
         }
         Change::Delete { table, by, .. } => format!("DELETE FROM {} WHERE {by} = ?1", name(table)),
+        Change::Add { table, column, .. } => {
+            let (name, key) = (name(table), table.key.join(", "));
+            let values: Vec<_> = table.columns.iter().map(|known| value_of(table, known.name, column)).collect();
+            let columns: Vec<_> = table.columns.iter().map(|known| known.name).collect();
+            format!(
+                "INSERT INTO {name} ({}) VALUES ({}) ON CONFLICT ({key}) DO UPDATE SET {column} = {column} + excluded.{column}",
+                columns.join(", "),
+                values.join(", ")
+            )
+        }
     }
 }
 
@@ -103,4 +114,14 @@ fn stored(table: &Table, given: impl Iterator<Item = &'static str>, before: usiz
         }
     }
     stored
+}
+
+/// What a column of a row holds that comes into being by an addition to `added`: keys and the amount are parameters, other
+/// numbers are nothing yet.
+fn value_of(table: &Table, column: &str, added: &str) -> String {
+    match table.key.iter().position(|key| *key == column) {
+        Some(at) => format!("?{}", at + 1),
+        None if column == added => format!("?{}", table.key.len() + 1),
+        None => "0".to_owned(),
+    }
 }

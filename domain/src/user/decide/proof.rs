@@ -68,7 +68,7 @@ impl User {
         let pending = self.identities.iter().filter(|_| provisional);
         events.extend(pending.map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason }.into()));
         let guest_again = provisional || self.identities.is_empty();
-        events.push(UpgradeSuperseded { claim, guest_again }.into());
+        events.push(UpgradeSuperseded { claim, guest_again, provisional }.into());
         events.extend(self.end(|id| Some(id) != email.session, EndReason::Superseded, at));
         Ok(events)
     }

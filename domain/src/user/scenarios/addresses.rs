@@ -12,11 +12,15 @@ fn supersede(number: u8) -> UserCommand {
 }
 
 fn superseded(guest_again: bool) -> Vec<UserEvent> {
+    superseded_of(guest_again, false)
+}
+
+fn superseded_of(guest_again: bool, provisional: bool) -> Vec<UserEvent> {
     let reason = ReleaseReason::Superseded;
     vec![
         EmailReleased { claim: claim(1), reason }.into(),
         PasswordRemoved { account: account(1), reason }.into(),
-        UpgradeSuperseded { claim: claim(1), guest_again }.into(),
+        UpgradeSuperseded { claim: claim(1), guest_again, provisional }.into(),
     ]
 }
 

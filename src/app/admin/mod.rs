@@ -1,0 +1,3 @@
+//! What administrators do: one use case a file.
+
+pub mod list_users;
