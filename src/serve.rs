@@ -17,7 +17,8 @@ use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
-use crate::followers::{mail, models};
+use crate::followers::origins::Forgetful;
+use crate::followers::{mail, models, origins};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -75,6 +76,7 @@ pub struct Server {
     store: Arc<dyn Store>,
     mailer: Arc<Mailer>,
     settings: Arc<Latest>,
+    forgetful: Forgetful,
     turn: Turn,
     grace: Duration,
 }
@@ -111,6 +113,8 @@ impl Server {
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let grace = duration(config.shutdown_grace);
+        let keep = config.guests.origins_kept;
+        let forgetful = Forgetful { log: log.clone(), clock: ports.clock.clone(), keep };
         let parts = Parts {
             origins: Origins::new(config.public.clone(), config.trusted_origins.clone()),
             cookies: config.cookies.clone(),
@@ -143,7 +147,7 @@ impl Server {
         let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
         let lease = duration(parts.app.config.followers.lease);
         let turn = Turn { node, lease, metrics: parts.metrics.clone() };
-        Ok(Self { listener, http: Http::new(parts), outbox: dev, store, mailer, settings, turn, grace })
+        Ok(Self { listener, http: Http::new(parts), outbox: dev, store, mailer, settings, forgetful, turn, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -162,6 +166,7 @@ impl Server {
         let settings = self.settings;
         let learning = tokio::spawn(async move { settings.follow().await });
         let mailing = tokio::spawn(mail::send(self.mailer, self.turn.clone(), halted.clone()));
+        let forgetting = tokio::spawn(origins::forget(self.forgetful, self.turn.clone(), halted.clone()));
         let folding = tokio::spawn(models::follow(self.store, self.turn, halted.clone()));
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
@@ -171,7 +176,7 @@ impl Server {
         if serving.await.is_err() {
             tracing::error!("the server task broke off");
         }
-        let _ = tokio::time::timeout(self.grace, async { tokio::join!(mailing, folding) }).await;
+        let _ = tokio::time::timeout(self.grace, async { tokio::join!(mailing, folding, forgetting) }).await;
         learning.abort();
         Ok(())
     }

@@ -84,11 +84,8 @@ impl App {
             return Vec::new();
         }
         let bucket = caller.address.bucket().to_string();
-        let quota = |(name, limit, span): (&str, u32, Span), parts: &[&[u8]]| Quota {
-            key: self.keyring.lookup(name, parts).hash.to_vec(),
-            limit,
-            span,
-            counts: true,
+        let quota = |(name, limit, span): (&str, u32, Span), parts: &[&[u8]]| {
+            Quota::takes(self.keyring.lookup(name, parts).hash, limit, span)
         };
         let address = email.as_str().as_bytes();
         let over_all = MAILS.map(|line| quota(line, &[address]));

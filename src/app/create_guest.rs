@@ -11,9 +11,9 @@ use super::new_session::{Opening, SignedIn};
 use super::view::{SessionView, UserView};
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
-use crate::keys::{LookupHash, PersonSealer, Purpose, SealKind, SessionToken};
+use crate::keys::{PersonSealer, Purpose, SealKind, SessionToken};
 use crate::log::cqrs::ExecuteError;
-use crate::log::{Actor, AppendError, Idempotency, LogFault, Quota, Refused, SealedRecord, StreamId, read_event};
+use crate::log::{Actor, AppendError, Idempotency, LogFault, Refused, SealedRecord, StreamId, read_event};
 
 /// How long a repeated `Idempotency-Key` gets the same answer …
 const REPLAYABLE: Span = Span::from_secs(600);
@@ -76,8 +76,9 @@ impl App {
         let mut ask = self.ask_new(caller, Actor::user(user), user, command);
         ask.sealed = std::iter::once(client).chain(referrer).collect();
         ask.person_keys = vec![key];
-        ask.quotas = self.guest_quota(caller);
+        ask.quotas = self.guest_quotas(caller);
         ask.idempotency = idempotency;
+        ask.origin = self.origin(caller, user);
 
         match self.execute(ask).await {
             // As the rows have it now, without reading them back: this call is the one that must be fast.
@@ -102,17 +103,6 @@ impl App {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// At most so many guests a minute from one network, counted in the transaction that makes the guest.
-    fn guest_quota(&self, caller: &Caller) -> Vec<Quota> {
-        let limit = self.config.guests_per_minute;
-        if limit == 0 || !self.config.rate_limits {
-            return Vec::new();
-        }
-        let LookupHash { hash, .. } =
-            self.keyring.lookup("quota/guests", &[caller.address.bucket().to_string().as_bytes()]);
-        vec![Quota { key: hash.to_vec(), limit, span: Span::from_secs(60), counts: true }]
     }
 
     /// Labels as they are, the referrer sealed; what does not fit is dropped.

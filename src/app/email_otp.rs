@@ -22,7 +22,7 @@ use super::{App, AppError, Caller, Refusal};
 use crate::keys::{PersonSealer, SealKind, genuine};
 use crate::limits::{self, Budget};
 use crate::log::cqrs::{Concurrency, Step, load};
-use crate::log::{Actor, Quota, ask};
+use crate::log::{Actor, Counting, Quota, ask};
 
 /// How long a code works.
 const LIFE: Span = Span::from_secs(600);
@@ -228,8 +228,9 @@ impl App {
         if !self.config.rate_limits {
             return Vec::new();
         }
-        let key = self.keyring.lookup("codes/wrong", &[email.as_str().as_bytes()]).hash.to_vec();
-        vec![Quota { key, limit: WRONG, span: Span::from_days(1), counts }]
+        let key = self.keyring.lookup("codes/wrong", &[email.as_str().as_bytes()]).hash;
+        let counting = if counts { Counting::Takes } else { Counting::Asks };
+        vec![Quota { counting, ..Quota::takes(key, WRONG, Span::from_days(1)) }]
     }
 
     async fn codes(&self, email: &EmailAddress, purpose: Purpose) -> Result<Vec<CodeRow>, AppError> {

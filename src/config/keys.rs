@@ -56,7 +56,20 @@ pub const KEYS: &[Key] = &[
     ),
     key("trusted_proxies", "", "Networks of proxies whose X-Forwarded-For is believed, as CIDR, separated by commas."),
     key("rate_limits", "on", "`off` admits everything: for tests."),
-    key("guests_per_minute", "30", "Guests one address may make in any 60 seconds; 0 is unlimited."),
+    key(
+        "guests_per_minute",
+        "30",
+        "Guests that one network (an IPv4 address, an IPv6 /64) may make in any 60 seconds; 0 is unlimited. An IPv6 /56 may make 4 times as many, a /48 16 times, here as in the two below.",
+    ),
+    key("guests_per_hour", "", "The same in any hour. Default: 20 times `guests_per_minute`."),
+    key("guests_per_day", "", "The same in any 24 hours. Default: 100 times `guests_per_minute`."),
+    key("service_guests_per_hour", "0", "Guests that all networks together may make in any hour; 0 is unlimited."),
+    key("service_guests_per_day", "0", "The same in any 24 hours."),
+    key(
+        "origins.keep",
+        "30d",
+        "How long it is kept, as keyed hashes, which network a guest came from, for finding and disabling waves of bots; 0 keeps nothing.",
+    ),
     key("dev", "off", "Shows the development outbox at /dev/mail. Refused unless everything is on loopback."),
     key("anonymous.enabled", "on", "Whether guests may be made."),
     key(

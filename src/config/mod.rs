@@ -1,5 +1,6 @@
 //! The configuration: read once, checked whole, every mistake told at once.
 
+mod guests;
 pub mod keys;
 mod mail;
 mod reader;
@@ -22,6 +23,7 @@ use crate::hasher::HashParams;
 use crate::keys::ApiSecret;
 use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
+pub use guests::Guests;
 pub use mail::Mail;
 use reader::Reader;
 pub use social::SocialProvider;
@@ -42,8 +44,7 @@ pub struct Config {
     pub trusted_origins: Vec<OriginPattern>,
     pub trusted_proxies: Vec<IpNet>,
     pub rate_limits: bool,
-    /// 0 is unlimited.
-    pub guests_per_minute: u32,
+    pub guests: Guests,
     pub dev: bool,
     pub anonymous: Anonymous,
     pub email_password: EmailPassword,
@@ -225,8 +226,8 @@ impl Config {
         let mut warnings = self.unknown.clone();
         if !self.rate_limits {
             warnings.push("rate_limits is off: anyone may ask as often as they like; for tests only".to_owned());
-        } else if self.guests_per_minute == 0 {
-            warnings.push("guests_per_minute is 0: one address may make any number of guests".to_owned());
+        } else {
+            warnings.extend(self.guests.warnings());
         }
         if !self.public.is_https() && !self.public.is_loopback() {
             warnings.push(format!("base_url is {}: sessions travel in clear; use https", self.public));
@@ -290,7 +291,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         trusted_origins: trusted_origins(r),
         trusted_proxies,
         rate_limits: r.switch("rate_limits"),
-        guests_per_minute: r.number("guests_per_minute", 0..=1_000_000),
+        guests: guests::read(r),
         dev,
         anonymous: anonymous(r),
         email_password: EmailPassword {

@@ -19,7 +19,9 @@ fn with_nothing_set_it_serves_on_loopback() {
         config.store
     );
     assert_eq!(config.sessions.lifetime, Span::from_days(7));
-    assert_eq!(config.guests_per_minute, 30);
+    let guests = config.guests;
+    assert_eq!((guests.per_minute, guests.per_hour, guests.per_day), (30, 600, 3_000));
+    assert!(!guests.service_is_limited());
     assert!(config.rate_limits);
     assert!(config.warnings().is_empty());
 }
@@ -57,7 +59,7 @@ fn flags_come_before_the_environment_before_the_file() {
     overrides.values.insert("listen".into(), "127.0.0.1:3333".into());
     let config = Config::from(&overrides, &environment).unwrap();
     assert_eq!(config.listen.port(), 3333);
-    assert_eq!(config.guests_per_minute, 2);
+    assert_eq!(config.guests.per_minute, 2);
     assert_eq!(config.sessions.per_user, 7);
 }
 

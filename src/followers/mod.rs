@@ -5,6 +5,7 @@
 
 pub mod mail;
 pub mod models;
+pub mod origins;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -35,8 +35,8 @@ use steady::SteadyTime;
 const MINUTE: Span = Span::from_secs(60);
 
 /// One end of a /56 may use four times what a /64 may, one of a /48 sixteen times.
-const GUARD_56: u32 = 4;
-const GUARD_48: u32 = 16;
+pub const GUARD_56: u32 = 4;
+pub const GUARD_48: u32 = 16;
 
 /// Sessions of guests cost nothing to get, so an address may not multiply its default limit by them without end.
 const GUEST_SESSIONS: u32 = 5;

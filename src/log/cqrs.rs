@@ -15,6 +15,7 @@ use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
 use chrysalis_domain::{Decider, Event, Subject, Timestamp};
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
+use super::origins::Origin;
 use super::{
     AppendError, Appended, Claim, Context, Expected, Group, Idempotency, Lane, Log, LogFault, PersonKey, Quota,
     Refused, SealedRecord, StreamId, Version, read_event,
@@ -41,6 +42,7 @@ pub struct Ask {
     pub keys: Vec<Claim>,
     pub quotas: Vec<Quota>,
     pub idempotency: Option<Idempotency>,
+    pub origin: Option<Origin>,
     pub lane: Lane,
 }
 
@@ -100,6 +102,7 @@ impl Ask {
             keys: Vec::new(),
             quotas: Vec::new(),
             idempotency: None,
+            origin: None,
             lane: Lane::Interactive,
         }
     }
@@ -226,6 +229,7 @@ fn group(ask: &Ask, decided: Vec<Decided>, entropy: &dyn Entropy) -> Result<Grou
     group.keys.clone_from(&ask.keys);
     group.quotas.clone_from(&ask.quotas);
     group.idempotency.clone_from(&ask.idempotency);
+    group.origin.clone_from(&ask.origin);
     group.lane = ask.lane;
     let fresh = || EventId::from_ulid(entropy::ulid(entropy, ask.at));
     for Decided { subject, expected, events, snapshot } in decided {

@@ -14,9 +14,10 @@
 pub mod copy;
 pub mod cqrs;
 pub mod follow;
+pub mod origins;
 pub mod postgres;
 mod queue;
-mod quota;
+pub mod quota;
 pub mod record;
 pub mod refold;
 pub mod sqlite;
@@ -33,6 +34,7 @@ use chrysalis_projections::listing::Statement;
 use chrysalis_projections::{Change, ClaimKey, Entry, Question, Row, Value, model};
 use tokio::sync::watch;
 
+use origins::Origin;
 pub use record::{Actor, Context, Position, Recorded, SealedRef, StreamId, Version};
 
 /// One decision, to be stored whole or not at all.
@@ -50,6 +52,8 @@ pub struct Group {
     pub keys: Vec<Claim>,
     pub quotas: Vec<Quota>,
     pub idempotency: Option<Idempotency>,
+    /// Where a guest who comes into being came from.
+    pub origin: Option<Origin>,
     pub lane: Lane,
 }
 
@@ -124,14 +128,37 @@ pub struct Claim {
     pub key: ClaimKey,
 }
 
-/// At most `limit` groups that name `key` in any `span`, exactly.
+/// How many groups may name `key`: no more in any span of a ceiling than it allows.
 #[derive(Clone, Debug)]
 pub struct Quota {
     pub key: Vec<u8>,
+    pub ceilings: Vec<Ceiling>,
+    pub counting: Counting,
+}
+
+/// At most `limit` in any `span`. Up to 64 it is exact to the millisecond; above, room may come a 64th of the span late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling {
     pub limit: u32,
     pub span: Span,
-    /// False: the group is refused where there is no room, and takes none.
-    pub counts: bool,
+}
+
+/// What a quota means for the group that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// Refused where there is no room; counted where there is.
+    Takes,
+    /// Refused where there is no room; not counted.
+    Asks,
+    /// Counted, and never refused for it.
+    Notes,
+}
+
+impl Quota {
+    /// One ceiling, counted.
+    pub fn takes(key: impl Into<Vec<u8>>, limit: u32, span: Span) -> Self {
+        Self { key: key.into(), ceilings: vec![Ceiling { limit, span }], counting: Counting::Takes }
+    }
 }
 
 /// Makes a group count once. The note is kept beside the key and given back to whoever sends the key again.
@@ -290,6 +317,9 @@ pub trait Log: Send + Sync {
     /// should do. It is a courtesy and no lock: whoever stops in the middle may believe for too long that it is theirs,
     /// so what is done under it must bear being done twice.
     async fn lease(&self, name: &str, holder: &str, span: Duration) -> Result<bool, LogFault>;
+
+    /// Forgets where guests from before a time came from, the oldest first, at most so many; answers how many.
+    async fn forget_origins(&self, before: Timestamp, limit: usize) -> Result<usize, LogFault>;
 
     /// Gives a lease back before its time.
     async fn release(&self, name: &str, holder: &str) -> Result<(), LogFault>;

@@ -32,6 +32,7 @@ impl Group {
             keys: Vec::new(),
             quotas: Vec::new(),
             idempotency: None,
+            origin: None,
             lane: super::Lane::Interactive,
         }
     }

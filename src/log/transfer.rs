@@ -24,7 +24,7 @@ const INTEGER: Kind = Kind::Integer;
 const BYTES: Kind = Kind::Bytes;
 
 /// Every side table that moves. Snapshots are made again as they are needed; leases are of no use elsewhere.
-pub static SIDE_TABLES: [SideTable; 6] = [
+pub static SIDE_TABLES: [SideTable; 7] = [
     SideTable {
         name: "keys",
         columns: &[("purpose", TEXT), ("id", INTEGER), ("root", TEXT), ("wrapped", BYTES), ("created_at", INTEGER)],
@@ -58,6 +58,19 @@ pub static SIDE_TABLES: [SideTable; 6] = [
             ("recorded_at", INTEGER),
             ("note", BYTES),
             ("expires_at", INTEGER),
+        ],
+        key: 1,
+        restless: true,
+    },
+    SideTable {
+        name: "origins",
+        columns: &[
+            ("user_id", TEXT),
+            ("created_at", INTEGER),
+            ("key_id", INTEGER),
+            ("network", BYTES),
+            ("network56", BYTES),
+            ("network48", BYTES),
         ],
         key: 1,
         restless: true,

@@ -73,7 +73,7 @@ async fn a_repetition_is_not_counted_by_quotas(store: &dyn Store) {
     let log = store.open(&clock(), ROOMY).await;
     let limited = |key| {
         let mut group = keyed(key, "");
-        group.quotas = vec![Quota { key: b"q".to_vec(), limit: 2, span: DAY, counts: true }];
+        group.quotas = vec![Quota::takes(*b"q", 2, DAY)];
         group
     };
     log.append(limited("a")).await.unwrap();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chrysalis::clock::Clock;
-use chrysalis::log::{Expected, Group, Quota, Refused};
+use chrysalis::log::quota::spent;
+use chrysalis::log::{Ceiling, Counting, Expected, Group, Quota, Refused};
 use chrysalis_domain::{Span, Timestamp};
 use tokio::task::JoinSet;
 
@@ -20,13 +21,18 @@ every_store! {
     a_group_refused_for_another_reason_counts_in_none,
     a_limit_of_zero_admits_nobody_and_breaks_nothing,
     whoever_only_asks_for_room_takes_none,
+    whoever_is_only_noted_is_never_refused,
+    a_large_limit_is_exact_for_many_at_once,
+    no_hour_and_no_day_holds_more_than_the_limit,
+    one_key_has_several_ceilings,
+    many_keys_of_one_batch_are_counted_apart,
 }
 
 const MINUTE: Span = Span::from_secs(60);
 
 fn limited(key: &str, limit: u32) -> Group {
     let mut group = bare("limited", Expected::Any, 1);
-    group.quotas = vec![Quota { key: key.as_bytes().to_vec(), limit, span: MINUTE, counts: true }];
+    group.quotas = vec![Quota::takes(key, limit, MINUTE)];
     group
 }
 
@@ -147,7 +153,7 @@ async fn whoever_only_asks_for_room_takes_none(store: &dyn Store) {
     let log = store.open(&clock(), ROOMY).await;
     let asking = || {
         let mut group = limited("k", 2);
-        group.quotas[0].counts = false;
+        group.quotas[0].counting = Counting::Asks;
         group
     };
     for _ in 0..5 {
@@ -158,4 +164,116 @@ async fn whoever_only_asks_for_room_takes_none(store: &dyn Store) {
     }
     assert!(matches!(refused(log.append(asking()).await), Refused::QuotaExceeded { quota: 0, .. }));
     assert!(matches!(refused(log.append(limited("k", 2)).await), Refused::QuotaExceeded { quota: 0, .. }));
+}
+
+async fn whoever_is_only_noted_is_never_refused(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY).await;
+    let noted = || {
+        let mut group = limited("k", 2);
+        group.quotas[0].counting = Counting::Notes;
+        group
+    };
+    for _ in 0..5 {
+        log.append(noted()).await.unwrap();
+    }
+    assert!(matches!(refused(log.append(limited("k", 5)).await), Refused::QuotaExceeded { quota: 0, .. }));
+    log.append(limited("k", 6)).await.unwrap();
+    assert_eq!(spent(log.as_ref(), &limited("k", 6).quotas[0], clock().now()).await.unwrap(), [6]);
+    assert_eq!(spent(log.as_ref(), &limited("new", 6).quotas[0], clock().now()).await.unwrap(), [0]);
+}
+
+async fn a_large_limit_is_exact_for_many_at_once(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY).await;
+    let mut sent = JoinSet::new();
+    for _ in 0..400 {
+        let log = Arc::clone(&log);
+        sent.spawn(async move { log.append(limited("k", 300)).await.is_ok() });
+    }
+    let answers = sent.join_all().await;
+    assert_eq!(answers.into_iter().filter(|stored| *stored).count(), 300);
+    assert_eq!(everything(log.as_ref()).await.len(), 300);
+}
+
+const HOUR: Span = Span::from_hours(1);
+const DAY: Span = Span::from_days(1);
+
+fn budgeted(key: &str, ceilings: &[(u32, Span)]) -> Group {
+    let mut group = limited(key, 0);
+    group.quotas[0].ceilings = ceilings.iter().map(|&(limit, span)| Ceiling { limit, span }).collect();
+    group
+}
+
+/// Steps of time as a busy network makes them, against a list of every time somebody was admitted.
+async fn no_hour_and_no_day_holds_more_than_the_limit(store: &dyn Store) {
+    let clock = clock();
+    let log = store.open(&clock, ROOMY).await;
+    let chance = Seeded::new(5);
+    let ceilings = [(7, MINUTE), (80, HOUR), (200, DAY)];
+    let mut admitted: Vec<i64> = Vec::new();
+    let (mut refusals, steps) = (0, if long() { 6_000 } else { 900 });
+    for _ in 0..steps {
+        let millis = match chance.below(40) {
+            0 => chance.below(9_000_000),
+            1..=9 => chance.below(60_000),
+            _ => chance.below(6_000),
+        };
+        clock.advance(Span::from_millis(i64::try_from(millis).unwrap()));
+        match log.append(budgeted("k", &ceilings)).await {
+            Ok(stored) => admitted.push(stored.recorded_at.as_millis()),
+            other => {
+                let Refused::QuotaExceeded { retry_after, .. } = refused(other) else { panic!("not the quota") };
+                assert!(retry_after >= Span::from_millis(1) && retry_after <= DAY);
+                refusals += 1;
+            }
+        }
+    }
+    assert!(refusals > 20 && admitted.len() > 100, "{refusals} refusals, {} admitted", admitted.len());
+    for (limit, span) in ceilings {
+        for from in &admitted {
+            let within = admitted.iter().filter(|at| **at >= *from && **at < from + span.as_millis()).count();
+            assert!(within <= limit as usize, "{within} within {span:?} from {from}");
+        }
+    }
+}
+
+async fn one_key_has_several_ceilings(store: &dyn Store) {
+    let clock = clock();
+    let log = store.open(&clock, ROOMY).await;
+    let ask = || budgeted("k", &[(2, MINUTE), (3, HOUR)]);
+    for _ in 0..2 {
+        log.append(ask()).await.unwrap();
+    }
+    assert_eq!(refused(log.append(ask()).await), Refused::QuotaExceeded { quota: 0, retry_after: MINUTE });
+    clock.advance(MINUTE);
+    log.append(ask()).await.unwrap();
+    let rest = Span::from_millis(HOUR.as_millis() - MINUTE.as_millis());
+    assert_eq!(refused(log.append(ask()).await), Refused::QuotaExceeded { quota: 0, retry_after: rest });
+    clock.advance(rest);
+    log.append(ask()).await.unwrap();
+}
+
+async fn many_keys_of_one_batch_are_counted_apart(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY).await;
+    let stall = store.stall(&log).await;
+    let mut sent = JoinSet::new();
+    for n in 0..60 {
+        let log = Arc::clone(&log);
+        sent.spawn(async move {
+            let mut group = limited(&format!("k{}", n % 6), 4);
+            group.quotas.extend(limited("all", 20).quotas);
+            log.append(group).await.is_ok()
+        });
+    }
+    while sent.try_join_next().is_some() {}
+    stall.release().await;
+    let stored = sent.join_all().await.into_iter().filter(|stored| *stored).count();
+    assert_eq!(stored, 20);
+    let mut each = 0;
+    for n in 0..6 {
+        let quota = &limited(&format!("k{n}"), 4).quotas[0];
+        let [counted] = spent(log.as_ref(), quota, clock().now()).await.unwrap()[..] else { panic!("one ceiling") };
+        assert!(counted <= 4);
+        each += counted;
+    }
+    assert_eq!(each, 20);
 }

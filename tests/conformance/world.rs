@@ -7,6 +7,7 @@ use chrysalis::clock::{Clock, MockClock};
 use chrysalis::entropy::{self, Entropy};
 use chrysalis::keys::{Keyring, PersonSealer, SealKind, SessionToken};
 use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute, load};
+use chrysalis::log::origins::{Networks, Origin};
 use chrysalis::log::{
     Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused,
     SealedRecord, Store as WholeStore, StreamId, ask_one,
@@ -257,7 +258,9 @@ impl World {
         let session = self.session(public);
         let guest = Guest { user, person: person.clone(), session: session.id, token };
         let command = UserCommand::CreateAnonymous { user, person: person.id, entry: Entry::default(), session };
-        let ask = Ask { person_keys: vec![person.key], ..self.ask_with(user, Concurrency::New, command) };
+        let networks = Networks { key_id: 1, network: [7; 16], network56: Some([8; 16]), network48: None };
+        let origin = Some(Origin { user, at: self.now(), networks });
+        let ask = Ask { person_keys: vec![person.key], origin, ..self.ask_with(user, Concurrency::New, command) };
         (guest, ask)
     }
 

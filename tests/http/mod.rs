@@ -9,6 +9,7 @@ mod cors;
 mod deletion;
 mod email_otp;
 mod guest;
+mod guest_budgets;
 mod guest_by_get;
 mod https;
 mod idempotency;

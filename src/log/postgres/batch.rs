@@ -9,8 +9,9 @@ use super::cells::Cells;
 use super::facts::{BEGIN, number};
 use super::pipeline::Pipeline;
 use super::rows::RowWriter;
-use super::verdicts::{Left, Verdict};
+use super::verdicts::Verdict;
 use super::writer::Failure;
+use crate::log::quota::Left;
 use crate::log::{Append, Appended, Expected, Group, NewEvent, Position, Refused, SealedRef, Version};
 
 /// The log's end after a batch.
@@ -34,6 +35,12 @@ const SEALED: &str = "INSERT INTO sealed (sealed_id, person_id, kind, salt, ciph
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[])";
 const SEALED_TYPES: &[Type] =
     &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::BYTEA_ARRAY, Type::BYTEA_ARRAY];
+
+const ORIGINS: &str = "INSERT INTO origins (user_id, created_at, key_id, network, network56, network48)
+     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[])";
+const ORIGINS_TYPES: &[Type] =
+    &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY, Type::BYTEA_ARRAY, Type::BYTEA_ARRAY];
+const FORGET_ORIGINS: &str = "DELETE FROM origins WHERE user_id = ANY($1)";
 
 const SNAPSHOTS: &str = "INSERT INTO snapshots (stream, version, state)
      SELECT DISTINCT ON (i.stream) * FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS i(stream, version, state)
@@ -109,7 +116,7 @@ pub(super) async fn write(
     rows: &mut RowWriter,
     groups: &[&Group],
     verdicts: &[Verdict],
-    left: &Left<'_>,
+    left: &[Left<'_>],
     now: Timestamp,
 ) -> Result<(Vec<Result<Appended, Refused>>, Head), Failure> {
     let stored = placed(groups, verdicts);
@@ -126,6 +133,7 @@ pub(super) async fn write(
     }
     count(&mut pipeline, left);
     seal(&mut pipeline, &stored);
+    origins(&mut pipeline, &stored);
     for (step, text) in steps.into_iter().zip(&texts) {
         pipeline.push(&text.sql, &text.types, step.cells);
     }
@@ -182,18 +190,16 @@ fn answer(
     answers
 }
 
-fn count<'w>(pipeline: &mut Pipeline<'w>, left: &'w Left<'_>) {
+fn count<'w>(pipeline: &mut Pipeline<'w>, left: &'w [Left<'_>]) {
     for (sql, stands) in [(COUNT_AGAIN, true), (COUNT, false)] {
-        let mut counted: Vec<_> = left.quotas.iter().filter(|(_, counted)| counted.stands == stands).collect();
+        let counted: Vec<_> = left.iter().filter(|row| row.stands == stands).collect();
         if counted.is_empty() {
             continue;
         }
-        // One order on every node: none waits for one who waits for it.
-        counted.sort_by_key(|(key, _)| **key);
         let cells = vec![
-            Cells::bytes(counted.iter().map(|(key, _)| **key)),
-            Cells::bytes(counted.iter().map(|(_, counted)| counted.stamps.as_slice())),
-            Cells::integers(counted.iter().map(|(_, counted)| counted.expires_at)),
+            Cells::bytes(counted.iter().map(|row| row.key)),
+            Cells::bytes(counted.iter().map(|row| row.stamps.as_slice())),
+            Cells::integers(counted.iter().map(|row| row.expires_at)),
         ];
         pipeline.push(sql, COUNT_TYPES, cells);
     }
@@ -219,6 +225,26 @@ fn seal<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
             Cells::bytes(records.iter().map(|record| record.ciphertext.as_slice())),
         ];
         pipeline.push(SEALED, SEALED_TYPES, cells);
+    }
+}
+
+fn origins<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
+    let all: Vec<_> = stored.iter().filter_map(|stored| stored.group.origin.as_ref()).collect();
+    if !all.is_empty() {
+        let networks = || all.iter().map(|origin| &origin.networks);
+        let cells = vec![
+            Cells::made(all.iter().map(|origin| origin.user)),
+            Cells::integers(all.iter().map(|origin| origin.at.as_millis())),
+            Cells::integers(networks().map(|networks| networks.key_id)),
+            Cells::bytes(networks().map(|networks| networks.network.as_slice())),
+            Cells::Bytes(networks().map(|networks| networks.network56.as_ref().map(|hash| hash.as_slice())).collect()),
+            Cells::Bytes(networks().map(|networks| networks.network48.as_ref().map(|hash| hash.as_slice())).collect()),
+        ];
+        pipeline.push(ORIGINS, ORIGINS_TYPES, cells);
+    }
+    let departed: Vec<&'w str> = stored.iter().flat_map(|stored| stored.group.departed()).collect();
+    if !departed.is_empty() {
+        pipeline.push(FORGET_ORIGINS, &[Type::TEXT_ARRAY], vec![Cells::texts(departed)]);
     }
 }
 

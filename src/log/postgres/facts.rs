@@ -14,6 +14,7 @@ use tokio_postgres::types::Type;
 use super::cells::Cells;
 use super::pipeline::Pipeline;
 use super::writer::Failure;
+use crate::log::quota::Counts;
 use crate::log::{Claim, Expected, Group, LogFault, Position, Refused, Version};
 
 /// What stands.
@@ -23,8 +24,7 @@ pub(super) struct Facts<'w> {
     pub(super) versions: HashMap<&'w str, Version>,
     /// By kind and hash.
     pub(super) holders: HashMap<(&'static str, &'w [u8]), Holder>,
-    /// Stamps by key; a key that was never counted is absent.
-    pub(super) quotas: HashMap<&'w [u8], Vec<u8>>,
+    pub(super) counts: Counts<'w>,
     /// What a repetition of a key is told.
     pub(super) used: HashMap<&'w [u8], Refused>,
 }
@@ -113,9 +113,9 @@ impl<'w> Questions<'w> {
             }
         }
         for row in rows_of(counted) {
-            let (key, stamps): (&[u8], Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+            let (key, stamps): (&[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?);
             if let Ok(index) = quotas.binary_search(&key) {
-                facts.quotas.insert(quotas[index], stamps);
+                facts.counts.learn(quotas[index], Some(stamps));
             }
         }
         for row in rows_of(used) {

@@ -39,6 +39,7 @@ use tokio::sync::watch;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::origins::first_id;
 use super::refold::{ClaimReader, Progress, Refold, Report};
 use super::*;
 use crate::clock::Clock;
@@ -308,6 +309,13 @@ impl Log for PostgresLog {
         let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let types = [Type::TEXT, Type::TEXT, Type::INT8];
         Ok(!self.query(sql, &types, &[&name, &holder, &millis]).await?.is_empty())
+    }
+
+    async fn forget_origins(&self, before: Timestamp, limit: usize) -> Result<usize, LogFault> {
+        let sql = "DELETE FROM origins WHERE user_id IN
+                       (SELECT user_id FROM origins WHERE user_id < $1 ORDER BY user_id LIMIT $2) RETURNING 1";
+        let before = first_id(before).to_string();
+        Ok(self.query(sql, &[Type::TEXT, Type::INT8], &[&before, &reader::limit(limit)]).await?.len())
     }
 
     async fn release(&self, name: &str, holder: &str) -> Result<(), LogFault> {

@@ -8,7 +8,8 @@ use chrysalis_projections::claims::{CLAIMS, Holder};
 use chrysalis_projections::{Change, Value};
 
 use super::facts::Facts;
-use crate::log::{Claim, Group, Refused, Version, quota};
+use crate::log::quota::Left;
+use crate::log::{Claim, Group, Refused, Version};
 
 /// What becomes of one group.
 pub(super) enum Verdict {
@@ -19,30 +20,17 @@ pub(super) enum Verdict {
     Repeats(usize),
 }
 
-/// What the accepted groups leave in the side tables.
-#[derive(Default)]
-pub(super) struct Left<'w> {
-    /// Stamps and expiry by key, and whether the key has a row already.
-    pub(super) quotas: HashMap<&'w [u8], Counted>,
-}
-
-pub(super) struct Counted {
-    pub(super) stamps: Vec<u8>,
-    pub(super) expires_at: i64,
-    pub(super) stands: bool,
-}
-
-pub(super) fn judge<'w>(groups: &[&'w Group], facts: Facts<'w>) -> (Vec<Verdict>, Left<'w>) {
-    let mut bench = Bench { facts, accepted: HashMap::new(), left: Left::default() };
+/// The verdicts, and the quotas as the accepted groups leave them.
+pub(super) fn judge<'w>(groups: &[&'w Group], facts: Facts<'w>) -> (Vec<Verdict>, Vec<Left<'w>>) {
+    let mut bench = Bench { facts, accepted: HashMap::new() };
     let verdicts = groups.iter().enumerate().map(|(index, group)| bench.judge(index, group)).collect();
-    (verdicts, bench.left)
+    (verdicts, bench.facts.counts.left())
 }
 
 struct Bench<'w> {
     facts: Facts<'w>,
     /// Idempotency keys of groups that were accepted.
     accepted: HashMap<&'w [u8], usize>,
-    left: Left<'w>,
 }
 
 impl<'w> Bench<'w> {
@@ -58,16 +46,10 @@ impl<'w> Bench<'w> {
         if let Some(refused) = self.moved_on(group).or_else(|| self.held(group)) {
             return Verdict::Refused(refused);
         }
-        let mut counted = Vec::with_capacity(group.quotas.len());
-        for (index, quota) in group.quotas.iter().enumerate() {
-            let stamps = self.left.quotas.get(quota.key.as_slice()).map(|counted| &counted.stamps);
-            let stamps = stamps.or_else(|| self.facts.quotas.get(quota.key.as_slice()));
-            match quota::count(quota, stamps.map_or(&[], Vec::as_slice), self.facts.now) {
-                Ok(stamps) => counted.push(stamps),
-                Err(retry_after) => return Verdict::Refused(Refused::QuotaExceeded { quota: index, retry_after }),
-            }
+        if let Err(refused) = self.facts.counts.room(&group.quotas, self.facts.now) {
+            return Verdict::Refused(refused);
         }
-        self.accept(index, group, &counted)
+        self.accept(index, group)
     }
 
     fn moved_on(&self, group: &Group) -> Option<Refused> {
@@ -86,14 +68,8 @@ impl<'w> Bench<'w> {
         group.claims.iter().find_map(held)
     }
 
-    fn accept(&mut self, index: usize, group: &'w Group, counted: &[Vec<i64>]) -> Verdict {
-        let now = self.facts.now;
-        for (quota, stamps) in group.quotas.iter().zip(counted).filter(|(quota, _)| quota.counts) {
-            let stands = self.facts.quotas.contains_key(quota.key.as_slice());
-            let expires_at = (now + quota.span).as_millis();
-            let counted = Counted { stamps: quota::with(stamps, now), expires_at, stands };
-            self.left.quotas.insert(&quota.key, counted);
-        }
+    fn accept(&mut self, index: usize, group: &'w Group) -> Verdict {
+        self.facts.counts.take(&group.quotas, self.facts.now);
         if let Some(idempotency) = &group.idempotency {
             self.accepted.insert(&idempotency.key, index);
         }

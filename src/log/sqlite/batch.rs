@@ -1,13 +1,15 @@
 //! What one group does inside a batch's transaction: first every check, then every write. A group that is refused has
 //! written nothing, so the groups beside it need no savepoint.
 
-use chrysalis_domain::{Span, Timestamp};
+use chrysalis_domain::Timestamp;
 use chrysalis_projections::claims::{ClaimKind, Holder};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::events::EventWriter;
 use super::rows::RowWriter;
-use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Quota, Refused, Version, quota};
+use crate::log::origins::{Networks, Origin};
+use crate::log::quota::Counts;
+use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Refused, Version};
 
 /// The log's end as the batch sees it; becomes the store's when the batch is committed.
 #[derive(Clone, Copy, Debug)]
@@ -16,13 +18,32 @@ pub(super) struct Head {
     pub(super) recorded_at: Timestamp,
 }
 
+/// What a batch holds back until its end, for what is written at once costs less.
+pub(super) struct Held<'w> {
+    pub(super) events: EventWriter<'w>,
+    pub(super) counts: Counts<'w>,
+}
+
+impl Held<'_> {
+    pub(super) fn new() -> Self {
+        Self { events: EventWriter::new(), counts: Counts::default() }
+    }
+
+    /// Writes what is left.
+    pub(super) fn finish(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.events.finish(connection)?;
+        put_quotas(connection, &self.counts)
+    }
+}
+
 pub(super) fn store<'w>(
     connection: &Connection,
     rows: &mut RowWriter,
-    events: &mut EventWriter<'w>,
+    held_back: &mut Held<'w>,
     head: &mut Head,
     group: &'w Group,
 ) -> rusqlite::Result<Result<Appended, Refused>> {
+    let Held { events, counts } = held_back;
     let now = head.recorded_at;
     if let Some(refused) = repeated(connection, group.idempotency.as_ref(), now)? {
         return Ok(Err(refused));
@@ -39,18 +60,14 @@ pub(super) fn store<'w>(
             return Ok(Err(refused));
         }
     }
-    let mut counted = Vec::with_capacity(group.quotas.len());
-    for (index, quota) in group.quotas.iter().enumerate() {
-        match count(connection, quota, now)? {
-            Ok(stamps) => counted.push(stamps),
-            Err(retry_after) => return Ok(Err(Refused::QuotaExceeded { quota: index, retry_after })),
-        }
+    learn_quotas(connection, counts, group)?;
+    if let Err(refused) = counts.room(&group.quotas, now) {
+        return Ok(Err(refused));
     }
 
-    for (quota, stamps) in group.quotas.iter().zip(&counted).filter(|(quota, _)| quota.counts) {
-        put_quota(connection, quota, stamps, now)?;
-    }
+    counts.take(&group.quotas, now);
     put_sealed(connection, group)?;
+    put_origin(connection, group)?;
     let first = head.position + 1;
     for (append, version) in group.appends.iter().zip(&mut versions) {
         for event in &append.events {
@@ -135,20 +152,25 @@ fn holder(connection: &Connection, kind: ClaimKind, hash: &[u8]) -> rusqlite::Re
     }
 }
 
-/// The stamps that still count, or how long until one no longer does.
-fn count(connection: &Connection, quota: &Quota, now: Timestamp) -> rusqlite::Result<Result<Vec<i64>, Span>> {
-    let found: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT stamps FROM quotas WHERE key = ?1")?
-        .query_row([&quota.key], |row| row.get(0))
-        .optional()?;
-    Ok(quota::count(quota, &found.unwrap_or_default(), now))
+fn learn_quotas<'w>(connection: &Connection, counts: &mut Counts<'w>, group: &'w Group) -> rusqlite::Result<()> {
+    for quota in &group.quotas {
+        if !counts.knows(&quota.key) {
+            let found: Option<Vec<u8>> = connection
+                .prepare_cached("SELECT stamps FROM quotas WHERE key = ?1")?
+                .query_row([&quota.key], |row| row.get(0))
+                .optional()?;
+            counts.learn(&quota.key, found.as_deref());
+        }
+    }
+    Ok(())
 }
 
-fn put_quota(connection: &Connection, quota: &Quota, stamps: &[i64], now: Timestamp) -> rusqlite::Result<()> {
-    let stamps = quota::with(stamps, now);
+fn put_quotas(connection: &Connection, counts: &Counts<'_>) -> rusqlite::Result<()> {
     let sql = "INSERT INTO quotas (key, stamps, expires_at) VALUES (?1, ?2, ?3)
                ON CONFLICT (key) DO UPDATE SET stamps = excluded.stamps, expires_at = excluded.expires_at";
-    connection.prepare_cached(sql)?.execute(params![quota.key, stamps, (now + quota.span).as_millis()])?;
+    for left in counts.left() {
+        connection.prepare_cached(sql)?.execute(params![left.key, left.stamps, left.expires_at])?;
+    }
     Ok(())
 }
 
@@ -162,6 +184,20 @@ fn put_sealed(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
         let values =
             params![record.id.to_string(), record.person.to_string(), record.kind, record.salt, record.ciphertext];
         connection.prepare_cached(sql)?.execute(values)?;
+    }
+    Ok(())
+}
+
+fn put_origin(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
+    if let Some(Origin { user, at, networks }) = &group.origin {
+        let sql = "INSERT INTO origins (user_id, created_at, key_id, network, network56, network48)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let Networks { key_id, network, network56, network48 } = networks;
+        let values = params![user.to_string(), at.as_millis(), key_id, network, network56, network48];
+        connection.prepare_cached(sql)?.execute(values)?;
+    }
+    for user in group.departed() {
+        connection.prepare_cached("DELETE FROM origins WHERE user_id = ?1")?.execute([user])?;
     }
     Ok(())
 }

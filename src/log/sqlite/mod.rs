@@ -24,6 +24,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
@@ -31,6 +32,7 @@ use chrysalis_projections::{ASYNC, Model, Row, Value};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::watch;
 
+use super::origins::first_id;
 use super::refold::{ClaimReader, Progress, Refold, Report};
 use super::*;
 use crate::clock::Clock;
@@ -313,6 +315,20 @@ impl Log for SqliteLog {
                 Ok(connection.execute(sql, params![name, holder, until.as_millis(), now.as_millis()])? == 1)
             })
             .await
+    }
+
+    async fn forget_origins(&self, before: Timestamp, limit: usize) -> Result<usize, LogFault> {
+        let (before, limit) = (first_id(before).to_string(), i64::try_from(limit).unwrap_or(i64::MAX));
+        let forgotten = Arc::new(AtomicUsize::new(0));
+        let count = forgotten.clone();
+        let write = move |connection: &Connection| {
+            let sql = "DELETE FROM origins WHERE user_id IN
+                           (SELECT user_id FROM origins WHERE user_id < ?1 ORDER BY user_id LIMIT ?2)";
+            count.store(connection.prepare_cached(sql)?.execute(params![before, limit])?, Ordering::Relaxed);
+            Ok(true)
+        };
+        self.writer.aside(write).await?;
+        Ok(forgotten.load(Ordering::Relaxed))
     }
 
     async fn release(&self, name: &str, holder: &str) -> Result<(), LogFault> {

@@ -9,8 +9,7 @@ use chrysalis_domain::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::{oneshot, watch};
 
-use super::batch::{self, Head};
-use super::events::EventWriter;
+use super::batch::{self, Head, Held};
 use super::rows::RowWriter;
 use super::{Options, fault};
 use crate::clock::Clock;
@@ -195,16 +194,16 @@ impl Loop {
         let recorded_at = stands.recorded_at.max(self.head.recorded_at).max(self.clock.now());
         let mut head = Head { recorded_at, ..stands };
         let mut outcomes = Vec::with_capacity(work.len());
-        let mut events = EventWriter::new();
+        let mut held = Held::new();
         for one in work {
             outcomes.push(match one {
                 Work::Append(group, _) => {
-                    Outcome::Append(batch::store(connection, &mut self.rows, &mut events, &mut head, group)?)
+                    Outcome::Append(batch::store(connection, &mut self.rows, &mut held, &mut head, group)?)
                 }
                 Work::Aside(write, _) => Outcome::Aside(write(connection)?),
             });
         }
-        events.finish(connection)?;
+        held.finish(connection)?;
         self.batches += 1;
         if self.batches.is_multiple_of(TIDY_EVERY) {
             batch::tidy(connection, head.recorded_at)?;

@@ -1,0 +1,10 @@
+-- Which network a guest came from, by keyed hashes: for finding and disabling waves of bots. It can't be rebuilt, and it can be
+-- forgotten: a row goes with its user, and after a while. Ids are in the order of time, so the key is all the index it takes.
+CREATE TABLE origins (
+    user_id    text COLLATE "C" NOT NULL PRIMARY KEY,
+    created_at bigint NOT NULL,
+    key_id     bigint NOT NULL,                    -- the look-up key that made the hashes
+    network    bytea  NOT NULL,                    -- IPv4 /32, IPv6 /64
+    network56  bytea,                              -- IPv6 alone, as below
+    network48  bytea
+);
