@@ -282,7 +282,7 @@ fn astray(http: &Http, failed: Failed) -> Result<Response, ApiError> {
         SocialError::Refused(refusal) => refusal,
         SocialError::App(AppError::Refused(Refusal::SessionNotLive)) => SocialRefusal::UnableToCreateSession,
         SocialError::App(AppError::Refused(_)) => SocialRefusal::UnableToLink,
-        // The store is away: the browser may come again with the same redirect.
+        // The store is away: that is said as everywhere else.
         SocialError::App(error) => return Err(error.into()),
     };
     Ok(match home.error_url {

@@ -3,7 +3,7 @@
 //! Cookies come along whoever wrote the page, so a call that changes something must come from a trusted origin
 //! ([rule 1](origin_rule)). Sign-in calls are guarded even without cookies, as a forged one would put the victim into the
 //! attacker's account ([rule 2](form_rule)). GET changes nothing and is free, but for the one that makes a guest
-//! ([the guard](anonymous_get_rule)). Sources: Fetch Metadata (W3C), RFC 6265bis 8.8, OWASP CSRF cheat sheet.
+//! ([the guard](anonymous_get_rule)) and for mailed links, which are opened by a person and not ahead of one. Sources: Fetch Metadata (W3C), RFC 6265bis 8.8, OWASP CSRF cheat sheet.
 
 use http::header::{ACCEPT, COOKIE, HOST, ORIGIN, REFERER};
 use http::request::Parts;
@@ -25,6 +25,8 @@ pub const FORM_PATHS: [&str; 6] = [
 
 const SIGN_IN_ANONYMOUS: &str = "/sign-in/anonymous";
 const OPEN_MAGIC_LINK: &str = "/magic-link/verify";
+/// Mailed links that do something when they are opened.
+const MAILED_LINKS: [&str; 3] = [OPEN_MAGIC_LINK, "/verify-email", "/delete-user/callback"];
 /// Providers post here from their own origin; it only redirects, so it is not checked.
 const CALLBACK_PREFIX: &str = "/callback/";
 
@@ -61,6 +63,12 @@ pub fn check(origins: &Origins, head: Head<'_>, path: &str, authorized: bool) ->
     if *head.method == Method::GET {
         return match path {
             SIGN_IN_ANONYMOUS => anonymous_get_rule(origins, head),
+            // A browser that fetched ahead of its reader asks again when the reader comes.
+            path if MAILED_LINKS.contains(&path) && head.is_speculative() => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "PREFETCH_BLOCKED",
+                "A mailed link is not fetched ahead of time",
+            )),
             OPEN_MAGIC_LINK => signing_get_rule(origins, head),
             _ => Ok(()),
         };

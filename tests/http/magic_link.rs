@@ -327,6 +327,24 @@ async fn no_page_of_others_opens_a_link_unseen() {
     fetch(&page.always("sec-fetch-mode", "cors"), &token).await.ok();
 }
 
+/// CONTRACT 5: a browser that fetches ahead of its reader uses nothing up.
+#[tokio::test]
+async fn a_prefetch_opens_nothing() {
+    let app = app().await;
+    let browser = app.browser();
+    let guest = browser.arrive().await;
+    let token = token(&app, &browser, JANE, 1).await;
+    for purpose in [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch")] {
+        let ahead = browser.fork().always(purpose.0, purpose.1);
+        click(&ahead, &token).await.refused(403, "PREFETCH_BLOCKED");
+        ahead.get("/verify-email?token=x").await.refused(403, "PREFETCH_BLOCKED");
+        ahead.get("/delete-user/callback?token=x").await.refused(403, "PREFETCH_BLOCKED");
+    }
+    assert_eq!(browser.session().await["user"]["isAnonymous"], true);
+    fetch(&browser, &token).await.ok();
+    assert_eq!(browser.session().await["user"]["id"], guest["user"]["id"]);
+}
+
 #[tokio::test]
 async fn the_links_of_a_guest_who_left_lead_nowhere() {
     let app = app().await;
