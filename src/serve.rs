@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -18,7 +19,7 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
-use crate::followers::{mail, models, origins};
+use crate::followers::{jobs, mail, models, origins};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -162,21 +163,23 @@ impl Server {
     /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let (halt, halted) = watch::channel(false);
-        let service = http::service(self.http, self.outbox);
-        let settings = self.settings;
+        let (turn, settings) = (self.turn, self.settings);
         let learning = tokio::spawn(async move { settings.follow().await });
-        let mailing = tokio::spawn(mail::send(self.mailer, self.turn.clone(), halted.clone()));
-        let forgetting = tokio::spawn(origins::forget(self.forgetful, self.turn.clone(), halted.clone()));
-        let folding = tokio::spawn(models::follow(self.store, self.turn, halted.clone()));
+        // Whoever follows holds a receiver until it ends.
+        let mut following = JoinSet::new();
+        following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
+        following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
+        following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
+        following.spawn(jobs::work(self.http.app.clone(), turn, halted.clone()));
+        let service = http::service(self.http, self.outbox);
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");
-        // Both tasks hold a receiver until they end.
         let _ = halt.send(true);
         if serving.await.is_err() {
             tracing::error!("the server task broke off");
         }
-        let _ = tokio::time::timeout(self.grace, async { tokio::join!(mailing, folding, forgetting) }).await;
+        let _ = tokio::time::timeout(self.grace, following.join_all()).await;
         learning.abort();
         Ok(())
     }

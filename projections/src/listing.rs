@@ -83,6 +83,17 @@ pub enum Compare {
 }
 
 impl Compare {
+    pub fn holds<T: PartialOrd>(self, one: T, other: T) -> bool {
+        match self {
+            Compare::Is => one == other,
+            Compare::IsNot => one != other,
+            Compare::Less => one < other,
+            Compare::AtMost => one <= other,
+            Compare::More => one > other,
+            Compare::AtLeast => one >= other,
+        }
+    }
+
     const fn sql(self) -> &'static str {
         match self {
             Compare::Is => "=",

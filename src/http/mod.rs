@@ -117,6 +117,9 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(api_key::update))
         .routes(routes!(api_key::delete))
         .routes(routes!(admin::list_users::list, admin::list_users::list_by_get))
+        .routes(routes!(admin::jobs::remove_users))
+        .routes(routes!(admin::jobs::get))
+        .routes(routes!(admin::jobs::cancel))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
 }

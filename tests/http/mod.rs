@@ -25,6 +25,7 @@ mod presenting;
 mod private;
 mod profile;
 mod recovery;
+mod remove_users;
 mod reset_password;
 mod rotation;
 mod session_life;

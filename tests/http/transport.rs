@@ -57,6 +57,10 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/api-key/rotate", &["POST"]),
     ("/api-key/update", &["POST"]),
     ("/api-key/delete", &["POST"]),
+    ("/admin/list-users", &["GET", "POST"]),
+    ("/admin/remove-users", &["POST"]),
+    ("/admin/get-job", &["POST"]),
+    ("/admin/cancel-job", &["POST"]),
     ("/ok", &["GET"]),
     ("/error", &["GET"]),
 ];

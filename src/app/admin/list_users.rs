@@ -72,7 +72,7 @@ impl App {
             From::Before(_) => (first.filter(|_| further), last),
         };
         let fresh = found.into_iter().filter_map(|row| row.user);
-        let fresh = fresh.filter(|(user, _)| listing.conditions.iter().all(|condition| still_holds(condition, user)));
+        let fresh = fresh.filter(|user| listing.conditions.iter().all(|condition| still_holds(condition, user)));
         let users = fresh.map(|(row, last_active_at)| Ok(Listed { user: self.view_user(&row)?, last_active_at }));
         let users = users.collect::<Result<_, AppError>>()?;
         Ok(Page { users, total: self.total(&listing).await?, before, after })
@@ -84,7 +84,7 @@ impl App {
         Ok(self.holder(&self.keyring.email_claim(&email)).await?.map(|holder| holder.user))
     }
 
-    async fn total(&self, listing: &Listing) -> Result<Total, AppError> {
+    pub(super) async fn total(&self, listing: &Listing) -> Result<Total, AppError> {
         let running = |guest: bool| async move {
             let total = ask_one(self.log.as_ref(), &directory::TOTAL, &[Value::from(guest)]).await?.unwrap_or(0);
             Ok::<_, AppError>(u64::try_from(total).unwrap_or(0))
@@ -102,10 +102,11 @@ impl App {
 }
 
 /// What a row of the read model said a moment ago, held against the user as they stand.
-fn still_holds(condition: &Condition, user: &UserRow) -> bool {
+pub(super) fn still_holds(condition: &Condition, (user, last_active_at): &(UserRow, Timestamp)) -> bool {
     match condition {
         Condition::Flag(Field::IsAnonymous, guest) => user.standing.is_guest() == *guest,
         Condition::Flag(Field::EmailVerified, verified) => user.email_verified == *verified,
+        Condition::Time(Field::LastActiveAt, compare, time) => compare.holds(*last_active_at, *time),
         _ => true,
     }
 }

@@ -230,7 +230,7 @@ pub async fn list_by_get(
 }
 
 /// A key that is not understood is a filter that would be dropped.
-fn unknown_filter(error: ApiError) -> ApiError {
+pub(super) fn unknown_filter(error: ApiError) -> ApiError {
     match error.body().errors.iter().find(|field| field.code == "UNKNOWN_FIELD") {
         Some(unknown) => unknown_key(&unknown.field),
         None => error,

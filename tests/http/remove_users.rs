@@ -1,0 +1,74 @@
+//! Many users removed by a filter, as one job.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{App, KEY, days};
+
+async fn app() -> App {
+    App::with(&[KEY, ("rate_limits", "off")]).await
+}
+
+/// The job when it has ended.
+async fn ended(app: &App, job: &Value) -> Value {
+    for _ in 0..2_000 {
+        let now = app.operator().post("/admin/get-job", &json!({ "jobId": job["id"] })).await.ok();
+        if now["status"] != "running" {
+            return now;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the job does not end: {job}");
+}
+
+#[tokio::test]
+async fn guests_go_and_members_stay() {
+    let app = app().await;
+    for _ in 0..5 {
+        app.program().arrive().await;
+    }
+    let member = app.browser();
+    member.sign_up("jane@example.com").await;
+    app.pass(days(10));
+    let late = app.browser();
+    late.arrive().await;
+    app.followed().await;
+    let filter = json!({ "isAnonymous": true, "lastActiveBefore": app.date(days(-1)) });
+    let counted = app.operator().post("/admin/remove-users", &json!({ "filter": filter, "dryRun": true })).await.ok();
+    assert_eq!(counted, json!({ "wouldDelete": 5 }));
+
+    let asked = app.operator().post("/admin/remove-users", &json!({ "filter": filter })).await.ok();
+    let done = ended(&app, &asked["job"]).await;
+    assert_eq!((&done["status"], &done["deleted"], &done["spared"]), (&json!("finished"), &json!(5), &json!(0)));
+    assert_eq!((&done["remaining"], &done["filter"]), (&json!(0), &filter));
+    let types = app.types().await;
+    assert_eq!(types.iter().filter(|kind| *kind == "UserDeleted").count(), 5);
+    app.followed().await;
+    let left = app.operator().post("/admin/list-users", &json!({})).await.ok();
+    assert_eq!(left["total"], 2);
+    assert_eq!(late.session().await["user"]["isAnonymous"], true);
+    app.operator().post("/admin/cancel-job", &json!({ "jobId": done["id"] })).await.refused(409, "JOB_ENDED");
+}
+
+#[tokio::test]
+async fn nobody_means_everybody_and_members_take_more() {
+    let app = app().await;
+    let operator = app.operator();
+    operator.post("/admin/remove-users", &json!({ "filter": {} })).await.refused(400, "FILTER_REQUIRED");
+    operator.post("/admin/remove-users", &json!({})).await.refused(400, "VALIDATION_ERROR");
+    for asked in [json!({ "filter": { "anonymous": true } }), json!({ "filter": { "isAnonymous": true }, "limit": 5 })]
+    {
+        operator.post("/admin/remove-users", &asked).await.refused(400, "UNKNOWN_FILTER");
+    }
+    let key = app.key(&["guests.delete"]).await;
+    key.post("/admin/remove-users", &json!({ "filter": { "isAnonymous": true } })).await.ok();
+    for filter in [json!({ "isAnonymous": false }), json!({ "banned": true })] {
+        key.post("/admin/remove-users", &json!({ "filter": filter })).await.refused(403, "INSUFFICIENT_PERMISSION");
+    }
+    app.program().post("/admin/remove-users", &json!({ "filter": {} })).await.refused(401, "UNAUTHORIZED");
+    operator.post("/admin/get-job", &json!({ "jobId": "job_x" })).await.refused(400, "VALIDATION_ERROR");
+    let unknown = "job_01JM0000000000000000000009";
+    operator.post("/admin/get-job", &json!({ "jobId": unknown })).await.refused(404, "JOB_NOT_FOUND");
+    operator.post("/admin/cancel-job", &json!({ "jobId": unknown })).await.refused(404, "JOB_NOT_FOUND");
+}
