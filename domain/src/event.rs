@@ -5,9 +5,10 @@
 
 use crate::api_key::ApiKeyEvent;
 use crate::challenge::ChallengeEvent;
-use crate::id::{ApiKeyId, ChallengeId, ClaimId, JobId, MailId, ProjectId, SealedId, UserId};
+use crate::id::{ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, ProjectId, SealedId, UserId};
 use crate::job::JobEvent;
 use crate::mail::MailEvent;
+use crate::note::NoteEvent;
 use crate::settings::SettingsEvent;
 use crate::upcast::{self, Stored, Unreadable};
 use crate::user::UserEvent;
@@ -162,6 +163,7 @@ subjects! {
     User(UserId, UserEvent) "user",
     Challenge(ChallengeId, ChallengeEvent) "challenge",
     Mail(MailId, MailEvent) "mail",
+    Note(NoteId, NoteEvent) "note",
     Settings(ProjectId, SettingsEvent) "settings",
     ApiKey(ApiKeyId, ApiKeyEvent) "api_key",
     Job(JobId, JobEvent) "job",

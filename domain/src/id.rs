@@ -93,6 +93,8 @@ ids! {
     SealedId = "sld_";
     /// One event in the log.
     EventId = "evt_";
+    /// What somebody outside noted in the audit trail.
+    NoteId = "note_";
     /// One decision that was asked of an aggregate.
     CommandId = "cmd_";
     /// One HTTP request.

@@ -11,6 +11,7 @@ pub mod event;
 pub mod id;
 pub mod job;
 pub mod mail;
+pub mod note;
 pub mod password;
 pub mod permission;
 pub mod settings;

@@ -6,9 +6,11 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 pub mod challenges;
 pub mod claims;
 pub mod codes;
+pub mod deeds;
 pub mod directory;
 pub mod jobs;
 pub mod listing;
@@ -45,7 +47,7 @@ pub static INLINE: [&Table; 10] = [
 ];
 
 /// Every model that follows the log.
-pub static ASYNC: [&Model; 1] = [&directory::MODEL];
+pub static ASYNC: [&Model; 2] = [&directory::MODEL, &audit::MODEL];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
@@ -60,7 +62,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
             recovery::fold(*user, event, &mut out);
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
-        Event::Mail(..) | Event::Settings(..) => {}
+        Event::Mail(..) | Event::Settings(..) | Event::Note(..) => {}
         Event::ApiKey(key, event) => api_keys::fold(*key, event, &mut out),
         Event::Job(job, event) => jobs::fold(*job, event, &mut out),
     }

@@ -73,7 +73,7 @@ impl App {
         let idempotency =
             replay.map(|(_, key, note)| self.idempotency(key, Note { session: session.id, ..note })).transpose()?;
         let command = UserCommand::CreateAnonymous { user, person, entry, session };
-        let mut ask = self.ask_new(caller, Actor::user(user), user, command);
+        let mut ask = self.ask_new(caller, Actor::user(user).by(id), user, command);
         ask.sealed = std::iter::once(client).chain(referrer).collect();
         ask.person_keys = vec![key];
         ask.quotas = self.guest_quotas(caller);

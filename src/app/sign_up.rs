@@ -62,12 +62,9 @@ impl App {
         sealed.extend(opening.as_ref().map(|opening| opening.client.clone()));
         let session = opening.as_ref().map(|opening| opening.session.clone());
 
-        let mut ask = self.ask_new(
-            caller,
-            Actor::user(user),
-            user,
-            UserCommand::SignUpWithPassword { user, person, credentials, session },
-        );
+        let actor = Actor { by: session.as_ref().map(|session| session.id.to_string()), ..Actor::user(user) };
+        let command = UserCommand::SignUpWithPassword { user, person, credentials, session };
+        let mut ask = self.ask_new(caller, actor, user, command);
         ask.sealed = sealed;
         ask.person_keys = vec![key];
         ask.claims = vec![claim];

@@ -10,18 +10,19 @@ use chrysalis::log::{LogFault, Store as WholeStore, ask};
 use chrysalis_domain::Event;
 use chrysalis_domain::user::UserEvent;
 use chrysalis_projections::table::{Index, id, integer, text};
-use chrysalis_projections::{Change, Entry, Model, Question, Table};
+use chrysalis_projections::{ASYNC, Change, Entry, Model, Question, Table};
 use tokio::task::JoinSet;
 
 use super::every_store;
 use super::history::History;
-use super::refold::{assert_clean, verified};
-use super::store::{ROOMY, Store};
+use super::refold::{assert_clean, content, verified};
+use super::store::Store;
 use super::world::{World, clock, everything};
 use crate::long;
 
 every_store! {
     what_follows_is_as_the_log_says_it_is,
+    the_models_of_this_program_follow_any_history,
     of_several_who_follow_at_once_nobody_folds_twice,
     whoever_follows_may_break_off_at_any_moment,
     a_model_that_is_new_to_an_old_store_catches_up,
@@ -156,6 +157,24 @@ async fn what_follows_is_as_the_log_says_it_is(store: &dyn Store) {
     }
     let left = store.seen("SELECT cast(count(*) AS text) FROM latest").await;
     assert_eq!(left, store.seen("SELECT cast(count(*) AS text) FROM users").await);
+}
+
+async fn the_models_of_this_program_follow_any_history(store: &dyn Store) {
+    let mut history = lived(store, &ASYNC, 13, 0).await;
+    for _ in 0..if long() { 30 } else { 3 } {
+        history.go_on(300).await;
+        followed(&history.world.log).await;
+        assert_clean(&verified(&history.world).await);
+        let mut before = Vec::new();
+        for table in ASYNC.iter().flat_map(|model| model.tables) {
+            before.push(content(store, table).await);
+        }
+        rebuild(history.world.log.clone(), &mut |_| {}).await.unwrap();
+        for (table, before) in ASYNC.iter().flat_map(|model| model.tables).zip(before) {
+            assert_eq!(content(store, table).await, before, "{}", table.name);
+        }
+    }
+    assert_ne!(store.seen("SELECT cast(count(*) AS text) FROM audit").await, "0");
 }
 
 async fn of_several_who_follow_at_once_nobody_folds_twice(store: &dyn Store) {
@@ -332,6 +351,6 @@ async fn a_model_that_can_not_be_written_does_not_hold_up_the_others(store: &dyn
     }
     let (end, stuck) = (world.log.end().await.unwrap(), standing(world.log.as_ref(), &FAULTY).await[0]);
     assert_eq!((standing(world.log.as_ref(), &JOURNAL).await[0].position, stuck.position), (end, 0));
-    let reopened = store.open(&world.clock, ROOMY).await;
+    let reopened = store.open_with(&world.clock, &ALONE).await;
     assert!(caught_up(reopened.as_ref(), Duration::ZERO).await.unwrap(), "a model that nobody asked for is waited for");
 }

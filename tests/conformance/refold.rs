@@ -55,7 +55,7 @@ pub(super) fn assert_clean(report: &Report) {
 }
 
 /// How many rows a read model has, and a text that is another as soon as one cell is.
-async fn content(store: &dyn Store, table: &Table) -> (u64, String) {
+pub(super) async fn content(store: &dyn Store, table: &Table) -> (u64, String) {
     let cells = table.stored().map(|(name, kind, _)| match kind {
         // Both dialects know hexadecimal digits, by different names.
         Kind::Bytes => format!("coalesce(cast(length({name}) AS text), '-')"),

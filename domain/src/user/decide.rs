@@ -211,10 +211,10 @@ impl User {
     ) -> Vec<UserEvent> {
         let PasswordCredentials { claim, address, account, hash, name, image, verification } = credentials;
         let mut events = vec![
-            EmailClaimed { claim, address, session, proof: None }.into(),
+            EmailClaimed { claim, address, session, proof: None, replaces: None }.into(),
             PasswordAdded { account, hash, proven: false, at }.into(),
         ];
-        events.extend(profile(name, image, at));
+        events.extend(self.said(Change::from_option(name), Change::from_option(image), Change::Kept, at));
         events.extend(verification.map(|verification| requested(verification, claim, address)));
         events
     }
@@ -262,7 +262,19 @@ impl User {
 
     fn update_profile(&self, name: Change, image: Change, metadata: Change, at: Timestamp) -> Vec<UserEvent> {
         let news = name.alters(self.name) || image.alters(self.image) || metadata.alters(self.metadata);
-        if news { vec![ProfileUpdated { name, image, metadata, at }.into()] } else { Vec::new() }
+        self.said(name, image, metadata, at).filter(|_| news).into_iter().collect()
+    }
+
+    /// Nothing where nothing is said.
+    fn said(&self, name: Change, image: Change, metadata: Change, at: Timestamp) -> Option<UserEvent> {
+        let before = |change: Change, held: Option<SealedId>| held.filter(|_| change.alters(held));
+        let before = ProfileBefore {
+            name: before(name, self.name),
+            image: before(image, self.image),
+            metadata: before(metadata, self.metadata),
+        };
+        let silent = [name, image, metadata].iter().all(Change::is_kept);
+        (!silent).then(|| ProfileUpdated { name, image, metadata, before, at }.into())
     }
 
     // --- credentials ---
@@ -411,19 +423,6 @@ impl User {
 
 fn told(mail: NewNotice, notice: Notice, address: SealedId, at: Timestamp) -> UserEvent {
     NoticeRequested { mail: mail.mail, notice, address, locale: mail.locale, at }.into()
-}
-
-fn profile(name: Option<SealedId>, image: Option<SealedId>, at: Timestamp) -> Option<UserEvent> {
-    let said = name.is_some() || image.is_some();
-    said.then(|| {
-        ProfileUpdated {
-            name: Change::from_option(name),
-            image: Change::from_option(image),
-            metadata: Change::Kept,
-            at,
-        }
-        .into()
-    })
 }
 
 /// The new token, where the policy asks for one.

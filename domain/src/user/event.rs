@@ -121,6 +121,9 @@ pub struct EmailClaimed {
     /// Vouched for at the moment of claiming, so verified at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<ProofKind>,
+    /// The address that the user had until now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<SealedId>,
 }
 
 /// A verification link is to be mailed to the claimed address.
@@ -372,7 +375,27 @@ pub struct ProfileUpdated {
     /// The whole of the metadata after the update.
     #[serde(default, skip_serializing_if = "Change::is_kept")]
     pub metadata: Change,
+    /// What stood there before, of what is another now.
+    #[serde(default, skip_serializing_if = "ProfileBefore::is_empty")]
+    pub before: ProfileBefore,
     pub at: Timestamp,
+}
+
+/// Records that earlier events brought along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileBefore {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<SealedId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<SealedId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<SealedId>,
+}
+
+impl ProfileBefore {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The user is to be told of a change, by mail to an address they hold or held.

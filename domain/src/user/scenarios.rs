@@ -133,7 +133,14 @@ fn used(number: u8, carrier: Carrier, at: Timestamp) -> UserEvent {
 /// An address was reserved with a password, in session 1.
 fn credentials_taken(number: u8, at: Timestamp) -> Vec<UserEvent> {
     vec![
-        EmailClaimed { claim: claim(number), address: address(number), session: Some(session(1)), proof: None }.into(),
+        EmailClaimed {
+            claim: claim(number),
+            address: address(number),
+            session: Some(session(1)),
+            proof: None,
+            replaces: None,
+        }
+        .into(),
         PasswordAdded { account: account(number), hash: password(number), proven: false, at }.into(),
         verification_requested(number, number, at),
     ]

@@ -87,7 +87,7 @@ impl User {
         self.is_new()?;
         let authentication = Authentication::mail(proven.proof, at);
         let mut events = vec![MemberSignedUp { user, person, authentication }.into()];
-        events.extend(taken(proven, profile, Some(session.id), at));
+        events.extend(self.taken(proven, profile, Some(session.id), at));
         events.push(started(session));
         Ok(events)
     }
@@ -104,7 +104,7 @@ impl User {
         let current = self.live(session, at)?;
         let proof = proven.proof;
         let mut events = self.drop_pending();
-        events.extend(taken(proven, profile, Some(session), at));
+        events.extend(self.taken(proven, profile, Some(session), at));
         events.push(upgraded(Authentication::mail(proof, at), session, &renewal, Some(proof)));
         events.extend(self.end(|id| id != session, EndReason::Upgraded, at));
         events.extend(rotation(session, current, renewal.rotation, at));
@@ -279,7 +279,8 @@ impl User {
         let ProvenAddress { claim, address, proof } = proven;
         let reason = ReleaseReason::Changed;
         let released = self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason }.into());
-        let claimed = EmailClaimed { claim, address, session, proof: Some(proof) };
+        let replaces = self.email.as_ref().map(|email| email.address);
+        let claimed = EmailClaimed { claim, address, session, proof: Some(proof), replaces };
         Ok(released.into_iter().chain([claimed.into()]).collect())
     }
 
@@ -298,18 +299,16 @@ impl User {
     pub(super) fn same_epoch(&self, epoch: Option<u32>) -> Result<(), UserRefusal> {
         if epoch.is_none_or(|epoch| epoch == self.epoch) { Ok(()) } else { Err(UserRefusal::ChallengeUnknown) }
     }
-}
 
-fn taken(proven: ProvenAddress, said: Profile, session: Option<SessionId>, at: Timestamp) -> Vec<UserEvent> {
-    let ProvenAddress { claim, address, proof } = proven;
-    let mut events = vec![EmailClaimed { claim, address, session, proof: Some(proof) }.into()];
-    let Profile { name, image, metadata, password } = said;
-    if let Some(ChosenPassword { account, hash }) = password {
-        events.push(PasswordAdded { account, hash, proven: true, at }.into());
+    fn taken(&self, proven: ProvenAddress, said: Profile, session: Option<SessionId>, at: Timestamp) -> Vec<UserEvent> {
+        let ProvenAddress { claim, address, proof } = proven;
+        let mut events = vec![EmailClaimed { claim, address, session, proof: Some(proof), replaces: None }.into()];
+        let Profile { name, image, metadata, password } = said;
+        if let Some(ChosenPassword { account, hash }) = password {
+            events.push(PasswordAdded { account, hash, proven: true, at }.into());
+        }
+        let [name, image, metadata] = [name, image, metadata].map(Change::from_option);
+        events.extend(self.said(name, image, metadata, at));
+        events
     }
-    if name.is_some() || image.is_some() || metadata.is_some() {
-        let (name, image) = (Change::from_option(name), Change::from_option(image));
-        events.push(ProfileUpdated { name, image, metadata: Change::from_option(metadata), at }.into());
-    }
-    events
 }

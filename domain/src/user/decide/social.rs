@@ -133,7 +133,7 @@ impl User {
         let held = self.email.as_ref().is_some_and(|email| email.verified);
         let (mut events, mut link) = (Vec::new(), None);
         if let Some(SocialEmail { claim, address, vouched, verification }) = taken {
-            events.push(EmailClaimed { claim, address, session, proof }.into());
+            events.push(EmailClaimed { claim, address, session, proof, replaces: None }.into());
             link = verification.filter(|_| !vouched).map(|link| requested(link, claim, address));
         }
         let authentication = Authentication::social(&provider, at);
@@ -141,7 +141,7 @@ impl User {
         events.push(IdentityLinked { account, claim, provider, subject, proven, authentication, scopes }.into());
         // What the provider says fills only what is empty.
         let (name, image) = (name.filter(|_| self.name.is_none()), image.filter(|_| self.image.is_none()));
-        events.extend(profile(name, image, at));
+        events.extend(self.said(Change::from_option(name), Change::from_option(image), Change::Kept, at));
         events.extend(link);
         events
     }

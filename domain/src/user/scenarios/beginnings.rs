@@ -68,8 +68,13 @@ fn a_form_with_a_name_gives_a_name() {
     let form = PasswordCredentials { name: Some(sealed(5)), ..credentials(1, minute(0)) };
     let command = UserCommand::SignUpWithPassword { user: user(), person: person(), credentials: form, session: None };
     let events = and_then(vec![], minute(0), command);
-    let named =
-        ProfileUpdated { name: Change::Set(sealed(5)), image: Change::Kept, metadata: Change::Kept, at: minute(0) };
+    let named = ProfileUpdated {
+        name: Change::Set(sealed(5)),
+        image: Change::Kept,
+        metadata: Change::Kept,
+        before: ProfileBefore::default(),
+        at: minute(0),
+    };
     assert!(events.contains(&named.into()));
     assert_eq!(user_after(&events).name, Some(sealed(5)));
 }

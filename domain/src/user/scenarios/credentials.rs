@@ -100,12 +100,27 @@ fn a_profile_changes_field_by_field() {
     assert_eq!((user.name, user.image, user.metadata), (Some(sealed(1)), None, Some(sealed(4))));
 }
 
+/// For the audit trail: an event tells what it replaced.
+#[test]
+fn an_update_says_what_stood_there_before() {
+    let first = and_then(guest(), minute(1), profile(Change::Set(sealed(1)), Change::Set(sealed(2)), Change::Kept));
+    let (name, image, metadata) = (Change::Set(sealed(3)), Change::Kept, Change::Set(sealed(4)));
+    let before = ProfileBefore { name: Some(sealed(1)), ..ProfileBefore::default() };
+    let updated = ProfileUpdated { name, image, metadata, before, at: minute(2) };
+    when(first, minute(2), profile(name, image, metadata)).then_expect_events(vec![updated.into()]);
+}
+
 #[test]
 fn a_profile_that_stays_as_it_is_leaves_no_event() {
     when(guest(), minute(1), profile(Change::Kept, Change::Kept, Change::Kept)).then_expect_events(vec![]);
     when(guest(), minute(1), profile(Change::Kept, Change::Cleared, Change::Kept)).then_expect_events(vec![]);
     let update = profile(Change::Set(sealed(1)), Change::Cleared, Change::Kept);
-    let named =
-        ProfileUpdated { name: Change::Set(sealed(1)), image: Change::Cleared, metadata: Change::Kept, at: minute(1) };
+    let named = ProfileUpdated {
+        name: Change::Set(sealed(1)),
+        image: Change::Cleared,
+        metadata: Change::Kept,
+        before: ProfileBefore::default(),
+        at: minute(1),
+    };
     when(guest(), minute(1), update).then_expect_events(vec![named.into()]);
 }

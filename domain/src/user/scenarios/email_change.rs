@@ -16,7 +16,13 @@ fn change(epoch: Option<u32>) -> UserCommand {
 fn the_new_address_takes_the_place_of_the_old() {
     let released = EmailReleased { claim: claim(1), reason: ReleaseReason::Changed };
     let proof = Some(ProofKind::EmailChange);
-    let claimed = EmailClaimed { claim: claim(2), address: address(2), session: Some(session(1)), proof };
+    let claimed = EmailClaimed {
+        claim: claim(2),
+        address: address(2),
+        session: Some(session(1)),
+        proof,
+        replaces: Some(address(1)),
+    };
     when(proven_member(), minute(20), change(None)).then_expect_events(vec![released.into(), claimed.into()]);
 }
 

@@ -53,7 +53,7 @@ fn upgraded_by(provider: &str, proof: Option<ProofKind>) -> UserEvent {
 }
 
 fn claimed(proof: Option<ProofKind>) -> UserEvent {
-    EmailClaimed { claim: claim(50), address: address(50), session: Some(session(1)), proof }.into()
+    EmailClaimed { claim: claim(50), address: address(50), session: Some(session(1)), proof, replaces: None }.into()
 }
 
 #[test]
@@ -151,8 +151,13 @@ fn not_any_number_of_identities_leads_here() {
 
 #[test]
 fn what_the_provider_says_fills_only_what_is_empty() {
-    let named =
-        ProfileUpdated { name: Change::Set(sealed(20)), image: Change::Kept, metadata: Change::Kept, at: minute(1) };
+    let named = ProfileUpdated {
+        name: Change::Set(sealed(20)),
+        image: Change::Kept,
+        metadata: Change::Kept,
+        before: ProfileBefore::default(),
+        at: minute(1),
+    };
     let given = [guest(), vec![named.into()]].concat();
     let identity = SocialIdentity { name: Some(sealed(21)), image: Some(sealed(22)), ..from("github", 2) };
     let user = user_after(&and_then(given, minute(10), link(identity)));

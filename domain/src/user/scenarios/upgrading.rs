@@ -77,6 +77,7 @@ fn what_the_guest_called_itself_stays_unless_the_form_says_otherwise() {
         name: Change::Set(sealed(1)),
         image: Change::Set(sealed(2)),
         metadata: Change::Set(sealed(3)),
+        before: ProfileBefore::default(),
         at: minute(1),
     };
     let given = [guest(), vec![named.into()]].concat();

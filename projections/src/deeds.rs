@@ -1,0 +1,478 @@
+//! What an event means to those who look on: the deeds that the audit trail lists and that others are told of.
+//!
+//! Another kind of event is an arm of [`of`]; another deed is a line of [`Action`]. Most events are none: they are how
+//! something was done, and the deed is what was done. A deed holds nothing personal in clear: what is, it names as a sealed
+//! record ([`sealed`]), for readers to open.
+
+use chrysalis_domain::api_key::ApiKeyEvent;
+use chrysalis_domain::challenge::{ChallengeEvent, Purpose};
+use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, SealedId, UserId};
+use chrysalis_domain::job::JobEvent;
+use chrysalis_domain::note::NoteEvent;
+use chrysalis_domain::settings::SettingsEvent;
+use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::user::event::{
+    DeletionReason, EmailClaimed, EndReason, ExpiryEvidence, GuestUpgraded, ProfileUpdated, ReleaseReason, UserDeleted,
+};
+use chrysalis_domain::value::{Authentication, Change as Field, ProofKind, Word};
+use chrysalis_domain::{Event, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::model::Entry;
+
+macro_rules! actions {
+    ($($variant:ident = $name:literal,)*) => {
+        /// Something that can be done, by the name that the audit trail, the list of events and webhooks have for it. A name
+        /// is for ever.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($variant,)*
+        }
+
+        impl Action {
+            pub const ALL: &'static [Action] = &[$(Action::$variant,)*];
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Action::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    UserCreated = "user.created",
+    UserUpdated = "user.updated",
+    UserUpgraded = "user.upgraded",
+    UserUpgradeSuperseded = "user.upgrade_superseded",
+    UserReclaimed = "user.reclaimed",
+    UserTransferred = "user.transferred",
+    UserDeleted = "user.deleted",
+    UserBanned = "user.banned",
+    UserUnbanned = "user.unbanned",
+    UserImpersonated = "user.impersonated",
+    SessionCreated = "session.created",
+    SessionRevoked = "session.revoked",
+    SessionRefreshed = "session.refreshed",
+    SessionRotated = "session.rotated",
+    EmailVerified = "email.verified",
+    EmailChanged = "email.changed",
+    PasswordChanged = "password.changed",
+    PasswordReset = "password.reset",
+    PasswordResetRequested = "password.reset_requested",
+    AccountLinked = "account.linked",
+    AccountUnlinked = "account.unlinked",
+    OrganizationCreated = "organization.created",
+    OrganizationUpdated = "organization.updated",
+    OrganizationDeleted = "organization.deleted",
+    MemberAdded = "member.added",
+    MemberRemoved = "member.removed",
+    MemberRoleUpdated = "member.role_updated",
+    InvitationCreated = "invitation.created",
+    InvitationAccepted = "invitation.accepted",
+    InvitationRevoked = "invitation.revoked",
+    ApiKeyCreated = "api_key.created",
+    ApiKeyUpdated = "api_key.updated",
+    ApiKeyRotated = "api_key.rotated",
+    ApiKeyRevoked = "api_key.revoked",
+    ConfigUpdated = "config.updated",
+    JobRequested = "job.requested",
+    JobEnded = "job.ended",
+    WebhookCreated = "webhook.created",
+    WebhookDeleted = "webhook.deleted",
+}
+
+impl Action {
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+}
+
+/// A deed's name: one of ours, or one that an app gave to something it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    Ours(Action),
+    Noted(Word),
+}
+
+impl Name {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Name::Ours(action) => action.name(),
+            Name::Noted(word) => word.as_str(),
+        }
+    }
+}
+
+/// Something that was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deed {
+    pub name: Name,
+    /// To whom or what; the first is what it is about.
+    pub targets: Vec<Target>,
+    pub organization: Option<String>,
+    /// What holds since, and what held before, by the names that answers have for it; null where nothing is known of it.
+    pub before: Value,
+    pub after: Value,
+    pub metadata: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub kind: String,
+    pub id: String,
+}
+
+/// The deeds of one event are at most so many.
+pub const MOST: u64 = 8;
+
+/// Where a deed stands among all: its event's position, and which of that event's deeds it is.
+pub fn place(position: u64, nth: usize) -> u64 {
+    position * MOST + nth as u64
+}
+
+/// What a deed is called. The time it was recorded and its place among all stand in the id, so that ids sort as deeds do,
+/// and a place is found by an id without an index.
+pub fn id(recorded_at: Timestamp, place: u64) -> EventId {
+    let millis = u64::try_from(recorded_at.as_millis()).unwrap_or(0);
+    EventId::from_ulid(ulid::Ulid::from_parts(millis, u128::from(place) << 16))
+}
+
+/// The place of the deed that is called so; of an id that no deed has, a place where none stands.
+pub fn place_of(id: EventId) -> u64 {
+    u64::try_from(id.ulid().random() >> 16).unwrap_or(u64::MAX)
+}
+
+/// A value that is a time: shown as text.
+pub fn time(at: Timestamp) -> Value {
+    json!({ "$time": at.as_millis() })
+}
+
+/// A value that is sealed: opened by who may read it.
+pub fn sealed(record: SealedId) -> Value {
+    json!({ "$sealed": record.to_string() })
+}
+
+/// What was done with an event, in the order in which it was done; mostly one thing or nothing.
+pub fn of(entry: &Entry) -> Vec<Deed> {
+    match &entry.event {
+        Event::User(user, event) => users(*user, event),
+        Event::Challenge(challenge, event) => challenges(*challenge, event),
+        Event::Settings(_, event) => settings(event),
+        Event::ApiKey(key, event) => api_keys(*key, event).into_iter().collect(),
+        Event::Job(job, event) => jobs(*job, event).into_iter().collect(),
+        Event::Note(_, NoteEvent::Noted(noted)) => {
+            let targets = noted.targets.iter();
+            let targets =
+                targets.map(|target| Target { kind: target.kind.as_str().to_owned(), id: target.id.to_string() });
+            let organization = noted.organization.as_ref().map(ToString::to_string);
+            vec![Deed { targets: targets.collect(), organization, ..Deed::named(Name::Noted(noted.action.clone())) }]
+        }
+        Event::Mail(..) => Vec::new(),
+    }
+}
+
+fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
+    let to = |action| Deed::new(action).on("user", user);
+    let session = |action, session| to(action).on("session", session);
+    match event {
+        UserEvent::GuestCreated(e) => {
+            let created = to(Action::UserCreated).with("method", "anonymous");
+            let created = created.with_some("channel", e.entry.channel.as_ref().map(ToString::to_string));
+            vec![created.with_some("campaign", e.entry.campaign.as_ref().map(ToString::to_string))]
+        }
+        UserEvent::MemberSignedUp(e) => vec![to(Action::UserCreated).by(&e.authentication)],
+        UserEvent::GuestUpgraded(e) => upgraded(user, e),
+        UserEvent::UpgradeSuperseded(e) => {
+            vec![to(Action::UserUpgradeSuperseded).with("guestAgain", e.guest_again.to_string())]
+        }
+        UserEvent::UserReclaimed(e) => vec![to(Action::UserReclaimed).with("proof", word(e.proof))],
+        UserEvent::GuestTransferred(e) => vec![to(Action::UserTransferred).on("user", e.to)],
+        UserEvent::UserDeleted(e) => vec![deleted(user, e)],
+        UserEvent::ProfileUpdated(e) => vec![profile(user, e)],
+        UserEvent::EmailClaimed(e) => claimed(user, e).into_iter().collect(),
+        UserEvent::EmailVerified(e) => vec![to(Action::EmailVerified).with("proof", word(e.proof))],
+        UserEvent::PasswordChanged(_) => vec![to(Action::PasswordChanged)],
+        UserEvent::PasswordReset(e) => vec![to(Action::PasswordReset).with("proof", word(e.proof))],
+        UserEvent::PasswordAdded(e) => vec![to(Action::AccountLinked).on("account", e.account).of_password()],
+        UserEvent::PasswordRestored(e) => vec![to(Action::AccountLinked).on("account", e.account).of_password()],
+        UserEvent::PasswordRemoved(e) => {
+            unlinked(to(Action::AccountUnlinked).on("account", e.account).of_password(), e.reason)
+        }
+        UserEvent::PasswordSuspended(e) => {
+            let unlinked = to(Action::AccountUnlinked).on("account", e.account).of_password();
+            vec![unlinked.with("reason", "suspended").with("restorableUntil", time(e.until))]
+        }
+        UserEvent::IdentityLinked(e) => {
+            vec![to(Action::AccountLinked).on("account", e.account).with("provider", e.provider.clone())]
+        }
+        UserEvent::IdentityUnlinked(e) => unlinked(to(Action::AccountUnlinked).on("account", e.account), e.reason),
+        UserEvent::SessionStarted(e) => vec![session(Action::SessionCreated, e.session).by(&e.authentication)],
+        UserEvent::SessionExtended(e) => {
+            vec![session(Action::SessionRefreshed, e.session).with("expiresAt", time(e.expires_at))]
+        }
+        UserEvent::SessionRotated(e) => vec![session(Action::SessionRotated, e.session)],
+        // That a user who is gone has no sessions goes without saying.
+        UserEvent::SessionEnded(e) if e.reason == EndReason::Deleted => Vec::new(),
+        UserEvent::SessionEnded(e) => vec![session(Action::SessionRevoked, e.session).with("reason", e.reason.name())],
+        UserEvent::UpgradeBegun(_)
+        | UserEvent::EmailVerificationRequested(_)
+        | UserEvent::VerificationMissed(_)
+        | UserEvent::EmailReleased(_)
+        | UserEvent::PasswordRehashed(_)
+        | UserEvent::ActivityRecorded(_)
+        | UserEvent::NoticeRequested(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::RecoveryCodeIssued(_)
+        | UserEvent::RecoveryCodeEnded(_)
+        | UserEvent::DeviceLinkOffered(_)
+        | UserEvent::DeviceLinkClaimed(_)
+        | UserEvent::DeviceLinkConfirmed(_)
+        | UserEvent::DeviceLinkEnded(_)
+        | UserEvent::GuestAbsorbed(_)
+        | UserEvent::GuestDisabled(_) => Vec::new(),
+    }
+}
+
+fn upgraded(user: UserId, e: &GuestUpgraded) -> Vec<Deed> {
+    let to = |action| Deed::new(action).on("user", user).by(&e.authentication);
+    let proof = e.proof.map(word);
+    let updated = to(Action::UserUpdated).from(json!({ "isAnonymous": true }), json!({ "isAnonymous": false }));
+    vec![to(Action::UserUpgraded).with_some("proof", proof), updated]
+}
+
+fn claimed(user: UserId, e: &EmailClaimed) -> Option<Deed> {
+    let to = |action| Deed::new(action).on("user", user);
+    match e.proof? {
+        ProofKind::EmailChange => {
+            let before = json!({ "email": e.replaces.map(sealed) });
+            Some(to(Action::EmailChanged).from(before, json!({ "email": sealed(e.address) })))
+        }
+        proof => Some(to(Action::EmailVerified).with("proof", word(proof))),
+    }
+}
+
+fn profile(user: UserId, e: &ProfileUpdated) -> Deed {
+    let (mut before, mut after) = (Map::new(), Map::new());
+    let fields = [
+        ("name", e.name, e.before.name),
+        ("image", e.image, e.before.image),
+        ("metadata", e.metadata, e.before.metadata),
+    ];
+    for (name, now, was) in fields.into_iter().filter(|(_, now, _)| *now != Field::Kept) {
+        before.insert(name.to_owned(), was.map_or(Value::Null, sealed));
+        after.insert(name.to_owned(), now.sealed().map_or(Value::Null, sealed));
+    }
+    Deed::new(Action::UserUpdated).on("user", user).from(before.into(), after.into())
+}
+
+/// That a user who is gone has no way in goes without saying.
+fn unlinked(deed: Deed, reason: ReleaseReason) -> Vec<Deed> {
+    if reason == ReleaseReason::Deleted { Vec::new() } else { vec![deed.with("reason", word(reason))] }
+}
+
+fn deleted(user: UserId, e: &UserDeleted) -> Deed {
+    let deed = Deed::new(Action::UserDeleted).on("user", user);
+    let deed = deed.with("reason", e.reason.name()).with("wasAnonymous", e.was_guest.to_string());
+    let deed = deed.with("lastActivity", time(e.last_activity));
+    match &e.evidence {
+        Some(evidence) if e.reason == DeletionReason::AnonymousMaxAge => deed.with_evidence(evidence),
+        _ => deed,
+    }
+}
+
+fn challenges(challenge: ChallengeId, event: &ChallengeEvent) -> Vec<Deed> {
+    match event {
+        // For an address that nobody holds nothing is requested of anybody.
+        ChallengeEvent::ChallengeIssued(e) if matches!(e.purpose, Purpose::ResetLink | Purpose::ResetCode) => {
+            let requested = Deed::new(Action::PasswordResetRequested).with("purpose", e.purpose.name());
+            let holder = e.holder.map(|holder| requested.on("user", holder.user).on("challenge", challenge));
+            holder.into_iter().collect()
+        }
+        ChallengeEvent::ChallengeIssued(_)
+        | ChallengeEvent::AuthorizationRequested(_)
+        | ChallengeEvent::ChallengeMissed(_)
+        | ChallengeEvent::ChallengeChecked(_)
+        | ChallengeEvent::ChallengeMet(_)
+        | ChallengeEvent::ChallengeVoided(_) => Vec::new(),
+    }
+}
+
+fn settings(event: &SettingsEvent) -> Vec<Deed> {
+    let to = |kind, id: &str| Deed::new(Action::ConfigUpdated).on(kind, id);
+    vec![match event {
+        SettingsEvent::SettingsChanged(e) => to("config", "settings").from(written(&e.before), written(&e.after)),
+        SettingsEvent::SocialProviderSaved(e) => {
+            let saved = to("social_provider", &e.provider).from(written(&e.before), written(&e.after));
+            saved.with("secret", if e.secret.is_some() { "given" } else { "kept" })
+        }
+        SettingsEvent::SocialProviderRemoved(e) => to("social_provider", &e.provider).with("removed", "true"),
+    }]
+}
+
+fn api_keys(key: ApiKeyId, event: &ApiKeyEvent) -> Option<Deed> {
+    let to = |action| Deed::new(action).on("api_key", key);
+    Some(match event {
+        ApiKeyEvent::ApiKeyCreated(e) => {
+            let created = to(Action::ApiKeyCreated).with("start", e.secret.start.clone());
+            let created = created.with("permissions", e.permissions.names().collect::<Vec<_>>().join(" "));
+            let created = created.with_some("expiresAt", e.expires_at.map(time));
+            Deed { organization: e.organization.map(|id| id.to_string()), ..created }
+        }
+        ApiKeyEvent::ApiKeyRotated(e) => {
+            let rotated = to(Action::ApiKeyRotated).with("start", e.secret.start.clone());
+            rotated.with("replacedUntil", time(e.replaced_until))
+        }
+        ApiKeyEvent::ApiKeySwitched(e) => {
+            to(Action::ApiKeyUpdated).from(json!({ "enabled": !e.enabled }), json!({ "enabled": e.enabled }))
+        }
+        ApiKeyEvent::ApiKeyRevoked(_) => to(Action::ApiKeyRevoked),
+        ApiKeyEvent::ApiKeyUsed(_) => return None,
+    })
+}
+
+fn jobs(job: JobId, event: &JobEvent) -> Option<Deed> {
+    let to = |action| Deed::new(action).on("job", job);
+    match event {
+        JobEvent::JobRequested(e) => Some(to(Action::JobRequested).from(Value::Null, written(&e.filter))),
+        JobEvent::JobEnded(e) => Some(to(Action::JobEnded).with("outcome", e.outcome.name())),
+        JobEvent::JobAdvanced(_) => None,
+    }
+}
+
+impl Deed {
+    pub fn new(action: Action) -> Self {
+        Self::named(Name::Ours(action))
+    }
+
+    fn named(name: Name) -> Self {
+        Self {
+            name,
+            targets: Vec::new(),
+            organization: None,
+            before: Value::Null,
+            after: Value::Null,
+            metadata: Map::new(),
+        }
+    }
+
+    pub fn on(mut self, kind: &str, id: impl ToString) -> Self {
+        self.targets.push(Target { kind: kind.to_owned(), id: id.to_string() });
+        self
+    }
+
+    pub fn within(mut self, organization: impl ToString) -> Self {
+        self.organization = Some(organization.to_string());
+        self
+    }
+
+    pub fn from(mut self, before: Value, after: Value) -> Self {
+        (self.before, self.after) = (before, after);
+        self
+    }
+
+    /// Of metadata, which are texts and times.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    fn by(self, authentication: &Authentication) -> Self {
+        let method = self.with("method", authentication.method.name());
+        method.with_some("provider", authentication.provider.clone())
+    }
+
+    fn of_password(self) -> Self {
+        self.with("provider", crate::accounts::CREDENTIAL)
+    }
+
+    fn with_evidence(self, evidence: &ExpiryEvidence) -> Self {
+        let ExpiryEvidence { settings_version, max_age_secs, cutoff, .. } = evidence;
+        let deed = self.with("maxAge", max_age_secs.to_string()).with("cutoff", time(*cutoff));
+        deed.with("settingsVersion", settings_version.to_string())
+    }
+}
+
+/// A word as events spell it.
+fn word(word: impl Serialize) -> Value {
+    written(&word)
+}
+
+/// As the event has it.
+fn written(value: &impl Serialize) -> Value {
+    // Nothing that stands in an event fails to be written.
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chrysalis_domain::user::histories::{Life, lives};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Actor;
+
+    fn entry(user: UserId, position: u64, event: UserEvent) -> Entry {
+        Entry {
+            position,
+            id: "evt_01JM0000000000000000000001".to_owned(),
+            recorded_at: Timestamp::from_millis(1),
+            occurred_at: Timestamp::from_millis(1),
+            actor: Actor { kind: "user".to_owned(), id: None, by: None, impersonator: None },
+            request: None,
+            cause: None,
+            settings_version: 0,
+            event: Event::User(user, event),
+        }
+    }
+
+    proptest! {
+        /// Whatever a user does: each deed is about the user, has a place of its own, and says nothing but texts, times and
+        /// names of sealed records.
+        #[test]
+        fn deeds_of_any_life_can_be_told(steps in lives()) {
+            let (mut life, mut position) = (Life::numbered(1), 0);
+            let mut places = BTreeSet::new();
+            for step in &steps {
+                for event in life.live(step).outcome.into_iter().flatten() {
+                    let user = life.user.id.expect("who has events has an id");
+                    position += 1;
+                    for (nth, deed) in of(&entry(user, position, event)).into_iter().enumerate() {
+                        prop_assert_eq!(&deed.targets[0], &Target { kind: "user".to_owned(), id: user.to_string() });
+                        prop_assert!(nth < MOST as usize && places.insert(place(position, nth)));
+                        for value in deed.metadata.values() {
+                            prop_assert!(value.is_string() || value.get("$time").is_some(), "{}", value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ids_sort_as_deeds_do_and_lead_back_to_them() {
+        let id = |millis, position, nth| id(Timestamp::from_millis(millis), place(position, nth));
+        let ids = [id(5, 7, 0), id(5, 7, 1), id(5, 8, 0), id(6, 9, 0), id(6, u64::MAX / 16, 7)];
+        assert!(ids.iter().map(ToString::to_string).is_sorted_by(|one, next| one < next));
+        assert_eq!(place_of(ids[1]), place(7, 1));
+        assert_eq!(place_of(ids[4]), place(u64::MAX / 16, 7));
+    }
+
+    #[test]
+    fn every_name_reads_back_and_is_one_that_an_app_could_not_take() {
+        for action in Action::ALL {
+            assert_eq!(Action::from_name(action.name()), Some(*action));
+            assert!(Word::parse(action.name()).is_some());
+        }
+        assert_eq!(Action::ALL.iter().map(|action| action.name()).collect::<BTreeSet<_>>().len(), Action::ALL.len());
+    }
+}
