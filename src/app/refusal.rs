@@ -77,6 +77,9 @@ pub enum Refusal {
 pub enum AppError {
     #[error("refused: {0:?}")]
     Refused(Refusal),
+    /// The settings changed under the decision: it is to be made again, from the beginning.
+    #[error("the settings changed meanwhile")]
+    SettingsMoved,
     /// For the time being: a queue is full or the store is away.
     #[error("unavailable; retry after {retry_after:?}")]
     Unavailable { retry_after: Span },
@@ -110,6 +113,7 @@ impl From<AppendError> for AppError {
         match error {
             AppendError::Busy { retry_after } => AppError::Unavailable { retry_after },
             AppendError::Fault(fault) => fault.into(),
+            AppendError::Refused(Refused::Settings { .. }) => AppError::SettingsMoved,
             AppendError::Refused(Refused::ClaimHeld { .. }) => Refusal::EmailInUse.into(),
             AppendError::Refused(Refused::QuotaExceeded { retry_after, .. }) => Refusal::TooMany(retry_after).into(),
             AppendError::Refused(refused @ (Refused::Version { .. } | Refused::Repeated { .. })) => {

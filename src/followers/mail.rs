@@ -161,7 +161,7 @@ impl Mailer {
             cause: None,
             settings_version: 0,
         };
-        let mut group = Group::new(context);
+        let mut group = Group { rests_on_settings: false, ..Group::new(context) };
         group.lane = Lane::Bulk;
         let expected = match row.attempts {
             0 => Expected::NoStream,

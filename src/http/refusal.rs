@@ -10,6 +10,7 @@ impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::Refused(refusal) => refusal.into(),
+            AppError::SettingsMoved => ApiError::service_unavailable(1),
             AppError::Unavailable { retry_after } => ApiError::service_unavailable(seconds(retry_after)),
             AppError::Fault(fault) => fault.into(),
         }

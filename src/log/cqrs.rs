@@ -43,6 +43,7 @@ pub struct Ask {
     pub quotas: Vec<Quota>,
     pub idempotency: Option<Idempotency>,
     pub origin: Option<Origin>,
+    pub rests_on_settings: bool,
     pub lane: Lane,
 }
 
@@ -103,6 +104,7 @@ impl Ask {
             quotas: Vec::new(),
             idempotency: None,
             origin: None,
+            rests_on_settings: true,
             lane: Lane::Interactive,
         }
     }
@@ -110,6 +112,11 @@ impl Ask {
     pub fn then(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
+    }
+
+    /// It follows from no setting.
+    pub fn whatever_the_settings(self) -> Self {
+        Self { rests_on_settings: false, ..self }
     }
 }
 
@@ -230,7 +237,7 @@ fn group(ask: &Ask, decided: Vec<Decided>, entropy: &dyn Entropy) -> Result<Grou
     group.quotas.clone_from(&ask.quotas);
     group.idempotency.clone_from(&ask.idempotency);
     group.origin.clone_from(&ask.origin);
-    group.lane = ask.lane;
+    (group.rests_on_settings, group.lane) = (ask.rests_on_settings, ask.lane);
     let fresh = || EventId::from_ulid(entropy::ulid(entropy, ask.at));
     for Decided { subject, expected, events, snapshot } in decided {
         group.append(subject, expected, &events, ask.at, fresh)?;

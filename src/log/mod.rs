@@ -9,6 +9,7 @@
 //! - a group that loses a race is refused with the reason, and the groups stored beside it don't notice;
 //! - one claim has one holder; a quota is counted in the transaction that it limits;
 //! - a group with an idempotency key is stored once, however often it is sent;
+//! - a group that was decided by other settings than those that stand is refused, and no node's clock or memory matters;
 //! - when more is asked than can be stored, the answer is [`AppendError::Busy`], at once.
 
 pub mod copy;
@@ -54,6 +55,8 @@ pub struct Group {
     pub idempotency: Option<Idempotency>,
     /// Where a guest who comes into being came from.
     pub origin: Option<Origin>,
+    /// It is refused where the settings are not at the version that its context names. Not for what follows from no setting.
+    pub rests_on_settings: bool,
     pub lane: Lane,
 }
 
@@ -186,6 +189,10 @@ pub enum Refused {
     /// The stream has moved on (or exists, or does not).
     Version {
         stream: StreamId,
+        actual: Version,
+    },
+    /// The settings that it was decided by don't stand: these do.
+    Settings {
         actual: Version,
     },
     ClaimHeld {

@@ -1,5 +1,7 @@
 //! One event as the log keeps it, for ever, and the bytes that prove it.
 
+use std::sync::LazyLock;
+
 use chrysalis_domain::id::{CommandId, EventId, ProjectId, RequestId, SealedId, UserId};
 use chrysalis_domain::{Subject, Timestamp};
 use sha2::{Digest, Sha256};
@@ -30,6 +32,12 @@ impl StreamId {
 
     pub fn of(subject: Subject) -> Self {
         Self(subject.stream())
+    }
+
+    /// The stream of the settings: there is one project.
+    pub fn settings() -> &'static StreamId {
+        static SETTINGS: LazyLock<StreamId> = LazyLock::new(|| StreamId::of(Subject::Settings(ProjectId::DEFAULT)));
+        &SETTINGS
     }
 
     pub fn as_user(&self) -> Option<UserId> {
@@ -79,8 +87,8 @@ pub struct Context {
     pub command: CommandId,
     /// The event that this decision follows from, if one did.
     pub cause: Option<EventId>,
-    /// 0 is the configuration at start-up.
-    pub settings_version: u64,
+    /// The settings that it was decided by: 0 is the configuration at start-up, and stands also where none was asked.
+    pub settings_version: Version,
 }
 
 /// The name of a sealed record in an event, and the commitment to what it held.

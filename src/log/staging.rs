@@ -33,6 +33,7 @@ impl Group {
             quotas: Vec::new(),
             idempotency: None,
             origin: None,
+            rests_on_settings: true,
             lane: super::Lane::Interactive,
         }
     }

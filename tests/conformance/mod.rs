@@ -21,6 +21,7 @@ mod postgres;
 mod quotas;
 mod refold;
 mod scale;
+mod settings;
 mod snapshots;
 mod sqlite;
 mod versions;

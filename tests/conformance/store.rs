@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrysalis::clock::MockClock;
 use chrysalis::log::postgres::{self, PostgresLog};
 use chrysalis::log::sqlite::{Options, SqliteLog};
-use chrysalis::log::{AppendError, Appended, Expected, LogFault, Store as WholeStore, WriterMetrics};
+use chrysalis::log::{AppendError, Appended, Expected, Group, LogFault, Store as WholeStore, WriterMetrics};
 use chrysalis_projections::Model;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -141,7 +141,8 @@ impl Store for Sqlite {
 async fn plug(log: &Arc<dyn WholeStore>, taken: &watch::Sender<usize>) -> JoinHandle<Result<Appended, AppendError>> {
     let mut taken = taken.subscribe();
     let log = log.clone();
-    let plug = tokio::spawn(async move { log.append(world::bare("plug", Expected::Any, 1)).await });
+    let plug = Group { rests_on_settings: false, ..world::bare("plug", Expected::Any, 1) };
+    let plug = tokio::spawn(async move { log.append(plug).await });
     taken.changed().await.unwrap();
     plug
 }

@@ -85,6 +85,7 @@ async fn every_field_reads_back_as_written(store: &dyn Store) {
         settings_version: 3,
         ..world.context()
     });
+    group.rests_on_settings = false;
     let event = ActivityRecorded { session: guest.session, carrier: Carrier::Cookie, at: world.now() }.into();
     let id = world.fresh(chrysalis_domain::id::EventId::from_ulid);
     group.append_user(guest.user, Expected::Exact(2), &[event], world.now(), || id).unwrap();

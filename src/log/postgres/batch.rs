@@ -9,7 +9,7 @@ use super::cells::Cells;
 use super::facts::{BEGIN, number};
 use super::pipeline::Pipeline;
 use super::rows::RowWriter;
-use super::verdicts::Verdict;
+use super::verdicts::{Remains, Verdict};
 use super::writer::Failure;
 use crate::log::quota::Left;
 use crate::log::{Append, Appended, Expected, Group, NewEvent, Position, Refused, SealedRef, Version};
@@ -51,8 +51,14 @@ const SNAPSHOTS_TYPES: &[Type] = &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::BYT
 
 /// Takes the head, which orders the batches of all nodes, and appends behind it. The head's row is locked until the
 /// commit: who reads on from a position never finds one missing.
+///
+/// Under that lock, too, the settings are looked at: should another node have changed them, the statement divides by zero,
+/// which takes the whole batch back.
 const EVENTS: &str = "WITH head AS (
-         UPDATE log_head SET position = position + $1, recorded_at = greatest(recorded_at, $2)
+         UPDATE log_head SET
+             position = position + $1 / CASE WHEN coalesce($21, settings_version) = settings_version THEN 1 ELSE 0 END,
+             recorded_at = greatest(recorded_at, $2),
+             settings_version = coalesce($22, settings_version)
          RETURNING position, recorded_at
      ), stored AS (
          INSERT INTO events (position, project, stream, version, event_id, type, type_version, recorded_at, occurred_at,
@@ -89,6 +95,8 @@ const EVENTS_TYPES: &[Type] = &[
     Type::INT8_ARRAY,
     Type::BYTEA_ARRAY,
     Type::BYTEA_ARRAY,
+    Type::INT8,
+    Type::INT8,
 ];
 
 const FORGET: &str = "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= $2";
@@ -116,7 +124,7 @@ pub(super) async fn write(
     rows: &mut RowWriter,
     groups: &[&Group],
     verdicts: &[Verdict],
-    left: &[Left<'_>],
+    left: &Remains<'_>,
     now: Timestamp,
 ) -> Result<(Vec<Result<Appended, Refused>>, Head), Failure> {
     let stored = placed(groups, verdicts);
@@ -131,14 +139,14 @@ pub(super) async fn write(
     if begin {
         pipeline.push(BEGIN, &[], vec![]);
     }
-    count(&mut pipeline, left);
+    count(&mut pipeline, &left.quotas);
     seal(&mut pipeline, &stored);
     origins(&mut pipeline, &stored);
     for (step, text) in steps.into_iter().zip(&texts) {
         pipeline.push(&text.sql, &text.types, step.cells);
     }
     snapshots(&mut pipeline, &stored);
-    let head = pipeline.push(EVENTS, EVENTS_TYPES, events(&stored, total, now));
+    let head = pipeline.push(EVENTS, EVENTS_TYPES, events(&stored, left, total, now));
     remember(&mut pipeline, &stored, total, now);
     pipeline.push("COMMIT", &[], vec![]);
 
@@ -274,7 +282,7 @@ fn remember<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>], total: u
         return;
     }
     let keys = || Cells::bytes(keyed.iter().map(|(_, used)| used.key.as_slice()));
-    pipeline.push(FORGET, &[Type::BYTEA_ARRAY, Type::INT8], vec![keys(), Cells::One(now.as_millis())]);
+    pipeline.push(FORGET, &[Type::BYTEA_ARRAY, Type::INT8], vec![keys(), Cells::One(Some(now.as_millis()))]);
     let cells = vec![
         Cells::one(total),
         keys(),
@@ -294,7 +302,7 @@ struct Line<'w> {
     version: Version,
 }
 
-fn events<'w>(stored: &[Stored<'_, 'w>], total: u64, now: Timestamp) -> Vec<Cells<'w>> {
+fn events<'w>(stored: &[Stored<'_, 'w>], left: &Remains<'_>, total: u64, now: Timestamp) -> Vec<Cells<'w>> {
     let mut lines = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
     for Stored { group, versions, .. } in stored {
         for (append, after) in group.appends.iter().zip(*versions) {
@@ -312,7 +320,7 @@ fn events<'w>(stored: &[Stored<'_, 'w>], total: u64, now: Timestamp) -> Vec<Cell
     };
     vec![
         Cells::one(total),
-        Cells::One(now.as_millis()),
+        Cells::One(Some(now.as_millis())),
         Cells::integers(1..=total),
         Cells::made(lines.iter().map(|line| line.group.context.project)),
         Cells::texts(lines.iter().map(|line| line.append.stream.as_str())),
@@ -331,5 +339,7 @@ fn events<'w>(stored: &[Stored<'_, 'w>], total: u64, now: Timestamp) -> Vec<Cell
         Cells::integers(lines.iter().map(|line| line.group.context.settings_version)),
         Cells::MadeBytes(lines.iter().map(|line| SealedRef::encode(&line.event.sealed)).collect()),
         Cells::bytes(lines.iter().map(|line| line.event.body.as_slice())),
+        Cells::any(left.settings.stand),
+        Cells::any(left.settings.next),
     ]
 }

@@ -13,8 +13,8 @@ pub(super) enum Cells<'c> {
     Integer(Vec<Option<i64>>),
     Bytes(Vec<Option<&'c [u8]>>),
     MadeBytes(Vec<Vec<u8>>),
-    /// No column: one number for all rows.
-    One(i64),
+    /// No column: one number for all rows, or none.
+    One(Option<i64>),
     /// No column: one text for all rows.
     Word(&'c str),
 }
@@ -54,7 +54,11 @@ impl<'c> Cells<'c> {
     }
 
     pub(super) fn one(number: u64) -> Self {
-        Cells::One(number.cast_signed())
+        Cells::any(Some(number))
+    }
+
+    pub(super) fn any(number: Option<u64>) -> Self {
+        Cells::One(number.map(u64::cast_signed))
     }
 
     pub(super) fn integers<T: TryInto<i64>>(numbers: impl IntoIterator<Item = T>) -> Self {

@@ -21,6 +21,8 @@ use crate::log::{Claim, Expected, Group, LogFault, Position, Refused, Version};
 #[derive(Default)]
 pub(super) struct Facts<'w> {
     pub(super) now: Timestamp,
+    /// The version of the settings.
+    pub(super) settings: Version,
     pub(super) versions: HashMap<&'w str, Version>,
     /// By kind and hash.
     pub(super) holders: HashMap<(&'static str, &'w [u8]), Holder>,
@@ -40,7 +42,7 @@ const HOLDERS: &str = "SELECT c.kind, c.hash, c.claim_id, c.user_id, c.verified
 const QUOTAS: &str = "SELECT key, stamps FROM quotas WHERE key = ANY($1) ORDER BY key FOR UPDATE";
 const USED: &str =
     "SELECT key, first_position, last_position, recorded_at, note, expires_at FROM idempotency WHERE key = ANY($1)";
-const RECORDED_AT: &str = "SELECT recorded_at FROM log_head";
+const HEAD: &str = "SELECT recorded_at, settings_version FROM log_head";
 
 /// What a batch has to know before it can be checked. A stream that is expected not to exist is not looked for unless
 /// `careful`: ids are new, and should one not be, the index over the events refuses the batch, which is then tried again
@@ -52,6 +54,8 @@ pub(super) struct Questions<'w> {
     claims: Vec<(&'static str, &'w [u8])>,
     quotas: Vec<&'w [u8]>,
     keys: Vec<&'w [u8]>,
+    /// Its groups were decided by different settings: some of them by none that stand.
+    disagree: bool,
 }
 
 impl<'w> Questions<'w> {
@@ -61,7 +65,10 @@ impl<'w> Questions<'w> {
         let standing: Vec<&'w str> = sorted(
             appends().filter(|append| append.expected != Expected::NoStream).map(|append| append.stream.as_str()),
         );
+        let mut settings = settings_of(groups);
+        let first = settings.next();
         Self {
+            disagree: settings.any(|version| Some(version) != first),
             streams: if careful { sorted(appends().map(|append| append.stream.as_str())) } else { standing.clone() },
             standing,
             claims: sorted(groups.iter().flat_map(|group| &group.claims).flat_map(hashes)),
@@ -72,12 +79,13 @@ impl<'w> Questions<'w> {
 
     /// Nothing to ask: the batch needs no first round trip.
     pub(super) fn is_empty(&self) -> bool {
-        self.streams.is_empty() && self.claims.is_empty() && self.quotas.is_empty() && self.keys.is_empty()
+        let asked = [self.streams.len(), self.claims.len(), self.quotas.len(), self.keys.len()];
+        asked == [0; 4] && !self.disagree
     }
 
     /// Begins the transaction and reads. `clock` is this node's; the log's own time may be ahead of it.
     pub(super) async fn ask(self, client: &ClientWrapper, clock: Timestamp) -> Result<Facts<'w>, Failure> {
-        let Self { streams, standing, claims, quotas, keys } = self;
+        let Self { streams, standing, claims, quotas, keys, disagree: _ } = self;
         let mut pipeline = Pipeline::default();
         pipeline.push(BEGIN, &[], vec![]);
         if !standing.is_empty() {
@@ -94,12 +102,16 @@ impl<'w> Questions<'w> {
         });
         let used = (!keys.is_empty())
             .then(|| pipeline.push(USED, &[Type::BYTEA_ARRAY], vec![Cells::bytes(keys.iter().copied())]));
-        let recorded = pipeline.push(RECORDED_AT, &[], vec![]);
+        let head = pipeline.push(HEAD, &[], vec![]);
         let rows = pipeline.run(client).await?;
         let rows_of = |asked: Option<usize>| asked.map_or(&[] as &[Row], |at| rows[at].as_slice());
 
-        let last: i64 = rows[recorded].first().map_or(Ok(0), |row| row.try_get(0))?;
-        let mut facts = Facts { now: clock.max(Timestamp::from_millis(last)), ..Facts::default() };
+        let head = rows[head].first().ok_or_else(|| Failure::bug("the log has no head"))?;
+        let mut facts = Facts {
+            now: clock.max(Timestamp::from_millis(head.try_get(0)?)),
+            settings: number(head.try_get(1)?),
+            ..Facts::default()
+        };
         for row in rows_of(versions) {
             let (stream, version): (&str, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
             if let Ok(index) = streams.binary_search(&stream) {
@@ -126,6 +138,11 @@ impl<'w> Questions<'w> {
         }
         Ok(facts)
     }
+}
+
+/// The settings that groups were decided by.
+pub(super) fn settings_of<'g>(groups: &'g [&Group]) -> impl Iterator<Item = Version> + 'g {
+    groups.iter().filter(|group| group.rests_on_settings).map(|group| group.context.settings_version)
 }
 
 fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {

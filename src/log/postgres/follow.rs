@@ -100,7 +100,7 @@ async fn write(client: &Object, folded: &Folded) -> Result<bool, tokio_postgres:
     let to = vec![
         Cells::Word(model.name),
         Cells::Word(stage.name()),
-        Cells::One(version.into()),
+        Cells::One(Some(version.into())),
         Cells::one(position),
         Cells::one(folded.to),
     ];

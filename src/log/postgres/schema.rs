@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_log.sql"),
     include_str!("../../../migrations/postgres/0002_generations.sql"),
     include_str!("../../../migrations/postgres/0003_origins.sql"),
+    include_str!("../../../migrations/postgres/0004_settings.sql"),
 ];
 
 /// Brings the schema up to this program's. Safe when several nodes start at once: the first to take the lock migrates,

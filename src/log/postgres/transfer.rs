@@ -8,8 +8,8 @@ use deadpool_postgres::Object;
 use super::cells::{Cells, array_sql};
 use super::facts::number;
 use super::{LogFault, Position, PostgresLog, fault, pool_fault};
-use crate::log::Recorded;
 use crate::log::transfer::{SideRow, SideTable, Transfer, elsewhere};
+use crate::log::{Recorded, StreamId};
 
 #[async_trait]
 impl Transfer for PostgresLog {
@@ -89,9 +89,12 @@ impl Transfer for PostgresLog {
         let Some(last) = events.last() else { return Ok(()) };
         let mut client = self.long().await?;
         let transaction = client.transaction().await.map_err(fault)?;
-        let take = "UPDATE log_head SET position = $2, recorded_at = greatest(recorded_at, $3) WHERE position = $1";
+        let take = "UPDATE log_head SET position = $2, recorded_at = greatest(recorded_at, $3),
+                        settings_version = greatest(settings_version, $4) WHERE position = $1";
         let (from, to, at) = (after.cast_signed(), last.position.cast_signed(), last.recorded_at.as_millis());
-        if transaction.execute(take, &[&from, &to, &at]).await.map_err(fault)? == 0 {
+        let settings = events.iter().filter(|event| event.stream == *StreamId::settings()).map(|event| event.version);
+        let settings = settings.max().unwrap_or_default().cast_signed();
+        if transaction.execute(take, &[&from, &to, &at, &settings]).await.map_err(fault)? == 0 {
             return Err(elsewhere(after));
         }
         let optional = |field: fn(&Recorded) -> Option<&str>| Cells::Text(events.iter().map(field).collect());

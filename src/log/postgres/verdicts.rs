@@ -9,7 +9,7 @@ use chrysalis_projections::{Change, Value};
 
 use super::facts::Facts;
 use crate::log::quota::Left;
-use crate::log::{Claim, Group, Refused, Version};
+use crate::log::{Claim, Group, Refused, StreamId, Version};
 
 /// What becomes of one group.
 pub(super) enum Verdict {
@@ -20,17 +20,32 @@ pub(super) enum Verdict {
     Repeats(usize),
 }
 
-/// The verdicts, and the quotas as the accepted groups leave them.
-pub(super) fn judge<'w>(groups: &[&'w Group], facts: Facts<'w>) -> (Vec<Verdict>, Vec<Left<'w>>) {
-    let mut bench = Bench { facts, accepted: HashMap::new() };
+/// What the accepted groups leave beside their events.
+pub(super) struct Remains<'w> {
+    pub(super) quotas: Vec<Left<'w>>,
+    pub(super) settings: Settings,
+}
+
+/// What became of the settings.
+#[derive(Default)]
+pub(super) struct Settings {
+    /// The version that has to stand when the batch takes the head; none where no group rests on it.
+    pub(super) stand: Option<Version>,
+    /// The version that they have afterwards, where a group changes them.
+    pub(super) next: Option<Version>,
+}
+
+pub(super) fn judge<'w>(groups: &[&'w Group], facts: Facts<'w>) -> (Vec<Verdict>, Remains<'w>) {
+    let mut bench = Bench { facts, accepted: HashMap::new(), settings: Settings::default() };
     let verdicts = groups.iter().enumerate().map(|(index, group)| bench.judge(index, group)).collect();
-    (verdicts, bench.facts.counts.left())
+    (verdicts, Remains { quotas: bench.facts.counts.left(), settings: bench.settings })
 }
 
 struct Bench<'w> {
     facts: Facts<'w>,
     /// Idempotency keys of groups that were accepted.
     accepted: HashMap<&'w [u8], usize>,
+    settings: Settings,
 }
 
 impl<'w> Bench<'w> {
@@ -42,6 +57,10 @@ impl<'w> Bench<'w> {
             if let Some(repeated) = self.facts.used.get(key) {
                 return Verdict::Refused(repeated.clone());
             }
+        }
+        let settings = self.settings.next.unwrap_or(self.facts.settings);
+        if group.rests_on_settings && group.context.settings_version != settings {
+            return Verdict::Refused(Refused::Settings { actual: settings });
         }
         if let Some(refused) = self.moved_on(group).or_else(|| self.held(group)) {
             return Verdict::Refused(refused);
@@ -78,7 +97,13 @@ impl<'w> Bench<'w> {
             *version += append.events.len() as Version;
             *version
         });
-        let versions = versions.collect();
+        let versions: Vec<Version> = versions.collect();
+        let mut settings =
+            group.appends.iter().zip(&versions).filter(|(append, _)| append.stream == *StreamId::settings());
+        self.settings.next = settings.next().map(|(_, version)| *version).or(self.settings.next);
+        if group.rests_on_settings {
+            self.settings.stand = Some(self.facts.settings);
+        }
         for change in group.changes() {
             self.follow_claim(change);
         }

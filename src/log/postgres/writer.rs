@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 
 use super::batch::{self, Head};
 use super::connect::{Connector, Options};
-use super::facts::{Facts, Questions};
+use super::facts::{Facts, Questions, settings_of};
 use super::pulse::{Pulse, silent};
 use super::rows::RowWriter;
 use super::verdicts::{Verdict, judge};
@@ -51,7 +51,11 @@ impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code() {
             Some(
-                &SqlState::UNIQUE_VIOLATION | &SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE,
+                &SqlState::UNIQUE_VIOLATION
+                | &SqlState::T_R_DEADLOCK_DETECTED
+                | &SqlState::T_R_SERIALIZATION_FAILURE
+                // The head was not to be had under the settings that were believed to stand (`batch::EVENTS`).
+                | &SqlState::DIVISION_BY_ZERO,
             ) => Failure::Conflict(fault(error)),
             _ => Failure::Fault(fault(error)),
         }
@@ -271,7 +275,11 @@ async fn transaction(
 ) -> Result<Settled, Failure> {
     let questions = Questions::of(groups, careful);
     let begin = questions.is_empty();
-    let facts = if begin { Facts { now: *now, ..Facts::default() } } else { questions.ask(client, *now).await? };
+    let facts = match begin {
+        // They agree on the settings; whether those stand shows when the head is taken.
+        true => Facts { now: *now, settings: settings_of(groups).next().unwrap_or_default(), ..Facts::default() },
+        false => questions.ask(client, *now).await?,
+    };
     *now = facts.now;
     let (verdicts, left) = judge(groups, facts);
     if !verdicts.iter().any(|verdict| matches!(verdict, Verdict::Stored(_))) {

@@ -9,13 +9,15 @@ use super::events::EventWriter;
 use super::rows::RowWriter;
 use crate::log::origins::{Networks, Origin};
 use crate::log::quota::Counts;
-use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Refused, Version};
+use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Refused, StreamId, Version};
 
 /// The log's end as the batch sees it; becomes the store's when the batch is committed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Head {
     pub(super) position: Position,
     pub(super) recorded_at: Timestamp,
+    /// The version of the settings.
+    pub(super) settings: Version,
 }
 
 /// What a batch holds back until its end, for what is written at once costs less.
@@ -48,6 +50,9 @@ pub(super) fn store<'w>(
     if let Some(refused) = repeated(connection, group.idempotency.as_ref(), now)? {
         return Ok(Err(refused));
     }
+    if group.rests_on_settings && group.context.settings_version != head.settings {
+        return Ok(Err(Refused::Settings { actual: head.settings }));
+    }
     let mut versions = Vec::with_capacity(group.appends.len());
     for append in &group.appends {
         match version(connection, events, append)? {
@@ -79,6 +84,9 @@ pub(super) fn store<'w>(
             }
         }
         put_snapshot(connection, append, *version)?;
+        if append.stream == *StreamId::settings() {
+            head.settings = *version;
+        }
     }
     let last = head.position;
     if let Some(idempotency) = &group.idempotency {
@@ -116,17 +124,20 @@ fn version(
 ) -> rusqlite::Result<Result<Version, Refused>> {
     let actual = match events.version(&append.stream) {
         Some(version) => version,
-        None => {
-            let sql = "SELECT version FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
-            let found = connection.prepare_cached(sql)?.query_row([append.stream.as_str()], |row| row.get(0));
-            found.optional()?.unwrap_or(0)
-        }
+        None => standing(connection, &append.stream)?,
     };
     Ok(if append.expected.holds(actual) {
         Ok(actual)
     } else {
         Err(Refused::Version { stream: append.stream.clone(), actual })
     })
+}
+
+/// The version of a stream as it was before the batch; 0 is none.
+pub(super) fn standing(connection: &Connection, stream: &StreamId) -> rusqlite::Result<Version> {
+    let sql = "SELECT version FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
+    let found = connection.prepare_cached(sql)?.query_row([stream.as_str()], |row| row.get(0));
+    Ok(found.optional()?.unwrap_or(0))
 }
 
 /// Who holds the claim, under whichever look-up key, unless this very group releases it.

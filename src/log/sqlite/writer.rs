@@ -14,7 +14,7 @@ use super::rows::RowWriter;
 use super::{Options, fault};
 use crate::clock::Clock;
 use crate::log::queue::{Queue, Taken, stopped};
-use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused, WriterMetrics};
+use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused, StreamId, WriterMetrics};
 
 pub(super) struct Writer {
     queue: Arc<Queue<Work>>,
@@ -216,8 +216,8 @@ impl Loop {
 
 fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     let sql = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    let found = connection
-        .prepare_cached(sql)?
-        .query_row([], |row| Ok(Head { position: row.get(0)?, recorded_at: Timestamp::from_millis(row.get(1)?) }));
-    Ok(found.optional()?.unwrap_or(Head { position: 0, recorded_at: Timestamp::default() }))
+    let found = connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((position, recorded_at)) = found else { return Ok(Head::default()) };
+    let settings = batch::standing(connection, StreamId::settings())?;
+    Ok(Head { position, recorded_at: Timestamp::from_millis(recorded_at), settings })
 }
