@@ -30,9 +30,8 @@ use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
 use crate::outgoing::Outgoing;
 use crate::settings::Latest;
-use crate::social::Providers;
+use crate::social::Maker;
 use crate::tokens::Tokens;
-use crate::wire::origin::Origins;
 use crate::wire::signed::{Signer, SigningKey};
 
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +107,8 @@ impl Server {
         let limits = Limits::new(&limits, Seed::new(entropy::bytes(ports.entropy.as_ref())));
         let outgoing = Outgoing::new(&config.outgoing).map_err(|error| StartError::Other(error.to_string()))?;
         let base = format!("{}{}", config.public, http::BASE_PATH);
-        let providers = Providers::new(&config.social, &base, &outgoing, &ports.clock);
-        let settings = Arc::new(Latest::open(log.clone(), &config).await?);
+        let maker = Maker { base, outgoing, clock: ports.clock.clone() };
+        let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -117,7 +116,6 @@ impl Server {
         let keep = config.guests.origins_kept;
         let forgetful = Forgetful { log: log.clone(), clock: ports.clock.clone(), keep };
         let parts = Parts {
-            origins: Origins::new(config.public.clone(), config.trusted_origins.clone()),
             cookies: config.cookies.clone(),
             signer: signer(&keyring)?,
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.iter().copied()),
@@ -139,7 +137,6 @@ impl Server {
                 keyring,
                 hasher: Arc::new(hasher),
                 limits: Arc::new(limits),
-                providers: Arc::new(providers),
                 settings: settings.clone(),
                 config: Arc::new(config),
             },

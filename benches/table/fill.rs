@@ -16,8 +16,10 @@ use chrysalis::hasher::{Hasher, Peppers};
 use chrysalis::keys::Purpose;
 use chrysalis::limits::{ClientAddress, Limits, LimitsConfig, Seed};
 use chrysalis::open::{Opened, open};
+use chrysalis::outgoing::Outgoing;
 use chrysalis::serve::Ports;
 use chrysalis::settings::Latest;
+use chrysalis::social::Maker;
 use chrysalis::wire::cookie::CookieKind;
 use chrysalis::wire::signed::{Signer, SigningKey};
 use chrysalis_domain::id::RequestId;
@@ -125,12 +127,13 @@ async fn arrive(app: &App, visited: bool) -> Result<Option<String>> {
         at,
         address: ClientAddress::Known([127, 0, 0, 1].into()),
         user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
+        settings: app.settings(),
     };
     let token = app.create_guest(&caller, Origin::default(), None).await?.token;
     if !visited {
         return Ok(None);
     }
-    match app.identify(&token, Carrier::Cookie, at).await? {
+    match app.identify(&caller, &token, Carrier::Cookie).await? {
         Identity::Live(mut presented) => app.touch(&mut presented, &caller, true).await,
         other => return Err(format!("a guest was not found again: {other:?}").into()),
     }
@@ -164,20 +167,9 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
     let hasher = Hasher::start(hashing.params, Peppers::default(), hashing.threads, hashing.queue)?;
     let limits =
         Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
-    let settings = Arc::new(Latest::open(log.clone(), &config).await?);
+    let outgoing = Outgoing::new(&config.outgoing)?;
+    let maker = Maker { base: config.public.to_string(), outgoing, clock: ports.clock.clone() };
+    let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
-    Ok((
-        App {
-            log,
-            clock: ports.clock,
-            entropy: ports.entropy,
-            keyring,
-            hasher,
-            limits,
-            config,
-            providers: Arc::default(),
-            settings,
-        },
-        signer,
-    ))
+    Ok((App { log, clock: ports.clock, entropy: ports.entropy, keyring, hasher, limits, config, settings }, signer))
 }

@@ -189,7 +189,8 @@ impl<'a> ApiKeys<'a> {
     }
 
     fn ask(&self, key: ApiKeyId, concurrency: Concurrency, command: ApiKeyCommand) -> Ask {
-        Ask::new(self.context.clone(), self.at).then(Step::ApiKey(key, concurrency, command))
+        let ask = Ask::new(self.context.clone(), self.at).then(Step::ApiKey(key, concurrency, command));
+        ask.whatever_the_settings()
     }
 
     async fn execute(&self, ask: Ask) -> Result<(), ExecuteError> {

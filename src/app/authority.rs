@@ -134,7 +134,7 @@ impl App {
         let command = chrysalis_domain::api_key::ApiKeyCommand::RecordUse { granularity };
         let actor = Authority::of_key(key).actor();
         let ask = self.asking(caller, actor).then(Step::ApiKey(key.id, Concurrency::Any, command));
-        if let Err(error) = self.execute(ask).await {
+        if let Err(error) = self.execute(ask.whatever_the_settings()).await {
             tracing::warn!(%error, "the use of an API key was not recorded");
         }
     }

@@ -208,7 +208,7 @@ impl App {
     ) -> Result<(), AppError> {
         let actor = Actor { kind: "user", ..Actor::system() };
         let ask = self.asking(caller, actor).then(Step::Challenge(challenge, Concurrency::Exact, command));
-        self.execute(ask).await?;
+        self.execute(ask.whatever_the_settings()).await?;
         Ok(())
     }
 }

@@ -27,7 +27,8 @@ impl App {
     ) -> Result<SignedIn, AppError> {
         let user = self.user_row(presented.row.user.user).await?.ok_or(Refusal::SessionNotLive)?;
         let email = self.view_user(&user)?.email;
-        let new = Password::parse(new, &self.config.password_policy(), email.as_deref()).map_err(password_refusal)?;
+        let new =
+            Password::parse(new, &caller.settings.passwords.policy(), email.as_deref()).map_err(password_refusal)?;
         let verified = self.verify_own(caller, &user, current).await?;
         let hash = self.hasher.hash(new, entropy::bytes(self.entropy.as_ref())).await?;
         let record = self.sealer(&user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
@@ -67,7 +68,7 @@ impl App {
         found: Stored,
         password: &str,
     ) -> Result<SealedId, AppError> {
-        let password = Password::for_verification(password, &self.config.password_policy())
+        let password = Password::for_verification(password, &caller.settings.passwords.policy())
             .map_err(|_| Refusal::InvalidPassword)?;
         let email = self.view_user(user)?.email.and_then(|email| EmailAddress::parse(&email).ok());
         let place = match &email {
@@ -95,7 +96,8 @@ impl App {
             return Err(Refusal::PasswordAlreadySet.into());
         }
         let email = self.view_user(&user)?.email;
-        let new = Password::parse(new, &self.config.password_policy(), email.as_deref()).map_err(password_refusal)?;
+        let new =
+            Password::parse(new, &caller.settings.passwords.policy(), email.as_deref()).map_err(password_refusal)?;
         let hash = self.hasher.hash(new, entropy::bytes(self.entropy.as_ref())).await?;
         let record = self.sealer(&user)?.seal(SealKind::PasswordHash, hash.as_phc(), self.entropy.as_ref(), caller.at);
         let command = UserCommand::AddPassword {

@@ -51,7 +51,7 @@ impl App {
         origin: Origin,
         idempotency_key: Option<&str>,
     ) -> Result<SignedIn, AppError> {
-        if !self.config.anonymous.enabled {
+        if !caller.settings.anonymous.enabled {
             return Err(Refusal::AnonymousDisabled.into());
         }
         let user = UserId::from_ulid(self.fresh(caller.at));

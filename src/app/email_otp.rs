@@ -58,7 +58,7 @@ impl App {
         email: &str,
         purpose: Purpose,
     ) -> Result<(), AppError> {
-        let email = self.otp_address(email)?;
+        let email = otp_address(caller, email)?;
         let key = self.keyring.email_claim(&email);
         let holder = self.holder(&key).await?;
         let rows = self.codes(&email, purpose).await?;
@@ -174,7 +174,7 @@ impl App {
         typed: Typed<'_>,
         purpose: Purpose,
     ) -> Result<(Brought, Vec<Quota>), AppError> {
-        let email = self.otp_address(typed.email)?;
+        let email = otp_address(caller, typed.email)?;
         let asking = limits::Caller::at(caller.address).with_email(email.as_str());
         let place = self.limits.reserve(Budget::WrongCode, &asking, caller.at).map_err(super::budgets::too_many)?;
         let rows = self.codes(&email, purpose).await?;
@@ -251,13 +251,13 @@ impl App {
         let details: Option<Details> = json.and_then(|json| serde_json::from_str(&json).ok());
         details.unwrap_or_default().network
     }
+}
 
-    fn otp_address(&self, email: &str) -> Result<EmailAddress, Refusal> {
-        if !self.config.email_otp {
-            return Err(Refusal::EmailOtpDisabled);
-        }
-        EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)
+fn otp_address(caller: &Caller, email: &str) -> Result<EmailAddress, Refusal> {
+    if !caller.settings.methods.email_otp {
+        return Err(Refusal::EmailOtpDisabled);
     }
+    EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)
 }
 
 /// What went wrong with a link, said of a code.

@@ -1,8 +1,8 @@
 //! Who is calling: from a presented token to a live session, and the traces that presenting it leaves.
 
-use chrysalis_domain::Timestamp;
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::value::Carrier;
+use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::Value;
 use chrysalis_projections::sessions::{self, SessionRow};
 use subtle::ConstantTimeEq;
@@ -11,6 +11,7 @@ use super::{App, AppError, Caller};
 use crate::keys::SessionToken;
 use crate::log::cqrs::{Concurrency, Step};
 use crate::log::{Actor, LogFault, ask};
+use crate::settings::Effective;
 
 /// A session that was presented, and how.
 #[derive(Clone, Debug)]
@@ -54,13 +55,15 @@ pub enum Identity {
 impl App {
     /// Looks a token up. Tells nothing by its timing: the locator is no secret, the rest is compared by hash in
     /// constant time.
-    pub async fn identify(&self, token: &str, carrier: Carrier, now: Timestamp) -> Result<Identity, LogFault> {
+    pub async fn identify(&self, caller: &Caller, token: &str, carrier: Carrier) -> Result<Identity, LogFault> {
+        let now = caller.at;
         let Some(parsed) = SessionToken::parse(token) else { return Ok(Identity::Unknown) };
         let (hash, locator) = (parsed.hash(), [Value::Text(parsed.locator_str().to_owned())]);
         let same = |stored: &[u8]| bool::from(stored.ct_eq(&hash.0));
         let found = ask(self.log.as_ref(), &sessions::BY_LOCATOR, &locator).await?;
         let presented = |row| Presented { row, carrier, token: token.to_owned(), extended: false };
         if let Some(row) = found.into_iter().find(|row| same(&row.token_hash)) {
+            let row = self.bound_by(&caller.settings, row);
             return Ok(match &row {
                 row if row.ended_at.is_some() => Identity::Ended,
                 row if row.expires_at <= now => Identity::Expired(presented(row.clone())),
@@ -69,6 +72,7 @@ impl App {
         }
         let found = ask(self.log.as_ref(), &sessions::BY_PREVIOUS_LOCATOR, &locator).await?;
         let row = found.into_iter().find(|row| row.previous_hash.as_deref().is_some_and(same));
+        let row = row.map(|row| self.bound_by(&caller.settings, row));
         let readable =
             row.filter(|row| row.previous_until > Some(now) && row.ended_at.is_none() && row.expires_at > now);
         Ok(readable.map_or(Identity::Unknown, |row| Identity::Superseded(presented(row))))
@@ -85,12 +89,14 @@ impl App {
             };
             let user = presented.row.user.user;
             let ask = self.asking(caller, presented.actor()).then(Step::User(user, Concurrency::Any, command));
+            let ask = ask.whatever_the_settings();
             match self.execute(ask).await {
                 Ok(_) => presented.row.by_cookie |= presented.carrier == Carrier::Cookie,
                 Err(error) => tracing::warn!(%error, "an activity was not recorded"),
             }
         }
-        if let Some(expires_at) = self.extension(&presented.row, caller.at).filter(|_| extend) {
+        // By settings that changed a moment ago it is not stored, and the next call does it.
+        if let Some(expires_at) = self.extension(caller, &presented.row).filter(|_| extend) {
             let command = UserCommand::ExtendSession { session: presented.row.session, expires_at };
             let ask = self.ask(caller, presented.actor(), presented.row.user.user, command);
             match self.execute(ask).await {
@@ -113,17 +119,36 @@ impl App {
     }
 
     /// The new end of a sliding session, once its last extension is old enough.
-    fn extension(&self, row: &SessionRow, now: Timestamp) -> Option<Timestamp> {
-        let sessions = &self.config.sessions;
+    fn extension(&self, caller: &Caller, row: &SessionRow) -> Option<Timestamp> {
+        let (sessions, configured) = (&caller.settings.sessions, &self.config.sessions);
         if !row.remembered {
             return None;
         }
-        let extended_at = row.expires_at - sessions.lifetime;
-        let mut expires_at = now + sessions.lifetime;
-        if let Some(absolute) = sessions.absolute_max {
-            expires_at = expires_at.min(row.created_at + absolute);
+        let timeout = sessions.inactivity_timeout;
+        // Where sessions may idle for less than was configured, they are extended as much earlier.
+        let share = configured.refresh_after.as_millis().saturating_mul(timeout.as_millis());
+        let refresh_after =
+            Span::from_millis(share / configured.lifetime.as_millis().max(1)).min(configured.refresh_after);
+        let extended_at = row.expires_at - timeout;
+        let mut expires_at = caller.at + timeout;
+        if let Some(longest) = sessions.max_length {
+            expires_at = expires_at.min(row.created_at + longest);
         }
-        (now.since(extended_at) >= sessions.refresh_after && expires_at > row.expires_at).then_some(expires_at)
+        (caller.at.since(extended_at) >= refresh_after && expires_at > row.expires_at).then_some(expires_at)
+    }
+
+    /// A session that was begun or extended by other settings ends by those that hold now, if that is sooner. When it was last
+    /// used is known to the hour: none ends early.
+    pub fn bound_by(&self, settings: &Effective, mut row: SessionRow) -> SessionRow {
+        let sessions = &settings.sessions;
+        if let Some(longest) = sessions.max_length {
+            row.expires_at = row.expires_at.min(row.created_at + longest);
+        }
+        if row.remembered {
+            let known_to = self.config.sessions.activity_granularity;
+            row.expires_at = row.expires_at.min(row.last_seen_at + known_to + sessions.inactivity_timeout);
+        }
+        row
     }
 
     /// A session as it stands now, after a command changed it.

@@ -66,7 +66,7 @@ impl App {
         email: &str,
         details: Details,
     ) -> Result<Option<ChallengeId>, AppError> {
-        if !self.config.magic_link {
+        if !caller.settings.methods.magic_link {
             return Err(Refusal::MagicLinkDisabled.into());
         }
         let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
@@ -85,7 +85,7 @@ impl App {
 
     pub async fn open_magic_link(&self, caller: &Caller, token: &str, opener: Opener<'_>) -> Result<Opened, AppError> {
         let purpose = self.purpose_of(token);
-        if purpose == Purpose::MagicLink && !self.config.magic_link {
+        if purpose == Purpose::MagicLink && !caller.settings.methods.magic_link {
             return Err(Refusal::MagicLinkDisabled.into());
         }
         let mut brought = self.brought(caller, purpose, token).await?;

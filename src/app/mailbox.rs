@@ -115,7 +115,7 @@ impl App {
         shown: &Shown<'_>,
         guest: &Presented,
     ) -> Result<Proven, AppError> {
-        self.sign_up_open()?;
+        sign_up_open(caller)?;
         let user = guest.row.user.user;
         let sealer = self.sealer(&guest.row.user)?;
         let Said { proven, profile, sealed, claim } = self.said(caller, shown, &sealer, None);
@@ -138,7 +138,7 @@ impl App {
     /// The guest becomes a member where it is, with the token it has: a new one could not reach it. Who opened the link gets
     /// a session of their own.
     async fn brought_along(&self, caller: &Caller, shown: &Shown<'_>, guest: &Presented) -> Result<Proven, AppError> {
-        self.sign_up_open()?;
+        sign_up_open(caller)?;
         let user = guest.row.user.user;
         let sealer = self.sealer(&guest.row.user)?;
         let Said { proven, profile, mut sealed, claim } = self.said(caller, shown, &sealer, None);
@@ -165,7 +165,7 @@ impl App {
     }
 
     async fn signed_up_by_mail(&self, caller: &Caller, shown: &Shown<'_>) -> Result<Proven, AppError> {
-        self.sign_up_open()?;
+        sign_up_open(caller)?;
         let user = UserId::from_ulid(self.fresh(caller.at));
         let issued = &shown.brought.issued;
         // Whoever was nobody's person when they asked is this user's; a holder's or a guest's stays theirs.
@@ -224,11 +224,11 @@ impl App {
     pub(super) fn notice(&self, caller: &Caller) -> NewNotice {
         NewNotice { mail: MailId::from_ulid(self.fresh(caller.at)), locale: caller.locale }
     }
+}
 
-    /// Whether anybody may become a member at all.
-    pub(super) fn sign_up_open(&self) -> Result<(), Refusal> {
-        if self.config.email_password.sign_up { Ok(()) } else { Err(Refusal::SignUpClosed) }
-    }
+/// Whether anybody may become a member at all.
+pub(super) fn sign_up_open(caller: &Caller) -> Result<(), Refusal> {
+    if caller.settings.features.sign_up { Ok(()) } else { Err(Refusal::SignUpClosed) }
 }
 
 struct Said {

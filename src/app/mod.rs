@@ -55,7 +55,6 @@ use crate::limits::address::ClientAddress;
 use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
 use crate::log::{Actor, Context, Log, LogFault};
 use crate::settings::{Effective, Latest};
-use crate::social::Providers;
 pub use refusal::{AppError, Refusal};
 
 /// What every use case works with.
@@ -67,7 +66,6 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     pub hasher: Arc<Hasher>,
     pub limits: Arc<Limits>,
-    pub providers: Arc<Providers>,
     pub settings: Arc<Latest>,
     pub config: Arc<Config>,
 }
@@ -81,6 +79,8 @@ pub struct Caller {
     pub user_agent: String,
     /// The language that mails to the caller are written in.
     pub locale: Locale,
+    /// What holds for the whole of the call, whatever is changed meanwhile: all that it decides is decided by these.
+    pub settings: Arc<Effective>,
 }
 
 impl App {
@@ -110,7 +110,7 @@ impl App {
             request: Some(caller.request),
             command: CommandId::from_ulid(self.fresh(caller.at)),
             cause: None,
-            settings_version: 0,
+            settings_version: caller.settings.version,
         };
         Ask::new(context, caller.at)
     }

@@ -65,7 +65,7 @@ impl App {
         let session = NewSession {
             id: SessionId::from_ulid(self.fresh(caller.at)),
             token: public(&token)?,
-            expires_at: self.session_end(caller.at, remembered),
+            expires_at: self.session_end(caller, remembered),
             remembered,
             authentication,
             client: Some(client.id),
@@ -76,10 +76,10 @@ impl App {
         Ok(Opening { session, token, client, seen })
     }
 
-    pub(super) fn session_end(&self, from: Timestamp, remembered: bool) -> Timestamp {
-        let sessions = &self.config.sessions;
-        let life = if remembered { sessions.lifetime } else { sessions.not_remembered };
-        from + sessions.absolute_max.map_or(life, |absolute| life.min(absolute))
+    fn session_end(&self, caller: &Caller, remembered: bool) -> Timestamp {
+        let sessions = &caller.settings.sessions;
+        let life = if remembered { sessions.inactivity_timeout } else { self.config.sessions.not_remembered };
+        caller.at + sessions.max_length.map_or(life, |longest| life.min(longest))
     }
 
     /// A new life for the session in which somebody becomes a member.
@@ -90,7 +90,7 @@ impl App {
         remembered: bool,
         token: &SessionToken,
     ) -> Result<Renewal, AppError> {
-        let expires_at = self.session_end(caller.at, remembered);
+        let expires_at = self.session_end(caller, remembered);
         Ok(Renewal { expires_at, remembered, rotation: self.rotation(presented, token, GRACE)? })
     }
 

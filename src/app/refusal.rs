@@ -73,6 +73,26 @@ pub enum Refusal {
     TooMany(Span),
 }
 
+impl Refusal {
+    /// Whether other settings would have led elsewhere: it is told to nobody while they are not known to stand.
+    pub const fn rests_on_settings(self) -> bool {
+        matches!(
+            self,
+            Refusal::AnonymousDisabled
+                | Refusal::PasswordDisabled
+                | Refusal::SignUpClosed
+                | Refusal::SignUpDisabled
+                | Refusal::PasswordTooShort
+                | Refusal::PasswordTooLong
+                | Refusal::MagicLinkDisabled
+                | Refusal::EmailOtpDisabled
+                | Refusal::ResetDisabled
+                | Refusal::EmailNotVerified
+                | Refusal::ProviderNotFound
+        )
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error("refused: {0:?}")]

@@ -34,7 +34,7 @@ impl App {
         email: &str,
         redirect_to: Option<String>,
     ) -> Result<(), AppError> {
-        self.resets_open()?;
+        resets_open(caller)?;
         let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
         let holder = self.holder(&self.keyring.email_claim(&email)).await?;
         let details = Details { callback_url: redirect_to, ..Details::default() };
@@ -64,7 +64,7 @@ impl App {
         token: &str,
         password: &str,
     ) -> Result<Option<SignedIn>, AppError> {
-        self.resets_open()?;
+        resets_open(caller)?;
         let brought = self.brought(caller, Purpose::ResetLink, token).await.map_err(expired_is_invalid)?;
         let reset = Reset { brought, proof: ProofKind::PasswordReset, presented, claims, quotas: Vec::new() };
         self.reset(caller, reset, password).await.map_err(expired_is_invalid)
@@ -76,7 +76,7 @@ impl App {
         typed: Typed<'_>,
         password: &str,
     ) -> Result<Option<SignedIn>, AppError> {
-        self.resets_open()?;
+        resets_open(caller)?;
         let (brought, quotas) = self.right_code(caller, typed, Purpose::ResetCode).await?;
         let (presented, claims) = (typed.presented, typed.claims);
         let reset = Reset { brought, proof: ProofKind::EmailOtp, presented, claims, quotas };
@@ -85,7 +85,7 @@ impl App {
 
     async fn reset(&self, caller: &Caller, reset: Reset<'_>, password: &str) -> Result<Option<SignedIn>, AppError> {
         let Reset { brought, proof, presented, claims, quotas } = reset;
-        let password = Password::parse(password, &self.config.password_policy(), Some(brought.email.as_str()))
+        let password = Password::parse(password, &caller.settings.passwords.policy(), Some(brought.email.as_str()))
             .map_err(password_refusal)?;
         let holder = self.holder(&self.keyring.email_claim(&brought.email)).await?.ok_or(Refusal::InvalidToken)?;
         let user = self.user_row(holder.user).await?.ok_or(Refusal::InvalidToken)?;
@@ -122,10 +122,10 @@ impl App {
         let row = self.session_row(own.row.session).await?.filter(|row| row.ended_at.is_none());
         row.map(|row| self.signed_in_as(&row, token.as_str())).transpose()
     }
+}
 
-    fn resets_open(&self) -> Result<(), Refusal> {
-        if self.config.email_password.enabled { Ok(()) } else { Err(Refusal::ResetDisabled) }
-    }
+fn resets_open(caller: &Caller) -> Result<(), Refusal> {
+    if caller.settings.methods.email_password { Ok(()) } else { Err(Refusal::ResetDisabled) }
 }
 
 /// A proof, and who brought it.

@@ -15,14 +15,15 @@ impl App {
     pub async fn list_sessions(&self, caller: &Caller, presented: &Presented) -> Result<Vec<SessionView>, AppError> {
         let parameters = [table::id(presented.row.user.user), caller.at.into()];
         let rows = ask(self.log.as_ref(), &sessions::LIVE_OF_USER, &parameters).await?;
-        rows.iter().map(|row| Ok(self.view(row)?.0)).collect()
+        let rows = rows.into_iter().map(|row| self.bound_by(&caller.settings, row));
+        rows.filter(|row| row.expires_at > caller.at).map(|row| Ok(self.view(&row)?.0)).collect()
     }
 
     /// Ends one session of the caller, named by its id or its token. Somebody else's, or none: nothing happens.
     pub async fn revoke_session(&self, caller: &Caller, presented: &Presented, named: &str) -> Result<(), AppError> {
         let session = match named.parse::<SessionId>() {
             Ok(id) => Some(id),
-            Err(_) => match self.identify(named, presented.carrier, caller.at).await? {
+            Err(_) => match self.identify(caller, named, presented.carrier).await? {
                 Identity::Live(found) if found.row.user.user == presented.row.user.user => Some(found.row.session),
                 _ => None,
             },

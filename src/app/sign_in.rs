@@ -42,12 +42,12 @@ impl App {
         password: &str,
         remember: bool,
     ) -> Result<SignedIn, AppError> {
-        if !self.config.email_password.enabled {
+        if !caller.settings.methods.email_password {
             return Err(Refusal::PasswordDisabled.into());
         }
         let email = EmailAddress::parse(email).map_err(|_| Refusal::InvalidEmail)?;
         let password =
-            Password::for_verification(password, &self.config.password_policy()).map_err(password_refusal)?;
+            Password::for_verification(password, &caller.settings.passwords.policy()).map_err(password_refusal)?;
         let found = self.by_email(&email).await?;
         let place = self.guess_budget(caller, &email, found.as_ref().map(|found| &found.user)).await?;
         let verdict = match &found {
@@ -65,7 +65,7 @@ impl App {
             return Err(Refusal::InvalidEmailOrPassword.into());
         };
         place.refund();
-        if self.config.email_password.require_email_verification && !found.user.email_verified {
+        if caller.settings.passwords.require_email_verification && !found.user.email_verified {
             return Err(Refusal::EmailNotVerified.into());
         }
         let signed_in = self.start_session(caller, &found, Authentication::password(caller.at), remember).await?;

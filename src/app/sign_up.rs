@@ -6,7 +6,7 @@ use chrysalis_domain::value::Authentication;
 
 use super::identify::Presented;
 use super::new_session::SignedIn;
-use super::upgrade::{PasswordForm, Prepared};
+use super::upgrade::{PasswordForm, Prepared, check, passwords_open};
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::PersonSealer;
@@ -35,8 +35,8 @@ impl App {
         if let Some(guest) = presented.filter(|presented| presented.is_guest()) {
             return self.upgrade(caller, guest, form).await.map(Box::new).map(SignedUp::In);
         }
-        self.passwords_open()?;
-        let form = self.check(form)?;
+        passwords_open(caller)?;
+        let form = check(caller, form)?;
         if self.config.email.private {
             let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
             return self.confirm_address(caller, None, form, &hash).await.map(SignedUp::Mailed);
@@ -54,7 +54,8 @@ impl App {
         let person = PersonId::from_ulid(self.fresh(caller.at));
         let (sealer, key) = PersonSealer::create(&self.keyring, person, self.entropy.as_ref())?;
         let Prepared { credentials, mut sealed, claim } = self.credentials(caller, &sealer, &form, &hash)?;
-        let opens = self.config.email_password.auto_sign_in && !self.config.email_password.require_email_verification;
+        let passwords = &caller.settings.passwords;
+        let opens = passwords.auto_sign_in && !passwords.require_email_verification;
         let opening = opens
             .then(|| self.opening(caller, &sealer, Authentication::password(caller.at), form.remember))
             .transpose()?;

@@ -9,6 +9,7 @@ use chrysalis_projections::claims;
 use chrysalis_projections::{ClaimKey, Value};
 
 use super::identify::Presented;
+use super::mailbox::sign_up_open;
 use super::new_session::SignedIn;
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
@@ -58,8 +59,8 @@ impl App {
         if !presented.is_guest() {
             return Err(Refusal::NotAnonymous.into());
         }
-        self.passwords_open()?;
-        let form = self.check(form)?;
+        passwords_open(caller)?;
+        let form = check(caller, form)?;
         if self.config.email.private {
             let hash = self.hasher.hash(form.password.clone(), entropy::bytes(self.entropy.as_ref())).await?;
             let asked = self.confirm_address(caller, Some(presented), form, &hash).await?;
@@ -99,25 +100,6 @@ impl App {
         ask.claims = vec![claim];
         self.execute_mailing(caller, Some(&form.email), ask).await?;
         self.signed_in(presented, &token).await
-    }
-
-    /// Whether somebody may become a member by password at all.
-    pub(super) fn passwords_open(&self) -> Result<(), Refusal> {
-        let config = &self.config.email_password;
-        if !config.enabled {
-            return Err(Refusal::PasswordDisabled);
-        }
-        if !config.sign_up { Err(Refusal::SignUpClosed) } else { Ok(()) }
-    }
-
-    pub(super) fn check(&self, form: PasswordForm) -> Result<Checked, Refusal> {
-        let email =
-            EmailAddress::parse(form.email.as_deref().unwrap_or_default()).map_err(|_| Refusal::InvalidEmail)?;
-        let password = form.password.as_deref().unwrap_or_default();
-        let password = Password::parse(password, &self.config.password_policy(), Some(email.as_str()))
-            .map_err(password_refusal)?;
-        let PasswordForm { name, image, callback_url, remember, .. } = form;
-        Ok(Checked { email, password, name, image, callback_url, remember })
     }
 
     pub(super) fn credentials(
@@ -164,6 +146,23 @@ impl App {
         }
         Ok(None)
     }
+}
+
+/// Whether somebody may become a member by password at all.
+pub(super) fn passwords_open(caller: &Caller) -> Result<(), Refusal> {
+    if !caller.settings.methods.email_password {
+        return Err(Refusal::PasswordDisabled);
+    }
+    sign_up_open(caller)
+}
+
+pub(super) fn check(caller: &Caller, form: PasswordForm) -> Result<Checked, Refusal> {
+    let email = EmailAddress::parse(form.email.as_deref().unwrap_or_default()).map_err(|_| Refusal::InvalidEmail)?;
+    let password = form.password.as_deref().unwrap_or_default();
+    let password = Password::parse(password, &caller.settings.passwords.policy(), Some(email.as_str()))
+        .map_err(password_refusal)?;
+    let PasswordForm { name, image, callback_url, remember, .. } = form;
+    Ok(Checked { email, password, name, image, callback_url, remember })
 }
 
 pub(super) fn password_refusal(error: PasswordError) -> Refusal {

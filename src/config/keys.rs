@@ -258,7 +258,7 @@ pub fn named_by(variable: &str) -> Option<String> {
 /// Longest id of a provider.
 const ID_MAX: usize = 32;
 
-fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     (1..=ID_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }

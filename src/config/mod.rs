@@ -26,7 +26,7 @@ use crate::wire::origin::{Origin, OriginPattern};
 pub use guests::Guests;
 pub use mail::Mail;
 use reader::Reader;
-pub use social::SocialProvider;
+pub use social::{RESERVED, SocialProvider, is_tenant};
 pub use store::Store;
 
 /// A configuration that can be served with.
@@ -56,7 +56,7 @@ pub struct Config {
     pub organization: bool,
     pub email: Email,
     pub mail: Mail,
-    /// Identity providers that are on.
+    /// Identity providers, also those that are off.
     pub social: Vec<SocialProvider>,
     /// Whether a member may link an identity with another address than their own.
     pub link_different_emails: bool,
@@ -242,15 +242,14 @@ impl Config {
             warnings
                 .push("trusted_proxies holds everybody: anyone may choose the address they are counted by".to_owned());
         }
-        let upgrades = self.email_password.enabled || self.magic_link || self.email_otp || !self.social.is_empty();
+        let upgrades = self.email_password.enabled
+            || self.magic_link
+            || self.email_otp
+            || self.social.iter().any(|provider| provider.enabled);
         if self.anonymous.enabled && !(upgrades && self.email_password.sign_up) {
             warnings.push("guests are on and no way to become a member is".to_owned());
         }
         warnings
-    }
-
-    pub fn password_policy(&self) -> PasswordPolicy {
-        self.email_password.policy
     }
 }
 

@@ -10,13 +10,16 @@ use crate::social::apple::SigningKey;
 use crate::social::known::{self, Kind};
 use crate::wire::origin::Origin;
 
-/// One provider that is on.
+/// One provider.
 #[derive(Clone, Debug)]
 pub struct SocialProvider {
     pub id: String,
     pub kind: Kind,
+    pub enabled: bool,
     pub client_id: String,
     pub client_secret: Option<SecretString>,
+    /// Where its kind has tenants.
+    pub tenant_id: Option<String>,
     /// Of one that is discovered.
     pub issuer: Option<String>,
     /// Another place for all of its endpoints, of one that is not discovered.
@@ -32,7 +35,7 @@ pub struct SocialProvider {
 }
 
 /// Whose id can't be a provider's.
-const RESERVED: [&str; 1] = ["credential"];
+pub const RESERVED: [&str; 1] = ["credential"];
 
 pub(super) fn read(r: &mut Reader) -> Vec<SocialProvider> {
     let mut providers: Vec<SocialProvider> = Vec::new();
@@ -60,11 +63,11 @@ fn one(r: &mut Reader, id: &str) -> Option<SocialProvider> {
         return None;
     };
     let enabled = r.switch(&key("enabled"));
-    let tenant = r.text(&key("tenant_id")).unwrap_or("common").to_owned();
-    if !tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')) {
+    let tenant_id = text(r, "tenant_id");
+    if !tenant_id.as_deref().is_none_or(is_tenant) {
         r.mistake(&key("tenant_id"), "is no tenant", "write common, organizations, consumers, or a tenant's id");
     }
-    let issuer = text(r, "issuer").or_else(|| kind.issuer(&tenant));
+    let issuer = text(r, "issuer").or_else(|| kind.issuer(tenant_id.as_deref()));
     match &issuer {
         None if kind.is_discovered() => {
             r.mistake(&key("issuer"), "is missing", "give the issuer URL of your OIDC provider");
@@ -88,19 +91,47 @@ fn one(r: &mut Reader, id: &str) -> Option<SocialProvider> {
     let signing = if kind == Kind::Apple { signing(r, id) } else { None };
     let client_secret = text(r, "client_secret").map(Into::into);
     let scopes = r.list(&key("scopes"));
-    let provider = SocialProvider {
+    Some(SocialProvider {
         id: known::canonical(id).to_owned(),
         kind,
+        enabled,
         client_id,
         client_secret,
+        tenant_id,
         issuer,
         base_url,
         scopes: (!scopes.is_empty()).then_some(scopes),
         audiences: r.list(&key("audiences")),
         trust_email: r.switch(&key("trust_email")),
         signing,
-    };
-    enabled.then_some(provider)
+    })
+}
+
+/// Whether it can be the name of a tenant: it becomes part of a URL.
+pub fn is_tenant(text: &str) -> bool {
+    (1..=255).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+impl SocialProvider {
+    /// One that nothing is known of but what it is called, and as whom this server comes to it.
+    pub fn new(id: &str, client_id: String, tenant_id: Option<String>) -> Self {
+        let kind = known::kind(id);
+        Self {
+            id: id.to_owned(),
+            kind,
+            enabled: true,
+            client_id,
+            client_secret: None,
+            issuer: kind.issuer(tenant_id.as_deref()),
+            tenant_id,
+            base_url: None,
+            scopes: None,
+            audiences: Vec::new(),
+            trust_email: false,
+            signing: None,
+        }
+    }
 }
 
 fn signing(r: &mut Reader, id: &str) -> Option<SigningKey> {

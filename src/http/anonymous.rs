@@ -141,7 +141,7 @@ pub async fn upgrade(State(http): State<Http>, who: Who, Body(form): Body<Upgrad
     if !presented.is_guest() {
         return Err(super::refusal::not_anonymous());
     }
-    let form = form.into_form(&http)?;
+    let form = form.into_form(&who)?;
     let upgraded = http.app.upgrade(&who.caller, presented, form).await.map_err(said_of_a_form)?;
     Ok(http.signed_in(&who, &upgraded))
 }

@@ -40,7 +40,7 @@ pub struct ChangeForm {
 )]
 pub async fn ask(State(http): State<Http>, who: Who, Body(form): Body<ChangeForm>) -> Result<Json<Status>, ApiError> {
     let presented = who.session()?;
-    let callback = callback_url(form.callback_url, &http)?.map(|url| url.as_str().to_owned());
+    let callback = callback_url(form.callback_url, &who)?.map(|url| url.as_str().to_owned());
     http.app.ask_for_email_change(&who.caller, presented, &form.new_email, callback).await?;
     Ok(Json(STATUS_TRUE))
 }

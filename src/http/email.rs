@@ -57,7 +57,7 @@ pub async fn sign_up(
         password: Some(form.password),
         name: forms::name(Some(form.name))?,
         image: forms::image(form.image)?,
-        callback_url: callback_url(form.callback_url, &http)?.map(|url| url.as_str().to_owned()),
+        callback_url: callback_url(form.callback_url, &who)?.map(|url| url.as_str().to_owned()),
         remember: form.remember_me.unwrap_or(true),
     };
     match http.app.sign_up(&who.caller, who.live(), form).await.map_err(said_of_a_sign_up)? {
@@ -146,7 +146,7 @@ pub async fn sign_in(
     who: Who,
     BodyOrForm(form): BodyOrForm<SignInForm>,
 ) -> Result<Response, ApiError> {
-    let callback = callback_url(form.callback_url, &http)?;
+    let callback = callback_url(form.callback_url, &who)?;
     let signed_in = http
         .app
         .sign_in(&who.caller, who.live(), &form.email, &form.password, form.remember_me.unwrap_or(true))

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::state::Http;
+use super::who::Who;
 use crate::app::challenge::Details;
 use crate::app::upgrade::PasswordForm;
 use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
@@ -43,13 +43,13 @@ pub struct UpgradeForm {
 }
 
 impl UpgradeForm {
-    pub fn into_form(self, http: &Http) -> Result<PasswordForm, ApiError> {
+    pub fn into_form(self, who: &Who) -> Result<PasswordForm, ApiError> {
         Ok(PasswordForm {
             email: self.email.0,
             password: self.password.0,
             name: name(self.name)?,
             image: image(self.image)?,
-            callback_url: callback_url(self.callback_url, http)?.map(|url| url.as_str().to_owned()),
+            callback_url: callback_url(self.callback_url, who)?.map(|url| url.as_str().to_owned()),
             remember: self.remember_me.unwrap_or(true),
         })
     }
@@ -103,8 +103,18 @@ pub fn unfit(field: &str, message: impl Into<String>) -> ApiError {
     ApiError::validation(vec![FieldError { field: field.to_owned(), message: message.into(), code: "INVALID_VALUE" }])
 }
 
-pub fn callback_url(raw: Option<String>, http: &Http) -> Result<Option<CallbackUrl>, ApiError> {
-    raw.map(|raw| CallbackUrl::parse(&raw, CallbackField::CallbackUrl, Appended::Nothing, &http.origins)).transpose()
+pub fn callback_url(raw: Option<String>, who: &Who) -> Result<Option<CallbackUrl>, ApiError> {
+    place(raw, CallbackField::CallbackUrl, Appended::Nothing, who)
+}
+
+/// Where the browser may be sent, by the origins that hold for this call.
+pub fn place(
+    raw: Option<String>,
+    field: CallbackField,
+    appended: Appended,
+    who: &Who,
+) -> Result<Option<CallbackUrl>, ApiError> {
+    raw.map(|raw| CallbackUrl::parse(&raw, field, appended, &who.caller.settings.origins)).transpose()
 }
 
 /// Whether a person looks at a page, as opposed to a program that fetches.
@@ -129,15 +139,12 @@ impl Urls {
         callback: Option<String>,
         new_user: Option<String>,
         error: Option<String>,
-        http: &Http,
+        who: &Who,
     ) -> Result<Self, ApiError> {
-        let parse = |raw: Option<String>, field| {
-            raw.map(|raw| CallbackUrl::parse(&raw, field, Appended::Nothing, &http.origins)).transpose()
-        };
         Ok(Self {
-            callback: callback_url(callback, http)?,
-            new_user: parse(new_user, CallbackField::NewUserCallbackUrl)?,
-            error: parse(error, CallbackField::ErrorCallbackUrl)?,
+            callback: callback_url(callback, who)?,
+            new_user: place(new_user, CallbackField::NewUserCallbackUrl, Appended::Nothing, who)?,
+            error: place(error, CallbackField::ErrorCallbackUrl, Appended::Nothing, who)?,
         })
     }
 

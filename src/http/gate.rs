@@ -20,13 +20,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::Instrument;
 
-use super::BASE_PATH;
 use super::authority::Project;
 use super::state::Http;
 use super::who::{Known, Standing, Who};
+use super::{BASE_PATH, again};
 use crate::app::{self, Caller};
 use crate::entropy;
 use crate::limits::{self, Authority, ClientAddress, Particulars, Rule, rule_for};
+use crate::settings::Effective;
 use crate::wire::body::BODY_LIMIT;
 use crate::wire::cors::{self, Readers};
 use crate::wire::csrf::{self, Head};
@@ -51,14 +52,15 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     } else {
         Readers::Trusted
     };
-    let allowed = cors::allowed_origin(&http.origins, Head::from(&request), readers);
     let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
+    let settings = if api { settings(&http, Head::from(&request)).await } else { http.app.settings() };
+    let allowed = cors::allowed_origin(&settings.origins, Head::from(&request), readers);
 
     let verb = request.method().clone();
     // What is no path of ours may hold anything: it is not repeated.
     let path = http.route(request.uri().path());
 
-    let answered = AssertUnwindSafe(answer(&http, id, at, request, next, allowed.as_ref()))
+    let answered = AssertUnwindSafe(answer(&http, Begun { id, at, settings }, request, next, allowed.as_ref()))
         .catch_unwind()
         .instrument(span.clone());
     let mut response = match tokio::time::timeout(TIMEOUT, answered).await {
@@ -92,10 +94,26 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     response
 }
 
-async fn answer(
-    http: &Http,
+/// A call as it begins.
+struct Begun {
     id: RequestId,
     at: chrysalis_domain::Timestamp,
+    settings: Arc<Effective>,
+}
+
+/// The settings that a call goes by, as this node knows them. An origin that they don't trust may have been added a moment
+/// ago, at another node: then they are asked for.
+async fn settings(http: &Http, head: Head<'_>) -> Arc<Effective> {
+    let known = http.app.settings();
+    if !csrf::names_stranger(&known.origins, head) {
+        return known;
+    }
+    http.app.settings.fresh().await.unwrap_or(known)
+}
+
+async fn answer(
+    http: &Http,
+    begun: Begun,
     mut request: Request,
     next: Next,
     allowed: Option<&HeaderValue>,
@@ -111,12 +129,13 @@ async fn answer(
     if *request.method() == Method::HEAD || http.is_wrong_verb(request.uri().path(), request.method()) {
         return head_is_no_get(request, next).await;
     }
-    let caller = caller(http, id, at, &request);
+    let at = begun.at;
+    let caller = caller(http, begun, &request);
     let who = match admit(http, path, caller, &mut request).await {
         Ok(who) => who,
         Err(refused) => return refused.into_response(),
     };
-    let mut response = next.run(request).await;
+    let mut response = again::run(http, path, request, next, who.clone()).await;
     if who.planted_cookies && !response.headers().contains_key(SET_COOKIE) {
         http.delete_session(&mut response);
     }
@@ -157,7 +176,7 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
         let counted = by_address.with_authority(ids.authority(rule, &who));
         http.app.limits.admit(rule, &counted, who.caller.at).map_err(limited)?;
     }
-    csrf::check(&http.origins, Head::from(&*request), path, who.authorized)?;
+    csrf::check(&who.caller.settings.origins, Head::from(&*request), path, who.authorized)?;
     superseded_reads_only(path, request.method(), &mut who);
     // A path that is none uses nothing.
     if uses_session(path) && http.route(request.uri().path()).is_some() {
@@ -170,9 +189,7 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
             http.app.touch_key(key, &caller).await;
         }
     }
-    let who = Who(Arc::new(who));
-    request.extensions_mut().insert(who.clone());
-    Ok(who)
+    Ok(Who(Arc::new(who)))
 }
 
 /// The ids by which a call may be counted, as text.
@@ -239,14 +256,15 @@ fn refresh_disabled(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| pair == "disableRefresh=true"))
 }
 
-fn caller(http: &Http, request_id: RequestId, at: chrysalis_domain::Timestamp, request: &Request) -> Caller {
+fn caller(http: &Http, begun: Begun, request: &Request) -> Caller {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let forwarded = request.headers().get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
     let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let user_agent = user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect());
     Caller {
-        request: request_id,
-        at,
+        request: begun.id,
+        at: begun.at,
+        settings: begun.settings,
         address: ClientAddress::of(peer, forwarded, &http.trusted_proxies),
         user_agent: user_agent.unwrap_or_default(),
         locale: language::preferred(request.headers(), &http.languages).unwrap_or(http.app.config.mail.locale),

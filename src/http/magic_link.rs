@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::again;
 use super::forms::{self, Urls, navigates};
 use super::shape::{STATUS_TRUE, Status};
 use super::state::Http;
@@ -54,7 +55,7 @@ pub struct AskForm {
     )
 )]
 pub async fn ask(State(http): State<Http>, who: Who, Body(form): Body<AskForm>) -> Result<Response, ApiError> {
-    let urls = Urls::parse(form.callback_url, form.new_user_callback_url, form.error_callback_url, &http)?;
+    let urls = Urls::parse(form.callback_url, form.new_user_callback_url, form.error_callback_url, &who)?;
     let details =
         Details { name: forms::name(form.name)?, metadata: forms::metadata(form.metadata)?, ..urls.details() };
     let asked = http.app.ask_for_magic_link(&who.caller, who.live(), &form.email, details).await?;
@@ -133,12 +134,15 @@ async fn open(
     confirmed: Option<Confirmed>,
 ) -> Result<Response, ApiError> {
     let OpenQuery { token, callback_url, new_user_callback_url, error_callback_url } = query;
-    let urls = Urls::parse(callback_url, new_user_callback_url, error_callback_url, http)?;
+    let urls = Urls::parse(callback_url, new_user_callback_url, error_callback_url, who)?;
     let opener = Opener { presented: who.live(), claims: &who.claims, asked: &who.asked, navigates, confirmed };
     match http.app.open_magic_link(&who.caller, &token, opener).await {
         Ok(Opened::Proven(proven)) => Ok(signed_in(http, who, *proven, urls)),
         Ok(Opened::AskFirst(asked)) => Ok(ask_first(http, &token, &asked, &urls)),
-        Err(AppError::Refused(refusal)) => Ok(http.redirect(urls.failed(error_of(refusal)))),
+        Err(AppError::Refused(refusal)) => {
+            let response = http.redirect(urls.failed(error_of(refusal)));
+            Ok(if refusal.rests_on_settings() { again::resting_on_settings(response) } else { response })
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP face: the whole route table on this screen, one resource a file. Handlers parse, call a use case, answer.
 
 mod admin;
+mod again;
 mod anonymous;
 mod api_key;
 mod authority;

@@ -10,7 +10,7 @@ impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::Refused(refusal) => refusal.into(),
-            AppError::SettingsMoved => ApiError::service_unavailable(1),
+            AppError::SettingsMoved => ApiError::service_unavailable(1).resting_on_settings(true),
             AppError::Unavailable { retry_after } => ApiError::service_unavailable(seconds(retry_after)),
             AppError::Fault(fault) => fault.into(),
         }
@@ -33,7 +33,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let said = |status, code: &'static str, message: &'static str| ApiError::new(status, code, message);
         use StatusCode as S;
-        match refusal {
+        let error = match refusal {
             Refusal::AnonymousDisabled => {
                 said(S::BAD_REQUEST, "ANONYMOUS_AUTH_DISABLED", "Anonymous authentication is disabled")
             }
@@ -102,7 +102,8 @@ impl From<Refusal> for ApiError {
             Refusal::ApiKeyUnknown => said(S::NOT_FOUND, "KEY_NOT_FOUND", "API Key not found"),
             Refusal::Lacking(permission) => ApiError::insufficient_permission(permission.name()),
             Refusal::TooMany(retry_after) => ApiError::rate_limited(seconds(retry_after)),
-        }
+        };
+        error.resting_on_settings(refusal.rests_on_settings())
     }
 }
 

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::forms;
 use super::shape::STATUS_TRUE;
 use super::state::Http;
 use super::who::Who;
@@ -45,8 +46,8 @@ const ASKED: Asked =
     )
 )]
 pub async fn ask(State(http): State<Http>, who: Who, Body(form): Body<AskForm>) -> Result<Json<Asked>, ApiError> {
-    let parse = |raw: String| CallbackUrl::parse(&raw, CallbackField::RedirectTo, Appended::Token, &http.origins);
-    let redirect_to = form.redirect_to.map(parse).transpose()?.map(|url| url.as_str().to_owned());
+    let redirect_to = forms::place(form.redirect_to, CallbackField::RedirectTo, Appended::Token, &who)?;
+    let redirect_to = redirect_to.map(|url| url.as_str().to_owned());
     http.app.ask_for_reset(&who.caller, who.live(), &form.email, redirect_to).await?;
     Ok(Json(ASKED))
 }
@@ -85,8 +86,7 @@ pub async fn open(
     Path(token): Path<String>,
     Query(query): Query<OpenQuery>,
 ) -> Result<Response, ApiError> {
-    let parse = |raw: String| CallbackUrl::parse(&raw, CallbackField::CallbackUrl, Appended::Token, &http.origins);
-    let place = query.callback_url.map(parse).transpose()?;
+    let place = forms::place(query.callback_url, CallbackField::CallbackUrl, Appended::Token, &who)?;
     let invalid = |place: Option<CallbackUrl>| {
         let ours = || CallbackUrl::ours(&http.app.config.public, &format!("{}/error", super::BASE_PATH));
         let place = place.unwrap_or_else(ours);

@@ -35,7 +35,7 @@ pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiErro
     match &who.standing {
         Standing::Live(presented) => {
             let (mut response, user) = seen(presented, false)?;
-            match http.token_for(&presented.row, &user).await {
+            match http.token_for(&who, &presented.row, &user).await {
                 Ok(token) => drop(response.headers_mut().insert(SET_AUTH_JWT, token)),
                 // The session is read all the same.
                 Err(error) => tracing::error!(%error, "no token was made"),

@@ -135,7 +135,7 @@ pub async fn link(State(http): State<Http>, who: Who, Body(form): Body<SocialFor
 }
 
 async fn go(http: &Http, who: &Who, form: SocialForm, intent: Intent) -> Result<Response, ApiError> {
-    let urls = Urls::parse(form.callback_url, form.new_user_callback_url, form.error_callback_url, http)?;
+    let urls = Urls::parse(form.callback_url, form.new_user_callback_url, form.error_callback_url, who)?;
     if let Some(id_token) = &form.id_token {
         return by_id_token(http, who, &form.provider, id_token, intent).await;
     }

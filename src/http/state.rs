@@ -11,7 +11,7 @@ use crate::limits::address::TrustedProxies;
 use crate::metrics::Metrics;
 use crate::tokens::Tokens;
 use crate::wire::cookie::CookieNames;
-use crate::wire::origin::{Origin, Origins};
+use crate::wire::origin::Origin;
 use crate::wire::signed::Signer;
 
 /// The server as the handlers see it. Cheap to clone.
@@ -26,7 +26,6 @@ struct Inner {
 
 pub struct Parts {
     pub app: App,
-    pub origins: Origins,
     pub cookies: CookieNames,
     pub signer: Signer,
     pub trusted_proxies: TrustedProxies,

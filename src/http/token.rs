@@ -28,7 +28,7 @@ pub struct Token {
     responses((status = 200, description = "The token", body = Token), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
 )]
 pub async fn token(State(http): State<Http>, who: Who) -> Result<Json<Token>, ApiError> {
-    let token = http.token(who.session()?).await?;
+    let token = http.token(&who, who.session()?).await?;
     Ok(Json(Token { token: token.to_str().unwrap_or_default().to_owned() }))
 }
 
@@ -53,14 +53,20 @@ pub async fn jwks(State(http): State<Http>) -> Result<Response, ApiError> {
 }
 
 impl Http {
-    pub(super) async fn token(&self, presented: &Presented) -> Result<HeaderValue, LogFault> {
+    async fn token(&self, who: &Who, presented: &Presented) -> Result<HeaderValue, LogFault> {
         let row = &presented.row;
         let user = self.app.view_user(&row.user).map_err(|error| LogFault::Bug(error.to_string()))?;
-        self.token_for(row, &user).await
+        self.token_for(who, row, &user).await
     }
 
     /// For a user that was opened already.
-    pub(super) async fn token_for(&self, row: &SessionRow, user: &UserView) -> Result<HeaderValue, LogFault> {
-        self.tokens.token(row, &claims_of(row, user)).await
+    pub(super) async fn token_for(
+        &self,
+        who: &Who,
+        row: &SessionRow,
+        user: &UserView,
+    ) -> Result<HeaderValue, LogFault> {
+        let life = who.caller.settings.sessions.access_token_duration;
+        self.tokens.token(row, &claims_of(row, user), life).await
     }
 }

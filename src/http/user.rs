@@ -215,7 +215,7 @@ const MAILED: DeletedBody = DeletedBody { success: true, message: "Verification 
 )]
 pub async fn delete(State(http): State<Http>, who: Who, Body(form): Body<DeleteForm>) -> Result<Response, ApiError> {
     let presented = who.session()?;
-    let callback = forms::callback_url(form.callback_url, &http)?.map(|url| url.as_str().to_owned());
+    let callback = forms::callback_url(form.callback_url, &who)?.map(|url| url.as_str().to_owned());
     let (password, token) = (form.password.as_deref(), form.token.as_deref());
     match http.app.delete_user(&who.caller, presented, password, token, callback).await? {
         Deleted::Mailed => Ok(Json(MAILED).into_response()),
@@ -254,7 +254,7 @@ pub async fn delete_by_link(
     who: Who,
     Query(query): Query<DeleteQuery>,
 ) -> Result<Response, ApiError> {
-    let callback = forms::callback_url(query.callback_url, &http)?;
+    let callback = forms::callback_url(query.callback_url, &who)?;
     let presented = who.session()?;
     let mut response = match (http.app.delete_by_link(&who.caller, presented, &query.token).await, callback) {
         (Ok(()), Some(callback)) => http.redirect_as_written(callback),

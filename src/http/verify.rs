@@ -52,7 +52,7 @@ pub async fn verify_email(
     headers: HeaderMap,
     Query(query): Query<VerifyQuery>,
 ) -> Result<Response, ApiError> {
-    let callback = callback_url(query.callback_url, &http)?;
+    let callback = callback_url(query.callback_url, &who)?;
     let verified = http.app.verify_email(&who.caller, &query.token, &who.claims, who.live()).await;
     match (verified, callback) {
         (Ok(opened), callback) => {
@@ -126,7 +126,7 @@ pub struct SendForm {
     )
 )]
 pub async fn send(State(http): State<Http>, who: Who, Body(form): Body<SendForm>) -> Result<Json<Status>, ApiError> {
-    let callback = callback_url(form.callback_url, &http)?.map(|url| url.as_str().to_owned());
+    let callback = callback_url(form.callback_url, &who)?.map(|url| url.as_str().to_owned());
     http.app.send_verification(&who.caller, who.live(), &form.email, callback).await?;
     Ok(Json(STATUS_TRUE))
 }
@@ -138,7 +138,7 @@ pub async fn send(State(http): State<Http>, who: Who, Body(form): Body<SendForm>
     responses((status = 200, description = "A form", content_type = "text/html"))
 )]
 pub async fn ask(State(http): State<Http>, who: Who, Query(query): Query<VerifyQuery>) -> Result<Response, ApiError> {
-    let callback = callback_url(query.callback_url, &http)?;
+    let callback = callback_url(query.callback_url, &who)?;
     match http.app.verification_stands(&who.caller, &query.token).await {
         Ok(()) => Ok(form_page(&http, &query.token, callback.as_ref(), "").into_response()),
         Err(AppError::Refused(refusal)) => Ok(error_page(ApiError::from(refusal).code()).into_response()),
@@ -216,7 +216,7 @@ pub async fn confirm(
     headers: HeaderMap,
     BodyOrForm(form): BodyOrForm<ConfirmForm>,
 ) -> Result<Response, ApiError> {
-    let callback = callback_url(form.callback_url, &http)?;
+    let callback = callback_url(form.callback_url, &who)?;
     let token = form.token.as_deref().unwrap_or_default();
     let done = match (&form.token, form.password.as_deref()) {
         (Some(token), _) if form.disown == Some(true) => http.app.disown(&who.caller, token).await,

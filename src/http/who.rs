@@ -35,7 +35,7 @@ impl Deref for Who {
 }
 
 /// What the gate found out about a request before its handler runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Known {
     pub caller: Caller,
     pub standing: Standing,
@@ -55,7 +55,7 @@ pub struct Known {
 }
 
 /// The API key in `Authorization`. It administers within its permissions, and is never a session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Key {
     None,
     /// Unknown, revoked, past its time, or of a maker who administers no more.
@@ -152,7 +152,7 @@ impl Http {
 
         match bearer::presented(headers, &self.signer) {
             bearer::Presented::Token(token) => {
-                let found = self.app.identify(&token, Carrier::Bearer, who.caller.at).await?;
+                let found = self.app.identify(&who.caller, &token, Carrier::Bearer).await?;
                 who.authorized = matches!(found, Identity::Live(_) | Identity::Superseded(_));
                 who.standing = standing(found);
             }
@@ -172,7 +172,7 @@ impl Http {
 
     async fn by_cookie(&self, jar: &Jar<'_>, who: &mut Known) -> Result<(), LogFault> {
         for token in jar.verified(CookieKind::SessionToken, &self.signer) {
-            let found = self.app.identify(&token, Carrier::Cookie, who.caller.at).await?;
+            let found = self.app.identify(&who.caller, &token, Carrier::Cookie).await?;
             who.dead_cookies |= matches!(found, Identity::Ended | Identity::Expired(_));
             match standing(found) {
                 Standing::Nobody => {}

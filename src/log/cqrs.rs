@@ -260,19 +260,13 @@ pub struct Loaded<D> {
 /// Loads an aggregate: from the last snapshot, and the events since.
 pub async fn load<D: Decider>(log: &dyn Log, id: D::Id) -> Result<Loaded<D>, LogFault> {
     let stream = StreamId::of(D::subject(id));
-    let loaded = match log.snapshot(&stream).await? {
+    let mut loaded = match log.snapshot(&stream).await? {
         Some(snapshot) => match thaw::<D>(&snapshot.state) {
             Some(state) => Loaded { state, version: snapshot.version, replayed: 0 },
             None => Loaded { replayed: SNAPSHOT_AFTER, ..Loaded::default() },
         },
         None => Loaded::default(),
     };
-    catch_up(log, id, loaded).await
-}
-
-/// Applies what happened since an aggregate was loaded.
-pub async fn catch_up<D: Decider>(log: &dyn Log, id: D::Id, mut loaded: Loaded<D>) -> Result<Loaded<D>, LogFault> {
-    let stream = StreamId::of(D::subject(id));
     loop {
         let events = log.read_stream(&stream, loaded.version, PAGE).await?;
         for recorded in &events {

@@ -79,6 +79,10 @@ impl Discovery {
         Self { issuer, many_tenants, outgoing, clock, state: Mutex::default() }
     }
 
+    pub(super) fn is_of(&self, issuer: &str) -> bool {
+        self.issuer == issuer
+    }
+
     /// What the issuer says of itself.
     pub(super) async fn found(&self) -> Result<Arc<Found>, ProviderError> {
         // Whoever comes meanwhile waits here, and finds what was read.

@@ -50,13 +50,15 @@ pub fn kind(id: &str) -> Kind {
 
 impl Kind {
     /// The issuer it has unless another is configured.
-    pub fn issuer(self, tenant: &str) -> Option<String> {
+    pub fn issuer(self, tenant: Option<&str>) -> Option<String> {
         Some(match self {
             Kind::Google => "https://accounts.google.com".to_owned(),
             Kind::Apple => "https://appleid.apple.com".to_owned(),
             Kind::LinkedIn => "https://www.linkedin.com/oauth".to_owned(),
             Kind::GitLab => "https://gitlab.com".to_owned(),
-            Kind::Microsoft => format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+            Kind::Microsoft => {
+                format!("https://login.microsoftonline.com/{}/v2.0", tenant.unwrap_or("common"))
+            }
             Kind::Github | Kind::Discord | Kind::Facebook | Kind::Twitter | Kind::Oidc => return None,
         })
     }
@@ -113,9 +115,9 @@ mod tests {
         assert_eq!(kind("x"), Kind::Twitter);
         assert_eq!(canonical("x"), "twitter");
         assert_eq!(kind("my-company"), Kind::Oidc);
-        assert!(kind("my-company").issuer("common").is_none());
+        assert!(kind("my-company").issuer(None).is_none());
         assert_eq!(
-            kind("microsoft").issuer("organizations").unwrap(),
+            kind("microsoft").issuer(Some("organizations")).unwrap(),
             "https://login.microsoftonline.com/organizations/v2.0"
         );
     }

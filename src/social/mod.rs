@@ -32,9 +32,18 @@ use discovery::Discovery;
 use known::{ClientAuthentication, Kind};
 
 /// Every provider that is on; none by default.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Providers {
-    by_id: BTreeMap<String, Provider>,
+    by_id: BTreeMap<String, Arc<Provider>>,
+}
+
+/// What providers are made with.
+#[derive(Clone)]
+pub struct Maker {
+    /// Where this server's API stands: `<public URL>/api/auth`.
+    pub base: String,
+    pub outgoing: Outgoing,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// One provider, and this server as its client.
@@ -48,7 +57,8 @@ pub struct Provider {
 
 /// Where a provider is spoken to.
 enum Endpoints {
-    Discovered(Discovery),
+    /// Kept for as long as the issuer stays the same.
+    Discovered(Arc<Discovery>),
     Plain(plain::Places),
 }
 
@@ -135,28 +145,48 @@ const SCOPES_MAX: usize = 20;
 const SCOPE_MAX: usize = 128;
 
 impl Providers {
-    /// `base` is where this server's API stands: `<public URL>/api/auth`.
-    pub fn new(settings: &[SocialProvider], base: &str, outgoing: &Outgoing, clock: &Arc<dyn Clock>) -> Self {
-        let provider = |settings: &SocialProvider| Provider {
-            endpoints: match &settings.issuer {
-                Some(issuer) if settings.kind.is_discovered() => Endpoints::Discovered(Discovery::new(
-                    issuer.clone(),
-                    settings.kind == Kind::Microsoft,
-                    outgoing.clone(),
-                    clock.clone(),
-                )),
-                _ => Endpoints::Plain(plain::Places::of(settings.kind, settings.base_url.as_ref())),
-            },
-            redirect_uri: format!("{base}/callback/{}", settings.id),
-            settings: settings.clone(),
-            outgoing: outgoing.clone(),
-            clock: clock.clone(),
-        };
-        Self { by_id: settings.iter().map(|settings| (settings.id.clone(), provider(settings))).collect() }
+    pub fn get(&self, id: &str) -> Option<&Provider> {
+        self.by_id.get(known::canonical(id)).map(Arc::as_ref)
     }
 
-    pub fn get(&self, id: &str) -> Option<&Provider> {
-        self.by_id.get(known::canonical(id))
+    /// Whether anybody can come by a provider at all.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Adds a provider, or replaces it: what its issuer said is not asked again.
+    pub fn put(&mut self, maker: &Maker, settings: SocialProvider) {
+        let before = self.by_id.remove(&settings.id);
+        self.by_id.insert(settings.id.clone(), Arc::new(maker.make(settings, before.as_deref())));
+    }
+
+    pub fn remove(&mut self, id: &str) {
+        self.by_id.remove(id);
+    }
+}
+
+impl Maker {
+    fn make(&self, settings: SocialProvider, before: Option<&Provider>) -> Provider {
+        let endpoints = match &settings.issuer {
+            Some(issuer) if settings.kind.is_discovered() => {
+                Endpoints::Discovered(self.discovery(issuer, settings.kind == Kind::Microsoft, before))
+            }
+            _ => Endpoints::Plain(plain::Places::of(settings.kind, settings.base_url.as_ref())),
+        };
+        Provider {
+            endpoints,
+            redirect_uri: format!("{}/callback/{}", self.base, settings.id),
+            settings,
+            outgoing: self.outgoing.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    fn discovery(&self, issuer: &str, many_tenants: bool, before: Option<&Provider>) -> Arc<Discovery> {
+        match before.map(|before| &before.endpoints) {
+            Some(Endpoints::Discovered(known)) if known.is_of(issuer) => known.clone(),
+            _ => Arc::new(Discovery::new(issuer.to_owned(), many_tenants, self.outgoing.clone(), self.clock.clone())),
+        }
     }
 }
 

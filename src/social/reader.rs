@@ -69,14 +69,8 @@ mod tests {
         SocialProvider {
             id: "id".to_owned(),
             kind,
-            client_id: "client".to_owned(),
-            client_secret: None,
-            issuer: None,
-            base_url: None,
-            scopes: None,
-            audiences: Vec::new(),
             trust_email,
-            signing: None,
+            ..SocialProvider::new("id", "client".to_owned(), None)
         }
     }
 

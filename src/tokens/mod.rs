@@ -22,9 +22,7 @@ use cache::Cache;
 pub use jwt::{Claims, Jwk};
 use keys::Keys;
 
-/// How long a member's token is good.
-const LIFE: Span = Span::from_secs(900);
-/// A guest's: it may become another's by then.
+/// How long a guest's token is good at most: it may become another's by then.
 const GUEST_LIFE: Span = Span::from_secs(300);
 /// How long the same token is given again …
 const AGAIN: Span = Span::from_secs(300);
@@ -53,9 +51,10 @@ impl Tokens {
     }
 
     /// A token for the session: the one of a moment ago, if it would say the same now.
-    pub async fn token(&self, row: &SessionRow, claims: &Claims) -> Result<HeaderValue, LogFault> {
+    /// `life` is how long a member's is good.
+    pub async fn token(&self, row: &SessionRow, claims: &Claims, life: Span) -> Result<HeaderValue, LogFault> {
         let now = self.clock.now();
-        let life = if row.user.standing.is_guest() { GUEST_LIFE } else { LIFE };
+        let life = if row.user.standing.is_guest() { life.min(GUEST_LIFE) } else { life };
         let signer = self.keys.current(now).await?;
         if let Some(iat) = self.cache.issued(row.session, now) {
             let text = claims.text(&signer, &self.issuer, iat, life)?;

@@ -44,7 +44,7 @@ impl CallbackField {
             Self::ErrorCallbackUrl => ("INVALID_ERROR_CALLBACK_URL", "Invalid errorCallbackURL"),
             Self::NewUserCallbackUrl => ("INVALID_NEW_USER_CALLBACK_URL", "Invalid newUserCallbackURL"),
         };
-        ApiError::new(StatusCode::FORBIDDEN, code, message)
+        ApiError::new(StatusCode::FORBIDDEN, code, message).resting_on_settings(true)
     }
 }
 

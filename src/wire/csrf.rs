@@ -82,6 +82,14 @@ pub fn check(origins: &Origins, head: Head<'_>, path: &str, authorized: bool) ->
     if head.headers.contains_key(COOKIE) && !authorized { origin_rule(origins, head) } else { Ok(()) }
 }
 
+/// Whether a call says to come from a page that isn't trusted.
+pub fn names_stranger(origins: &Origins, head: Head<'_>) -> bool {
+    [ORIGIN, REFERER].into_iter().any(|name| match head.origin_in(name) {
+        Claimed::Origin(origin) => !origins.trusts(&origin),
+        Claimed::Missing | Claimed::Null | Claimed::Unreadable => false,
+    })
+}
+
 /// Rule 1: `Origin`, else `Referer`, must be trusted.
 ///
 /// `Origin: null` counts as none, except from a page of our own: those are sent with `Referrer-Policy: no-referrer`, which

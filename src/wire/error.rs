@@ -57,12 +57,17 @@ struct Parts {
     body: ErrorBody,
     retry_after: Option<u32>,
     headers: HeaderMap,
+    rests_on_settings: bool,
 }
+
+/// Stands in the extensions of an answer that is right only for as long as the settings are those it was made by.
+#[derive(Clone, Copy, Debug)]
+pub struct RestsOnSettings;
 
 impl ApiError {
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         let body = ErrorBody { code: code.into(), message: message.into(), details: None, errors: Vec::new() };
-        Self(Box::new(Parts { status, body, retry_after: None, headers: HeaderMap::new() }))
+        Self(Box::new(Parts { status, body, retry_after: None, headers: HeaderMap::new(), rests_on_settings: false }))
     }
 
     /// 429. `seconds` until a retry may succeed; at least 1 is sent, so that no client retries in a tight loop.
@@ -110,6 +115,12 @@ impl ApiError {
     /// Adds a header to the answer; several of one name may stand, as `Set-Cookie` needs.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.append(name, value);
+        self
+    }
+
+    /// See [`RestsOnSettings`].
+    pub fn resting_on_settings(mut self, rests: bool) -> Self {
+        self.0.rests_on_settings = rests;
         self
     }
 
@@ -183,11 +194,14 @@ impl std::error::Error for ApiError {}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Parts { status, body, retry_after, headers } = *self.0;
+        let Parts { status, body, retry_after, headers, rests_on_settings } = *self.0;
         // Strings and JSON values always serialise; were it otherwise, a code is still better than an empty answer.
         let json = serde_json::to_vec(&body)
             .unwrap_or_else(|_| br#"{"code":"INTERNAL_SERVER_ERROR","message":"Internal server error"}"#.to_vec());
         let mut response = (status, json).into_response();
+        if rests_on_settings {
+            response.extensions_mut().insert(RestsOnSettings);
+        }
         let out = response.headers_mut();
         out.extend(headers);
         out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -16,6 +16,7 @@ use chrysalis_projections::claims::Holder;
 
 use super::{Completed, SocialError, SocialRefusal};
 use crate::app::identify::Presented;
+use crate::app::mailbox::sign_up_open;
 use crate::app::new_session::Opening;
 use crate::app::{App, AppError, Caller, Refusal};
 use crate::keys::{PersonSealer, SealKind, SessionToken};
@@ -61,13 +62,23 @@ struct Told {
 
 impl App {
     pub(super) async fn came(&self, caller: &Caller, came: &Came<'_>) -> Result<Completed, SocialError> {
+        let mut caller = caller.clone();
         for _ in 0..ATTEMPTS {
             let done = match came.intent {
-                Intent::SignIn => self.sign_in_by_identity(caller, came).await,
-                Intent::Upgrade => self.upgrade_by_identity(caller, came).await,
-                Intent::Link => self.link_identity(caller, came).await,
+                Intent::SignIn => self.sign_in_by_identity(&caller, came).await,
+                Intent::Upgrade => self.upgrade_by_identity(&caller, came).await,
+                Intent::Link => self.link_identity(&caller, came).await,
             };
             match done {
+                // A code is good once: what it told is decided about again here, not by asking the provider again.
+                Err(SocialError::App(AppError::SettingsMoved)) => caller.settings = self.settings.fresh().await?,
+                Err(SocialError::Refused(SocialRefusal::SignUpDisabled)) => {
+                    let settings = self.settings.fresh().await?;
+                    if settings.version == caller.settings.version {
+                        return done;
+                    }
+                    caller.settings = settings;
+                }
                 // Somebody else took the identity or the address, or gave it up, between the look and the deed.
                 Err(SocialError::App(AppError::Refused(Refusal::EmailInUse | Refusal::AddressMoved))) => {}
                 done => return done,
@@ -193,7 +204,7 @@ impl App {
         guest: &Presented,
         email: Option<EmailAddress>,
     ) -> Result<Completed, SocialError> {
-        self.sign_up_open().map_err(AppError::from)?;
+        sign_up_open(caller).map_err(AppError::from)?;
         let user = guest.row.user.user;
         let sealer = self.sealer(&guest.row.user)?;
         let told = self.told(caller, came, &sealer, email);
@@ -231,7 +242,7 @@ impl App {
         came: &Came<'_>,
         email: Option<EmailAddress>,
     ) -> Result<Completed, SocialError> {
-        self.sign_up_open().map_err(AppError::from)?;
+        sign_up_open(caller).map_err(AppError::from)?;
         let user = UserId::from_ulid(self.fresh(caller.at));
         let made;
         let nobody = came.flow.as_ref().and_then(|flow| flow.nobody.as_ref());

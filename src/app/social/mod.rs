@@ -77,7 +77,7 @@ impl App {
         presented: Option<&Presented>,
         wish: Wish<'_>,
     ) -> Result<Begun, AppError> {
-        let provider = self.provider(wish.provider)?;
+        let provider = provider(caller, wish.provider)?;
         let challenge = ChallengeId::from_ulid(self.fresh(caller.at));
         let secrets = flow_secrets(&self.keyring, challenge)
             .ok_or_else(|| LogFault::Bug("there is no key for states".to_owned()))?;
@@ -127,7 +127,7 @@ impl App {
         claims: &[ClaimId],
         id_token: IdToken<'_>,
     ) -> Result<Completed, SocialError> {
-        let provider = self.provider(id_token.provider)?;
+        let provider = provider(caller, id_token.provider)?;
         let profile = provider.id_token(id_token.token, id_token.nonce).await.map_err(|error| match error {
             ProviderError::NoIdTokens => SocialError::App(Refusal::IdTokenNotSupported.into()),
             ProviderError::Unreachable(why) => {
@@ -152,8 +152,8 @@ impl App {
         };
         self.came(caller, &came).await
     }
+}
 
-    fn provider(&self, id: &str) -> Result<&Provider, Refusal> {
-        self.providers.get(id).ok_or(Refusal::ProviderNotFound)
-    }
+fn provider<'c>(caller: &'c Caller, id: &str) -> Result<&'c Provider, Refusal> {
+    caller.settings.providers.get(id).ok_or(Refusal::ProviderNotFound)
 }

@@ -100,7 +100,7 @@ impl App {
             }
         };
         self.use_up(caller, &requested).await?;
-        let profile = self.profile_of(callback, code, &secrets).await?;
+        let profile = self.profile_of(caller, callback, code, &secrets).await?;
         let here = match (&start, presented) {
             (Some(start), Some(presented)) => start.row.session == presented.row.session,
             (None, _) => true,
@@ -144,6 +144,7 @@ impl App {
             return Err(mismatch());
         }
         let row = self.session_row(asker.session).await?;
+        let row = row.map(|row| self.bound_by(&caller.settings, row));
         let row = row.filter(|row| row.ended_at.is_none() && row.expires_at > caller.at).ok_or_else(mismatch)?;
         let wanted = match requested.intent {
             Intent::Upgrade => row.user.standing.is_guest(),
@@ -170,11 +171,12 @@ impl App {
 
     async fn profile_of(
         &self,
+        caller: &Caller,
         callback: Callback<'_>,
         code: &str,
         secrets: &FlowSecrets,
     ) -> Result<Profile, SocialRefusal> {
-        let provider = self.providers.get(callback.provider).ok_or(SocialRefusal::ProviderNotFound)?;
+        let provider = caller.settings.providers.get(callback.provider).ok_or(SocialRefusal::ProviderNotFound)?;
         let returned = Returned { code, iss: callback.iss, user: callback.user, secrets };
         provider.returned(returned).await.map_err(|error| {
             tracing::warn!(provider = provider.id(), %error, "a flow ends at the provider");
