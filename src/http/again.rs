@@ -1,5 +1,5 @@
 //! A call that was decided by settings which no longer stand is decided again, by those that do
-//! (`docs/decisions/0010-settings.md`).
+//! (`docs/decisions/0011-settings.md`).
 //!
 //! Two answers show it: the store took nothing of the decision, because the settings had moved on; or something was refused
 //! that other settings would have allowed, and a look at the log tells that there are others. Handlers know nothing of it:

@@ -1,5 +1,5 @@
 //! What holds now: the start-up configuration, and what administrators set over it
-//! (`docs/decisions/0010-settings.md`).
+//! (`docs/decisions/0011-settings.md`).
 //!
 //! Each node keeps the latest that it knows in memory, so that a request asks nobody. Whatever it decides names the version
 //! it went by, and a store takes nothing that was decided by another version than the one that stands ([`crate::log`]).
