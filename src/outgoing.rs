@@ -1,4 +1,4 @@
-//! Calls from this server to others: identity providers.
+//! Calls from this server to others: identity providers, and whoever wants to be told what happens.
 //!
 //! Where a call leads is often told by somebody else (a discovery document, say), so it must not be led to what only this
 //! machine can reach: every address that a name resolves to is looked at, and the connection is made to exactly those.
@@ -12,19 +12,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::{Host, Url};
 
-/// From the first byte out to the last one in.
-const PATIENCE: Duration = Duration::from_secs(8);
 const CONNECTING: Duration = Duration::from_secs(3);
 /// Bytes that are read of an answer.
 pub const ANSWER_LIMIT: usize = 64 * 1024;
-/// Calls under way at a time: a provider that hangs keeps no more than these.
-const AT_A_TIME: usize = 128;
+/// How long the rest of an answer may take, of which only the status counts.
+const REST: Duration = Duration::from_secs(1);
+
+/// What is expected of those who are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// From the first byte out to the last one in.
+    pub patience: Duration,
+    /// Calls under way at a time: somebody who hangs keeps no more than these.
+    pub at_a_time: usize,
+}
+
+/// Of identity providers: a browser waits.
+pub const PROVIDERS: Pace = Pace { patience: Duration::from_secs(8), at_a_time: 128 };
 
 /// Calls others. Cheap to clone.
 #[derive(Clone)]
@@ -50,7 +60,7 @@ pub enum OutgoingError {
 
 impl Outgoing {
     /// `allowed` are the private networks that may be called, and without TLS these alone.
-    pub fn new(allowed: &[IpNet]) -> Result<Self, OutgoingError> {
+    pub fn new(allowed: &[IpNet], pace: Pace) -> Result<Self, OutgoingError> {
         let allowed: Arc<[IpNet]> = allowed.into();
         let tls = |error: &dyn std::fmt::Display| OutgoingError::Tls(error.to_string());
         let mut roots = rustls::RootCertStore::empty();
@@ -66,21 +76,17 @@ impl Outgoing {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
-            .timeout(PATIENCE)
+            .timeout(pace.patience)
             .connect_timeout(CONNECTING)
             .user_agent(concat!("chrysalis/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| tls(&error))?;
-        Ok(Self { client, allowed, slots: Arc::new(Semaphore::new(AT_A_TIME)) })
+        Ok(Self { client, allowed, slots: Arc::new(Semaphore::new(pace.at_a_time)) })
     }
 
     /// Sends a request and reads the answer, whatever its status.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutgoingError> {
-        let url = Url::parse(&request.uri().to_string()).map_err(|error| OutgoingError::Failed(error.to_string()))?;
-        self.check(&url)?;
-        let _slot = self.slots.try_acquire().map_err(|_| OutgoingError::Busy)?;
-        let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
-        let answer = self.client.execute(request).await.map_err(|error| failed(&error))?;
+        let (answer, _slot) = self.answer(request).await?;
         let mut response = Response::new(Vec::new());
         *response.status_mut() = answer.status();
         *response.headers_mut() = answer.headers().clone();
@@ -95,6 +101,50 @@ impl Outgoing {
         Ok(response)
     }
 
+    /// Sends a request that is answered by a status. Of what follows it, only so much is read as lets the connection be
+    /// used again.
+    pub async fn tell(&self, request: Request<Vec<u8>>) -> Result<StatusCode, OutgoingError> {
+        let (answer, _slot) = self.answer(request).await?;
+        let status = answer.status();
+        let mut stream = answer.bytes_stream();
+        let rest = async {
+            let mut read = 0;
+            while let Some(Ok(chunk)) = stream.next().await {
+                read += chunk.len();
+                if read > ANSWER_LIMIT {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(REST, rest).await;
+        Ok(status)
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<(reqwest::Response, SemaphorePermit<'_>), OutgoingError> {
+        let url = Url::parse(&request.uri().to_string()).map_err(|error| OutgoingError::Failed(error.to_string()))?;
+        self.check(&url)?;
+        let slot = self.slots.try_acquire().map_err(|_| OutgoingError::Busy)?;
+        let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
+        let answer = self.client.execute(request).await.map_err(|error| failed(&error))?;
+        Ok((answer, slot))
+    }
+
+    /// Whether the URL may be called, as far as can be told beforehand: a name that leads nowhere today may lead
+    /// somewhere tomorrow, and is looked at again with each call.
+    pub async fn may_call(&self, url: &Url) -> Result<(), OutgoingError> {
+        self.check(url)?;
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        let found = tokio::time::timeout(CONNECTING, tokio::net::lookup_host((name, 0))).await;
+        let found: Vec<_> = found.ok().and_then(Result::ok).into_iter().flatten().collect();
+        if found.is_empty() || found.iter().any(|found| fits(&self.allowed, found.ip())) {
+            return Ok(());
+        }
+        Err(OutgoingError::Refused(url.origin().ascii_serialization(), "its name leads to no public address"))
+    }
+
     /// A name is looked at when it is resolved; an address stands in the URL itself.
     fn check(&self, url: &Url) -> Result<(), OutgoingError> {
         let refused = |why| Err(OutgoingError::Refused(url.origin().ascii_serialization(), why));
@@ -107,7 +157,7 @@ impl Outgoing {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             // A name that is not resolved by others; without TLS no other is taken at its word.
-            Some(Host::Domain("localhost")) => Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+            Some(Host::Domain(name)) if is_localhost(name) => Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
             Some(Host::Domain(_)) => None,
             None => return refused("it has no host"),
         };
@@ -118,6 +168,12 @@ impl Outgoing {
             _ => Ok(()),
         }
     }
+}
+
+/// This machine, by name (RFC 6761).
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// For the exchange of a code.
@@ -149,14 +205,17 @@ impl Resolve for Checked {
         let allowed = self.allowed.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let fit: Vec<SocketAddr> =
-                found.filter(|found| is_public(found.ip()) || is_allowed(&allowed, found.ip())).collect();
+            let fit: Vec<SocketAddr> = found.filter(|found| fits(&allowed, found.ip())).collect();
             if fit.is_empty() {
                 return Err("the name leads to no public address; see outgoing.allow".into());
             }
             Ok(Box::new(fit.into_iter()) as Addrs)
         })
     }
+}
+
+fn fits(allowed: &[IpNet], address: IpAddr) -> bool {
+    is_public(address) || is_allowed(allowed, address)
 }
 
 fn is_allowed(allowed: &[IpNet], address: IpAddr) -> bool {
@@ -253,8 +312,8 @@ mod tests {
 
     #[test]
     fn a_url_is_called_only_where_it_may_lead() {
-        let strict = Outgoing::new(&[]).unwrap();
-        let lenient = Outgoing::new(&["127.0.0.0/8".parse().unwrap()]).unwrap();
+        let strict = Outgoing::new(&[], PROVIDERS).unwrap();
+        let lenient = Outgoing::new(&["127.0.0.0/8".parse().unwrap()], PROVIDERS).unwrap();
         let may = |outgoing: &Outgoing, url: &str| outgoing.check(&Url::parse(url).unwrap()).is_ok();
         for url in ["https://id.example.com/x", "https://93.184.216.34/"] {
             assert!(may(&strict, url), "{url}");
@@ -265,6 +324,8 @@ mod tests {
             "https://2130706433/",
             "https://0x7f.1/",
             "https://localhost/",
+            "https://localhost./",
+            "https://app.localhost/",
             "https://[::1]/",
             "https://[::ffff:127.0.0.1]/",
             "https://169.254.169.254/latest/meta-data",

@@ -28,7 +28,7 @@ use crate::log::{Log, Store};
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{self, Outgoing};
 use crate::settings::Latest;
 use crate::social::Maker;
 use crate::tokens::Tokens;
@@ -105,7 +105,8 @@ impl Server {
         let hasher = Hasher::start(hashing.params, peppers(&keyring)?, hashing.threads, hashing.queue)?;
         let limits = LimitsConfig { enabled: config.rate_limits, ..LimitsConfig::default() };
         let limits = Limits::new(&limits, Seed::new(entropy::bytes(ports.entropy.as_ref())));
-        let outgoing = Outgoing::new(&config.outgoing).map_err(|error| StartError::Other(error.to_string()))?;
+        let outgoing = Outgoing::new(&config.outgoing, outgoing::PROVIDERS)
+            .map_err(|error| StartError::Other(error.to_string()))?;
         let base = format!("{}{}", config.public, http::BASE_PATH);
         let maker = Maker { base, outgoing, clock: ports.clock.clone() };
         let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);

@@ -5,13 +5,14 @@
 
 use crate::api_key::ApiKeyEvent;
 use crate::challenge::ChallengeEvent;
-use crate::id::{ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, ProjectId, SealedId, UserId};
+use crate::id::{ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, ProjectId, SealedId, UserId, WebhookId};
 use crate::job::JobEvent;
 use crate::mail::MailEvent;
 use crate::note::NoteEvent;
 use crate::settings::SettingsEvent;
 use crate::upcast::{self, Stored, Unreadable};
 use crate::user::UserEvent;
+use crate::webhook::WebhookEvent;
 
 /// Declares the events of the aggregate: the type name and version of each, and how it is read and written.
 macro_rules! events {
@@ -167,6 +168,7 @@ subjects! {
     Settings(ProjectId, SettingsEvent) "settings",
     ApiKey(ApiKeyId, ApiKeyEvent) "api_key",
     Job(JobId, JobEvent) "job",
+    Webhook(WebhookId, WebhookEvent) "webhook",
 }
 
 impl Event {

@@ -83,6 +83,10 @@ ids! {
     ChallengeId = "chl_";
     /// A mail, on its way or sent.
     MailId = "mail_";
+    /// A webhook endpoint.
+    WebhookId = "wh_";
+    /// What one webhook endpoint is told of one event: the same however often it is told.
+    MessageId = "msg_";
     /// A human being whose data are sealed under one key. Not the user id: someone invited is a person too.
     PersonId = "per_";
     /// A key by which another program administers.

@@ -19,6 +19,7 @@ pub mod time;
 pub mod upcast;
 pub mod user;
 pub mod value;
+pub mod webhook;
 
 pub use decider::Decider;
 pub use email::{EmailAddress, InvalidEmail};

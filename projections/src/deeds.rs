@@ -6,7 +6,7 @@
 
 use chrysalis_domain::api_key::ApiKeyEvent;
 use chrysalis_domain::challenge::{ChallengeEvent, Purpose};
-use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, SealedId, UserId};
+use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, SealedId, UserId, WebhookId};
 use chrysalis_domain::job::JobEvent;
 use chrysalis_domain::note::NoteEvent;
 use chrysalis_domain::settings::SettingsEvent;
@@ -15,6 +15,8 @@ use chrysalis_domain::user::event::{
     DeletionReason, EmailClaimed, EndReason, ExpiryEvidence, GuestUpgraded, ProfileUpdated, ReleaseReason, UserDeleted,
 };
 use chrysalis_domain::value::{Authentication, Change as Field, ProofKind, Word};
+use chrysalis_domain::webhook::WebhookEvent;
+use chrysalis_domain::webhook::event::DisabledReason;
 use chrysalis_domain::{Event, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -79,6 +81,9 @@ actions! {
     JobRequested = "job.requested",
     JobEnded = "job.ended",
     WebhookCreated = "webhook.created",
+    WebhookUpdated = "webhook.updated",
+    WebhookDisabled = "webhook.disabled",
+    WebhookReplayed = "webhook.replayed",
     WebhookDeleted = "webhook.deleted",
 }
 
@@ -161,6 +166,7 @@ pub fn of(entry: &Entry) -> Vec<Deed> {
         Event::Settings(_, event) => settings(event),
         Event::ApiKey(key, event) => api_keys(*key, event).into_iter().collect(),
         Event::Job(job, event) => jobs(*job, event).into_iter().collect(),
+        Event::Webhook(webhook, event) => webhooks(*webhook, event).into_iter().collect(),
         Event::Note(_, NoteEvent::Noted(noted)) => {
             let targets = noted.targets.iter();
             let targets =
@@ -337,6 +343,32 @@ fn jobs(job: JobId, event: &JobEvent) -> Option<Deed> {
         JobEvent::JobRequested(e) => Some(to(Action::JobRequested).from(Value::Null, written(&e.filter))),
         JobEvent::JobEnded(e) => Some(to(Action::JobEnded).with("outcome", e.outcome.name())),
         JobEvent::JobAdvanced(_) => None,
+    }
+}
+
+/// Where an endpoint stands may hold what only its owner may know: that it moved is all that is said.
+fn webhooks(webhook: WebhookId, event: &WebhookEvent) -> Option<Deed> {
+    let to = |action| Deed::new(action).on("webhook", webhook);
+    let enabled = |now: bool| to(Action::WebhookUpdated).from(json!({ "enabled": !now }), json!({ "enabled": now }));
+    match event {
+        WebhookEvent::WebhookCreated(e) => {
+            let after = json!({ "eventTypes": e.event_types, "enabled": e.enabled });
+            Some(to(Action::WebhookCreated).from(Value::Null, after))
+        }
+        WebhookEvent::WebhookUpdated(e) => {
+            let updated = to(Action::WebhookUpdated).with_some("url", e.url.map(|_| "changed"));
+            let types = e.event_types.as_ref();
+            Some(types.map_or(updated.clone(), |types| updated.from(Value::Null, json!({ "eventTypes": types }))))
+        }
+        WebhookEvent::WebhookEnabled(_) => Some(enabled(true)),
+        WebhookEvent::WebhookDisabled(e) => Some(match e.reason {
+            DisabledReason::Requested => enabled(false),
+            DisabledReason::LostDeliveries => to(Action::WebhookDisabled).with("reason", word(e.reason)),
+        }),
+        WebhookEvent::WebhookReplayed(e) => Some(to(Action::WebhookReplayed).with("from", e.from.to_string())),
+        WebhookEvent::WebhookDeleted(_) => Some(to(Action::WebhookDeleted)),
+        // It would be another message, which could be lost as well.
+        WebhookEvent::DeliveryLost(_) => None,
     }
 }
 

@@ -20,6 +20,7 @@ pub mod recovery;
 pub mod sessions;
 pub mod table;
 pub mod users;
+pub mod webhooks;
 
 #[cfg(test)]
 mod agreement;
@@ -33,7 +34,7 @@ pub use model::{Entry, Model};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 10] = [
+pub static INLINE: [&Table; 11] = [
     &users::USERS,
     &sessions::SESSIONS,
     &accounts::ACCOUNTS,
@@ -44,6 +45,7 @@ pub static INLINE: [&Table; 10] = [
     &recovery::RECOVERY,
     &api_keys::API_KEYS,
     &jobs::JOBS,
+    &webhooks::WEBHOOKS,
 ];
 
 /// Every model that follows the log.
@@ -63,6 +65,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
         Event::Mail(..) | Event::Settings(..) | Event::Note(..) => {}
+        Event::Webhook(webhook, event) => webhooks::fold(*webhook, event, &mut out),
         Event::ApiKey(key, event) => api_keys::fold(*key, event, &mut out),
         Event::Job(job, event) => jobs::fold(*job, event, &mut out),
     }

@@ -6,6 +6,7 @@ use chrysalis_domain::challenge::ChallengeRefusal;
 use chrysalis_domain::job::JobRefusal;
 use chrysalis_domain::settings::SettingsRefusal;
 use chrysalis_domain::user::UserRefusal;
+use chrysalis_domain::webhook::WebhookRefusal;
 use chrysalis_domain::{Permission, Span};
 
 use crate::hasher::HashError;
@@ -69,6 +70,10 @@ pub enum Refusal {
     ApiKeyUnknown,
     /// Who asks lacks this, so they can't give it.
     Lacking(Permission),
+    WebhookUnknown,
+    /// It is no address that may be told what happens.
+    InvalidWebhookUrl,
+    TooManyWebhooks,
     /// Too often; come back after this time.
     TooMany(Span),
 }
@@ -216,6 +221,17 @@ impl From<JobRefusal> for AppError {
     }
 }
 
+impl From<WebhookRefusal> for AppError {
+    fn from(refusal: WebhookRefusal) -> Self {
+        match refusal {
+            WebhookRefusal::Unknown => Refusal::WebhookUnknown.into(),
+            WebhookRefusal::Exists => {
+                AppError::Fault(LogFault::Bug("an id of a webhook endpoint was drawn a second time".to_owned()))
+            }
+        }
+    }
+}
+
 impl From<ExecuteError> for AppError {
     fn from(error: ExecuteError) -> Self {
         match error {
@@ -224,6 +240,7 @@ impl From<ExecuteError> for AppError {
             ExecuteError::Unfit(refusal) => refusal.into(),
             ExecuteError::ApiKey(refusal) => refusal.into(),
             ExecuteError::Job(refusal) => refusal.into(),
+            ExecuteError::Webhook(refusal) => refusal.into(),
             ExecuteError::Append(error) => error.into(),
         }
     }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use chrysalis_domain::api_key::{ApiKey, ApiKeyCommand, ApiKeyRefusal};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
-use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, ProjectId, UserId};
+use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, ProjectId, UserId, WebhookId};
 use chrysalis_domain::job::{Job, JobCommand, JobRefusal};
 use chrysalis_domain::settings::{Settings, SettingsCommand, SettingsRefusal};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
+use chrysalis_domain::webhook::{Webhook, WebhookCommand, WebhookRefusal};
 use chrysalis_domain::{Decider, Event, Subject, Timestamp};
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
@@ -56,6 +57,7 @@ pub enum Step {
     Settings(ProjectId, Concurrency, SettingsCommand),
     ApiKey(ApiKeyId, Concurrency, ApiKeyCommand),
     Job(JobId, Concurrency, JobCommand),
+    Webhook(WebhookId, Concurrency, WebhookCommand),
 }
 
 impl Step {
@@ -66,6 +68,7 @@ impl Step {
             Step::Settings(id, concurrency, _) => (Subject::Settings(*id), *concurrency),
             Step::ApiKey(id, concurrency, _) => (Subject::ApiKey(*id), *concurrency),
             Step::Job(id, concurrency, _) => (Subject::Job(*id), *concurrency),
+            Step::Webhook(id, concurrency, _) => (Subject::Webhook(*id), *concurrency),
         }
     }
 
@@ -76,6 +79,7 @@ impl Step {
             Step::Settings(id, concurrency, command) => decide::<Settings>(log, *id, *concurrency, command, at).await,
             Step::ApiKey(id, concurrency, command) => decide::<ApiKey>(log, *id, *concurrency, command, at).await,
             Step::Job(id, concurrency, command) => decide::<Job>(log, *id, *concurrency, command, at).await,
+            Step::Webhook(id, concurrency, command) => decide::<Webhook>(log, *id, *concurrency, command, at).await,
         }
     }
 }
@@ -142,6 +146,8 @@ pub enum ExecuteError {
     ApiKey(#[from] ApiKeyRefusal),
     #[error(transparent)]
     Job(#[from] JobRefusal),
+    #[error(transparent)]
+    Webhook(#[from] WebhookRefusal),
     /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
     #[error(transparent)]
     Append(#[from] AppendError),

@@ -24,7 +24,7 @@ const INTEGER: Kind = Kind::Integer;
 const BYTES: Kind = Kind::Bytes;
 
 /// Every side table that moves. Snapshots are made again as they are needed; leases are of no use elsewhere.
-pub static SIDE_TABLES: [SideTable; 7] = [
+pub static SIDE_TABLES: [SideTable; 9] = [
     SideTable {
         name: "keys",
         columns: &[("purpose", TEXT), ("id", INTEGER), ("root", TEXT), ("wrapped", BYTES), ("created_at", INTEGER)],
@@ -76,7 +76,39 @@ pub static SIDE_TABLES: [SideTable; 7] = [
         restless: true,
     },
     SideTable { name: "checkpoints", columns: &[("follower", TEXT), ("position", INTEGER)], key: 1, restless: true },
+    WEBHOOK_TALLIES,
+    WEBHOOK_WAITING,
 ];
+
+/// How deliveries to webhook endpoints went.
+pub const WEBHOOK_TALLIES: SideTable = SideTable {
+    name: "webhook_tallies",
+    columns: &[
+        ("webhook_id", TEXT),
+        ("arrived", INTEGER),
+        ("lost_before", INTEGER),
+        ("last_at", INTEGER),
+        ("last_arrived", INTEGER),
+        ("replays", INTEGER),
+    ],
+    key: 1,
+    restless: true,
+};
+
+/// What waits to be delivered to them.
+pub const WEBHOOK_WAITING: SideTable = SideTable {
+    name: "webhook_waiting",
+    columns: &[
+        ("webhook_id", TEXT),
+        ("stream", TEXT),
+        ("version", INTEGER),
+        ("nth", INTEGER),
+        ("attempts", INTEGER),
+        ("due_at", INTEGER),
+    ],
+    key: 2,
+    restless: true,
+};
 
 impl SideTable {
     pub(super) fn names(&self) -> Vec<&'static str> {
@@ -102,7 +134,8 @@ pub trait Transfer: Send + Sync {
         limit: usize,
     ) -> Result<Vec<SideRow>, LogFault>;
 
-    /// Puts rows down, in the place of those that have their keys; takes away those with the keys in `gone`.
+    /// Puts rows down, in the place of those that have their keys; takes away those with the keys in `gone`. Followers
+    /// keep what they count in this way, too.
     async fn put_side_rows(
         &self,
         table: &'static SideTable,

@@ -18,6 +18,7 @@ use crate::permission::Permission;
 use crate::user::event::{CodeEnd, DeletionReason, EndReason, Notice, ReleaseReason};
 use crate::user::histories::{Life, lives};
 use crate::value::{Amr, Carrier, Method, ProofKind};
+use crate::webhook::event::DisabledReason;
 
 /// A file, named `<type>.v<version>.json` or `<type>.v<version>.minimal.json`.
 struct Fixture {
@@ -242,6 +243,7 @@ fn every_word_ever_written_still_reads() {
         "delete_user",
     ]);
     words::<VoidReason>(&["replaced", "expired", "exhausted", "denied"]);
+    words::<DisabledReason>(&["requested", "lost_deliveries"]);
     words::<Reason>(&["refused", "exhausted", "expired", "erased"]);
 }
 

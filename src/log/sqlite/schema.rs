@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0002_leases.sql"),
     include_str!("../../../migrations/sqlite/0003_generations.sql"),
     include_str!("../../../migrations/sqlite/0004_origins.sql"),
+    include_str!("../../../migrations/sqlite/0005_webhooks.sql"),
 ];
 
 /// Brings the file up to this program's schema. Safe when several processes start at once: the first to take the
