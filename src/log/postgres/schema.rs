@@ -12,11 +12,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_log.sql"),
     include_str!("../../../migrations/postgres/0002_generations.sql"),
     include_str!("../../../migrations/postgres/0003_origins.sql"),
-<<<<<<< HEAD
     include_str!("../../../migrations/postgres/0004_settings.sql"),
-=======
     include_str!("../../../migrations/postgres/0005_webhooks.sql"),
->>>>>>> 1e516b1 (Webhook endpoints are an aggregate: where to, what of, signed with what, and which deliveries were lost; calls to others can be told at a pace of their own)
 ];
 
 /// Brings the schema up to this program's. Safe when several nodes start at once: the first to take the lock migrates,
