@@ -16,7 +16,7 @@ use chrysalis::hasher::{Hasher, Peppers};
 use chrysalis::keys::Purpose;
 use chrysalis::limits::{ClientAddress, Limits, LimitsConfig, Seed};
 use chrysalis::open::{Opened, open};
-use chrysalis::outgoing::Outgoing;
+use chrysalis::outgoing::{Outgoing, PROVIDERS};
 use chrysalis::serve::Ports;
 use chrysalis::settings::Latest;
 use chrysalis::social::Maker;
@@ -167,7 +167,7 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
     let hasher = Hasher::start(hashing.params, Peppers::default(), hashing.threads, hashing.queue)?;
     let limits =
         Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
-    let outgoing = Outgoing::new(&config.outgoing)?;
+    let outgoing = Outgoing::new(&config.outgoing, PROVIDERS)?;
     let maker = Maker { base: config.public.to_string(), outgoing, clock: ports.clock.clone() };
     let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
