@@ -5,10 +5,13 @@
 
 use crate::api_key::ApiKeyEvent;
 use crate::challenge::ChallengeEvent;
-use crate::id::{ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, ProjectId, SealedId, UserId, WebhookId};
+use crate::id::{
+    ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, OrganizationId, ProjectId, SealedId, UserId, WebhookId,
+};
 use crate::job::JobEvent;
 use crate::mail::MailEvent;
 use crate::note::NoteEvent;
+use crate::organization::OrganizationEvent;
 use crate::settings::SettingsEvent;
 use crate::upcast::{self, Stored, Unreadable};
 use crate::user::UserEvent;
@@ -169,6 +172,7 @@ subjects! {
     ApiKey(ApiKeyId, ApiKeyEvent) "api_key",
     Job(JobId, JobEvent) "job",
     Webhook(WebhookId, WebhookEvent) "webhook",
+    Organization(OrganizationId, OrganizationEvent) "organization",
 }
 
 impl Event {

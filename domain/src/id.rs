@@ -87,12 +87,16 @@ ids! {
     WebhookId = "wh_";
     /// What one webhook endpoint is told of one event: the same however often it is told.
     MessageId = "msg_";
+    /// An organization: users who belong together.
+    OrganizationId = "org_";
+    /// One user's membership of one organization. Who comes back has another.
+    MemberId = "mem_";
+    /// An invitation to an organization.
+    InvitationId = "inv_";
     /// A human being whose data are sealed under one key. Not the user id: someone invited is a person too.
     PersonId = "per_";
     /// A key by which another program administers.
     ApiKeyId = "key_";
-    /// An organization: users who belong together.
-    OrganizationId = "org_";
     /// One sealed record: one value of one person, named by one event.
     SealedId = "sld_";
     /// One event in the log.

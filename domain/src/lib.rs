@@ -1,4 +1,5 @@
-//! What a user is and may become, what proves it and who administers: pure decisions and the events that follow from them.
+//! What a user is and may become, what proves it and who administers, and the organizations users are members of: pure
+//! decisions and the events that follow from them.
 //!
 //! No clock, no randomness, no I/O and no personal data in clear: every fact is handed in, and the same command on
 //! the same state decides the same, on any machine, at any time.
@@ -12,8 +13,10 @@ pub mod id;
 pub mod job;
 pub mod mail;
 pub mod note;
+pub mod organization;
 pub mod password;
 pub mod permission;
+pub mod process;
 pub mod settings;
 pub mod time;
 pub mod upcast;

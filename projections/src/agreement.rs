@@ -4,6 +4,8 @@
 //! is revoked for one and live for the other. So after every step of two lives in one store, the rows of each must say
 //! what its state says, and no row may be left that nobody's state accounts for.
 
+mod organizations;
+
 use std::collections::BTreeMap;
 
 use chrysalis_domain::id::{ClaimId, SealedId, SessionId, UserId};
@@ -33,7 +35,7 @@ impl ClaimKeys for OneMailbox {
     fn claim_key(&self, kind: ClaimKind, claim: ClaimId, _: SealedId) -> Option<ClaimKey> {
         let hash = match kind {
             ClaimKind::Email => vec![self.0; 32],
-            ClaimKind::Identity => claim.to_string().into_bytes(),
+            ClaimKind::Identity | ClaimKind::Slug => claim.to_string().into_bytes(),
         };
         Some(ClaimKey { kind, hash, key_id: 1, former: Vec::new(), normalisation: 1 })
     }
@@ -95,7 +97,7 @@ proptest! {
         }
         for table in INLINE {
             for row in memory.rows(table) {
-                let owner = [&one_life, &other_life].into_iter().find(|folded| folded.user.map(id).as_ref() == Some(&row["user_id"]));
+                let owner = [&one_life, &other_life].into_iter().find(|folded| folded.user.map(id).as_ref() == Some(owner(row)));
                 prop_assert!(owner.is_some_and(Folded::exists), "{}: a row of nobody: {:?}", table.name, row);
             }
         }
@@ -145,7 +147,7 @@ fn agree(folded: &Folded, memory: &Memory) -> Result<(), TestCaseError> {
     for (table, told) in told {
         let expected = if folded.exists() { told } else { Rows::new() };
         let standing =
-            |row: &&Row| row["user_id"] == id(user) && row.get("ended_at").is_none_or(|ended| *ended == Value::Null);
+            |row: &&Row| *owner(row) == id(user) && row.get("ended_at").is_none_or(|ended| *ended == Value::Null);
         let mut rows: Rows =
             memory.rows(table).iter().filter(standing).map(|row| (key(table, row), row.clone())).collect();
         // Columns that state knows nothing of are not compared.
@@ -155,6 +157,11 @@ fn agree(folded: &Folded, memory: &Memory) -> Result<(), TestCaseError> {
         prop_assert_eq!(rows, expected, "table {}", table.name);
     }
     Ok(())
+}
+
+/// Whose row it is.
+fn owner(row: &Row) -> &Value {
+    row.get("user_id").unwrap_or_else(|| &row["owner_id"])
 }
 
 /// Rows are told apart by an id of their own; claims, whose primary key is a hash, by that of the claim.
@@ -216,6 +223,7 @@ fn sessions(folded: &Folded) -> Rows {
             ("authenticated_at", held.authenticated_at.into()),
             ("presented", held.presented.into()),
             ("by_cookie", held.by_cookie.into()),
+            ("active_member_id", optional(held.active)),
         ]);
         if !folded.life.clock_set_back {
             expected.insert("last_seen_at", held.last_seen.into());

@@ -1,11 +1,15 @@
-//! `claims`: who holds which address or social identity. The primary key is the uniqueness: one claim, one holder.
+//! `claims`: who holds which address, social identity or slug. The primary key is the uniqueness: one claim, one holder.
 //!
 //! The row holds a keyed hash of what is claimed, never the thing itself. The event names only the claim, so the fold
 //! is handed the hash: from the group that is being stored, or, in a rebuild, from the sealed record.
 
-use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{ClaimId, SealedId, UserId};
+use chrysalis_domain::challenge::ChallengeEvent;
+use chrysalis_domain::id::{ClaimId, OrganizationId, SealedId, UserId};
+use chrysalis_domain::organization::OrganizationEvent;
 use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::{Event, Timestamp};
+
+use crate::{codes, invitations};
 
 use crate::table::{Change, Column, Cursor, Index, Question, Table, Value, bytes, id, integer, text};
 
@@ -15,7 +19,7 @@ pub static CLAIMS: Table = Table {
     columns: COLUMNS,
     indexes: &[
         Index { columns: &["claim_id"], unique: true, only_present: false },
-        Index { columns: &["user_id"], unique: false, only_present: false },
+        Index { columns: &["owner_id"], unique: false, only_present: false },
     ],
     shared: true,
 };
@@ -27,7 +31,8 @@ const COLUMNS: &[Column] = &[
     integer("key_id"),
     integer("normalisation"),
     text("claim_id"),
-    text("user_id"),
+    // A user; of a slug, an organization.
+    text("owner_id"),
     integer("verified"),
     integer("claimed_at"),
 ];
@@ -36,6 +41,7 @@ const COLUMNS: &[Column] = &[
 pub enum ClaimKind {
     Email,
     Identity,
+    Slug,
 }
 
 impl ClaimKind {
@@ -43,6 +49,7 @@ impl ClaimKind {
         match self {
             ClaimKind::Email => "email",
             ClaimKind::Identity => "identity",
+            ClaimKind::Slug => "slug",
         }
     }
 }
@@ -79,37 +86,70 @@ pub trait ClaimKeys {
     fn claim_key(&self, kind: ClaimKind, claim: ClaimId, sealed: SealedId) -> Option<ClaimKey>;
 }
 
-pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Change>) {
-    let mut take = |kind, claim, sealed, verified: bool| {
-        if let Some(key) = keys.claim_key(kind, claim, sealed) {
-            let values = vec![
-                key.kind.name().into(),
-                key.hash.into(),
-                i64::from(key.key_id).into(),
-                i64::from(key.normalisation).into(),
-                id(claim),
-                id(user),
-                verified.into(),
-                at.into(),
-            ];
-            out.push(Change::Insert { table: &CLAIMS, values });
+/// A hash that a fold asks for: what is hashed, under which id, and the record that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub kind: ClaimKind,
+    pub claim: ClaimId,
+    pub sealed: SealedId,
+}
+
+/// The hash that the folds of an event ask for, if they ask for one: a refold of many events opens the records at once.
+pub fn named(event: &Event) -> Option<Named> {
+    let named = |kind, claim, sealed| Some(Named { kind, claim, sealed });
+    match event {
+        Event::User(_, UserEvent::EmailClaimed(e)) => named(ClaimKind::Email, e.claim, e.address),
+        Event::User(_, UserEvent::IdentityLinked(e)) => named(ClaimKind::Identity, e.claim, e.subject),
+        Event::Organization(_, OrganizationEvent::SlugClaimed(e)) => named(ClaimKind::Slug, e.claim, e.slug),
+        // Addresses that nobody claims are hashed as those that somebody does.
+        Event::Challenge(challenge, ChallengeEvent::ChallengeIssued(e)) if e.purpose.is_code() => {
+            named(ClaimKind::Email, codes::of_address(*challenge), e.address)
         }
-    };
+        Event::Organization(_, OrganizationEvent::InvitationCreated(e)) => {
+            named(ClaimKind::Email, invitations::of_address(e.invitation), e.address)
+        }
+        _ => None,
+    }
+}
+
+pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Change>) {
     let release = |claim: ClaimId| Change::Delete { table: &CLAIMS, by: "claim_id", value: id(claim) };
     match event {
-        UserEvent::EmailClaimed(e) => take(ClaimKind::Email, e.claim, e.address, e.proof.is_some()),
-        UserEvent::IdentityLinked(e) => take(ClaimKind::Identity, e.claim, e.subject, true),
-        UserEvent::EmailVerified(e) => {
+        Event::User(user, UserEvent::EmailClaimed(e)) => {
+            out.extend(taken(named(event), id(user), e.proof.is_some(), at, keys));
+        }
+        Event::User(user, UserEvent::IdentityLinked(_)) => out.extend(taken(named(event), id(user), true, at, keys)),
+        Event::Organization(organization, OrganizationEvent::SlugClaimed(_)) => {
+            out.extend(taken(named(event), id(organization), true, at, keys));
+        }
+        Event::User(_, UserEvent::EmailVerified(e)) => {
             let values: Vec<Value> = vec![true.into(), id(e.claim)];
             out.push(Change::Update { table: &CLAIMS, set: &["verified"], by: "claim_id", values });
         }
-        UserEvent::EmailReleased(e) => out.push(release(e.claim)),
-        UserEvent::IdentityUnlinked(e) => out.push(release(e.claim)),
+        Event::User(_, UserEvent::EmailReleased(e)) => out.push(release(e.claim)),
+        Event::User(_, UserEvent::IdentityUnlinked(e)) => out.push(release(e.claim)),
+        Event::Organization(_, OrganizationEvent::SlugReleased(e)) => out.push(release(e.claim)),
         _ => {}
     }
 }
 
-/// Who holds a claim.
+fn taken(named: Option<Named>, owner: Value, verified: bool, at: Timestamp, keys: &dyn ClaimKeys) -> Option<Change> {
+    let Named { kind, claim, sealed } = named?;
+    let key = keys.claim_key(kind, claim, sealed)?;
+    let values = vec![
+        key.kind.name().into(),
+        key.hash.into(),
+        i64::from(key.key_id).into(),
+        i64::from(key.normalisation).into(),
+        id(claim),
+        owner,
+        verified.into(),
+        at.into(),
+    ];
+    Some(Change::Insert { table: &CLAIMS, values })
+}
+
+/// Who holds an address or an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     pub claim: ClaimId,
@@ -117,11 +157,17 @@ pub struct Holder {
     pub verified: bool,
 }
 
-/// `?1` = kind, `?2` = keyed hash.
+/// `?1` = kind, `?2` = keyed hash. Not for slugs.
 pub static HOLDER: Question<Holder> = Question {
-    sql: "SELECT claim_id, user_id, verified FROM claims WHERE kind = ?1 AND hash = ?2",
+    sql: "SELECT claim_id, owner_id, verified FROM claims WHERE kind = ?1 AND hash = ?2",
     read: |row| {
         let mut c = Cursor::new(row);
         Some(Holder { claim: c.parse()?, user: c.parse()?, verified: c.flag() })
     },
+};
+
+/// `?1` = keyed hash of a slug. Which organization has it.
+pub static OF_SLUG: Question<OrganizationId> = Question {
+    sql: "SELECT owner_id FROM claims WHERE kind = 'slug' AND hash = ?1",
+    read: |row| Cursor::new(row).parse(),
 };

@@ -4,6 +4,8 @@
 //! something was done, and the deed is what was done. A deed holds nothing personal in clear: what is, it names as a sealed
 //! record ([`sealed`]), for readers to open.
 
+mod organizations;
+
 use chrysalis_domain::api_key::ApiKeyEvent;
 use chrysalis_domain::challenge::{ChallengeEvent, Purpose};
 use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, SealedId, UserId, WebhookId};
@@ -174,6 +176,7 @@ pub fn of(entry: &Entry) -> Vec<Deed> {
             let organization = noted.organization.as_ref().map(ToString::to_string);
             vec![Deed { targets: targets.collect(), organization, ..Deed::named(Name::Noted(noted.action.clone())) }]
         }
+        Event::Organization(organization, event) => organizations::deeds(*organization, event),
         Event::Mail(..) => Vec::new(),
     }
 }
@@ -236,6 +239,10 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
         | UserEvent::DeviceLinkConfirmed(_)
         | UserEvent::DeviceLinkEnded(_)
         | UserEvent::GuestAbsorbed(_)
+        // The organization's own events tell of it.
+        | UserEvent::MembershipBegan(_)
+        | UserEvent::MembershipEnded(_)
+        | UserEvent::OrganizationActivated(_)
         | UserEvent::GuestDisabled(_) => Vec::new(),
     }
 }

@@ -12,10 +12,13 @@ pub mod claims;
 pub mod codes;
 pub mod deeds;
 pub mod directory;
+pub mod invitations;
 pub mod jobs;
 pub mod listing;
 pub mod mails;
+pub mod members;
 pub mod model;
+pub mod organizations;
 pub mod recovery;
 pub mod sessions;
 pub mod table;
@@ -34,7 +37,7 @@ pub use model::{Entry, Model};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 11] = [
+pub static INLINE: [&Table; 14] = [
     &users::USERS,
     &sessions::SESSIONS,
     &accounts::ACCOUNTS,
@@ -46,6 +49,9 @@ pub static INLINE: [&Table; 11] = [
     &api_keys::API_KEYS,
     &jobs::JOBS,
     &webhooks::WEBHOOKS,
+    &organizations::ORGANIZATIONS,
+    &members::MEMBERS,
+    &invitations::INVITATIONS,
 ];
 
 /// Every model that follows the log.
@@ -59,16 +65,21 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
             users::fold(*user, event, at, &mut out);
             sessions::fold(*user, event, at, &mut out);
             accounts::fold(*user, event, at, &mut out);
-            claims::fold(*user, event, at, keys, &mut out);
             challenges::fold(*user, event, &mut out);
             recovery::fold(*user, event, &mut out);
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
         Event::Mail(..) | Event::Settings(..) | Event::Note(..) => {}
         Event::Webhook(webhook, event) => webhooks::fold(*webhook, event, &mut out),
+        Event::Organization(organization, event) => {
+            organizations::fold(*organization, event, at, &mut out);
+            members::fold(*organization, event, at, &mut out);
+        }
         Event::ApiKey(key, event) => api_keys::fold(*key, event, &mut out),
         Event::Job(job, event) => jobs::fold(*job, event, &mut out),
     }
+    claims::fold(event, at, keys, &mut out);
+    invitations::fold(event, at, keys, &mut out);
     mails::fold(event, at, &mut out);
     out
 }

@@ -2,8 +2,9 @@
 //! more.
 
 use chrysalis_domain::challenge::{ChallengeEvent, Purpose};
-use chrysalis_domain::id::{ChallengeId, MailId, SealedId, UserId};
+use chrysalis_domain::id::{ChallengeId, InvitationId, MailId, SealedId, UserId};
 use chrysalis_domain::mail::MailEvent;
+use chrysalis_domain::organization::OrganizationEvent;
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::value::Locale;
 use chrysalis_domain::{Event, Timestamp};
@@ -27,6 +28,7 @@ const COLUMNS: &[Column] = &[
     text("kind"),
     text("user_id").optional(),
     text("challenge_id").optional(),
+    text("invitation_id").optional(),
     // Names of sealed records, opened when the mail is made.
     text("address"),
     text("details").optional(),
@@ -39,6 +41,9 @@ const COLUMNS: &[Column] = &[
 
 /// The kind of the mail with a verification link.
 pub const VERIFY_EMAIL: &str = "verify-email";
+
+/// The kind of the mail that tells of an invitation.
+pub const INVITATION: &str = "invitation";
 
 /// The kind of the mail that carries a challenge.
 pub const fn kind_of(purpose: Purpose) -> &'static str {
@@ -83,6 +88,14 @@ pub fn fold(event: &Event, at: Timestamp, out: &mut Vec<Change>) {
         Event::Challenge(challenge, ChallengeEvent::ChallengeMet(_) | ChallengeEvent::ChallengeVoided(_)) => {
             out.push(gone(carrying(*challenge)));
         }
+        Event::Organization(_, OrganizationEvent::InvitationCreated(e)) => {
+            let mail = e.mail.map(|mail| Asked::new(mail, INVITATION, e.address, e.locale, at));
+            out.extend(mail.map(|mail| mail.inviting(e.invitation, e.invitee, e.expires_at).row()));
+        }
+        Event::Organization(_, OrganizationEvent::InvitationRenewed(e)) => {
+            let mail = e.mail.map(|mail| Asked::new(mail, INVITATION, e.address, e.locale, at));
+            out.extend(mail.map(|mail| mail.inviting(e.invitation, e.invitee, e.expires_at).row()));
+        }
         Event::Mail(mail, MailEvent::MailSent(_) | MailEvent::MailGivenUp(_)) => out.push(gone(*mail)),
         Event::Mail(mail, MailEvent::MailDeferred(e)) => out.push(Change::Update {
             table: &MAILS,
@@ -111,13 +124,19 @@ struct Asked {
     at: Timestamp,
     user: Option<UserId>,
     challenge: Option<ChallengeId>,
+    invitation: Option<InvitationId>,
     details: Option<SealedId>,
     expires_at: Option<Timestamp>,
 }
 
 impl Asked {
     fn new(mail: MailId, kind: &'static str, address: SealedId, locale: Locale, at: Timestamp) -> Self {
-        Self { mail, kind, address, locale, at, user: None, challenge: None, details: None, expires_at: None }
+        let (user, challenge, invitation, details, expires_at) = (None, None, None, None, None);
+        Self { mail, kind, address, locale, at, user, challenge, invitation, details, expires_at }
+    }
+
+    fn inviting(self, invitation: InvitationId, invitee: Option<UserId>, expires_at: Timestamp) -> Self {
+        Self { invitation: Some(invitation), user: invitee, expires_at: Some(expires_at), ..self }
     }
 
     fn row(self) -> Change {
@@ -126,6 +145,7 @@ impl Asked {
             self.kind.into(),
             self.user.map(id).into(),
             self.challenge.map(id).into(),
+            self.invitation.map(id).into(),
             id(self.address),
             self.details.map(id).into(),
             self.locale.as_str().to_owned().into(),
@@ -144,6 +164,7 @@ pub struct MailRow {
     pub mail: MailId,
     pub kind: String,
     pub challenge: Option<ChallengeId>,
+    pub invitation: Option<InvitationId>,
     pub address: SealedId,
     pub details: Option<SealedId>,
     pub locale: Locale,
@@ -155,9 +176,8 @@ pub struct MailRow {
 
 /// `?1` = how many. The mails that are due first, whether or not they are due yet.
 pub static NEXT: Question<MailRow> = Question {
-    sql:
-        "SELECT m.mail_id, m.kind, m.challenge_id, m.address, m.details, m.locale, m.asked_at, m.expires_at, m.attempts,
-                 m.due_at
+    sql: "SELECT m.mail_id, m.kind, m.challenge_id, m.invitation_id, m.address, m.details, m.locale, m.asked_at,
+                 m.expires_at, m.attempts, m.due_at
           FROM mails m ORDER BY m.due_at, m.mail_id LIMIT ?1",
     read: |row| {
         let mut c = Cursor::new(row);
@@ -165,6 +185,7 @@ pub static NEXT: Question<MailRow> = Question {
             mail: c.parse()?,
             kind: c.text()?,
             challenge: c.parse(),
+            invitation: c.parse(),
             address: c.parse()?,
             details: c.parse(),
             locale: Locale::parse(&c.text()?)?,

@@ -1,7 +1,7 @@
 //! `sessions`: one row for each session of a user that exists. An ended session keeps its row until the user goes.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{SessionId, UserId};
+use chrysalis_domain::id::{OrganizationId, SessionId, UserId};
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::value::{Carrier, Method};
 
@@ -43,6 +43,8 @@ const COLUMNS: &[Column] = &[
     integer("replayable_until").optional(),
     integer("ended_at").optional(),
     text("end_reason").optional(),
+    // The membership that was chosen last: it shows while it stands.
+    text("active_member_id").optional(),
     // Network address and user agent.
     sealed_record!("client"),
 ];
@@ -75,6 +77,7 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
                 false.into(),
                 false.into(),
                 e.replayable_until.into(),
+                Value::Null,
                 Value::Null,
                 Value::Null,
                 e.client.map_or(Value::Null, id),
@@ -133,6 +136,10 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         UserEvent::SessionEnded(e) => {
             set(e.session, &["ended_at", "end_reason"], vec![e.at.into(), e.reason.name().into()])
         }
+        UserEvent::OrganizationActivated(e) => {
+            let member = e.membership.map(|membership| id(membership.member));
+            set(e.session, &["active_member_id", "updated_at"], vec![member.unwrap_or(Value::Null), e.at.into()]);
+        }
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &SESSIONS, by: "user_id", value: id(user) }),
         UserEvent::GuestCreated(_)
         | UserEvent::MemberSignedUp(_)
@@ -160,6 +167,8 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::DeviceLinkEnded(_)
         | UserEvent::GuestTransferred(_)
         | UserEvent::GuestAbsorbed(_)
+        | UserEvent::MembershipBegan(_)
+        | UserEvent::MembershipEnded(_)
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
         | UserEvent::ProfileUpdated(_)
@@ -187,6 +196,8 @@ pub struct SessionRow {
     pub by_cookie: bool,
     pub replayable_until: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// Where the user works in this session, as long as they are the member they were when they chose it.
+    pub active_organization: Option<OrganizationId>,
     pub client: Option<Sealed>,
     pub user: UserRow,
 }
@@ -196,11 +207,13 @@ macro_rules! session_question {
         concat!(
             "SELECT s.session_id, s.locator, s.token_hash, s.previous_locator, s.previous_hash, s.previous_until,
                     s.created_at, s.updated_at, s.expires_at, s.remembered, s.authenticated_at, s.method,
-                    s.last_seen_at, s.presented, s.by_cookie, s.replayable_until, s.ended_at, ",
+                    s.last_seen_at, s.presented, s.by_cookie, s.replayable_until, s.ended_at,
+                    a.organization_id, ",
             sealed!("s.client"),
             ", ",
             user_columns!(),
-            " FROM sessions s JOIN users u ON u.user_id = s.user_id WHERE ",
+            " FROM sessions s JOIN users u ON u.user_id = s.user_id
+                   LEFT JOIN members a ON a.member_id = s.active_member_id WHERE ",
             $condition
         )
     };
@@ -248,6 +261,7 @@ fn session(row: &dyn Row) -> Option<SessionRow> {
         by_cookie: c.flag(),
         replayable_until: c.time(),
         ended_at: c.time(),
+        active_organization: c.parse(),
         client: c.sealed(),
         user: users::read(&mut c)?,
     })

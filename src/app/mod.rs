@@ -19,6 +19,7 @@ pub mod list_accounts;
 pub mod magic_link;
 pub mod mailbox;
 pub mod new_session;
+pub mod organization;
 mod origin;
 mod private;
 pub mod recovery;

@@ -9,6 +9,7 @@ use chrysalis_domain::user::UserRefusal;
 use chrysalis_domain::webhook::WebhookRefusal;
 use chrysalis_domain::{Permission, Span};
 
+use super::organization;
 use crate::hasher::HashError;
 use crate::log::cqrs::ExecuteError;
 use crate::log::{AppendError, LogFault, Refused};
@@ -74,6 +75,8 @@ pub enum Refusal {
     /// It is no address that may be told what happens.
     InvalidWebhookUrl,
     TooManyWebhooks,
+    /// Something about organizations.
+    Organization(organization::Refusal),
     /// Too often; come back after this time.
     TooMany(Span),
 }
@@ -168,6 +171,9 @@ impl From<UserRefusal> for AppError {
             UserRefusal::AccountUnknown => Refusal::AccountNotFound.into(),
             UserRefusal::LastAccount => Refusal::LastAccount.into(),
             UserRefusal::IdentityLinked => Refusal::AlreadyLinked.into(),
+            UserRefusal::AlreadyMember => organization::Refusal::AlreadyMember.into(),
+            UserRefusal::NotMember => organization::Refusal::MemberNotFound.into(),
+            UserRefusal::TooManyMemberships => organization::Refusal::TooManyOrganizations.into(),
             refusal @ (UserRefusal::Exists | UserRefusal::TooManyIdentities | UserRefusal::GuestActive { .. }) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
             }
@@ -241,6 +247,7 @@ impl From<ExecuteError> for AppError {
             ExecuteError::ApiKey(refusal) => refusal.into(),
             ExecuteError::Job(refusal) => refusal.into(),
             ExecuteError::Webhook(refusal) => refusal.into(),
+            ExecuteError::Disallowed(refusal) => refusal.into(),
             ExecuteError::Append(error) => error.into(),
         }
     }

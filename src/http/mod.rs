@@ -15,6 +15,7 @@ mod gate;
 pub mod listener;
 mod magic_link;
 mod meta;
+mod organization;
 mod recovery;
 mod reference;
 mod refusal;

@@ -104,6 +104,7 @@ impl From<Refusal> for ApiError {
             Refusal::WebhookUnknown => said(S::NOT_FOUND, "WEBHOOK_NOT_FOUND", "Webhook endpoint not found"),
             Refusal::InvalidWebhookUrl => said(S::BAD_REQUEST, "INVALID_WEBHOOK_URL", "Invalid webhook URL"),
             Refusal::TooManyWebhooks => said(S::BAD_REQUEST, "TOO_MANY_WEBHOOKS", "Too many webhook endpoints"),
+            Refusal::Organization(refusal) => super::organization::said(refusal),
             Refusal::TooMany(retry_after) => ApiError::rate_limited(seconds(retry_after)),
         };
         error.resting_on_settings(refusal.rests_on_settings())

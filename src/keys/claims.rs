@@ -4,6 +4,7 @@
 //! Everything is hashed under the current look-up key: after that key was rotated, a rebuild moves every claim to it.
 
 use chrysalis_domain::EmailAddress;
+use chrysalis_domain::organization::Slug;
 use chrysalis_projections::table::Sealed;
 use chrysalis_projections::users::WrappedKey;
 use chrysalis_projections::{ClaimKey, ClaimKind};
@@ -25,6 +26,7 @@ impl ClaimReader for KeyringClaims<'_> {
         match kind {
             ClaimKind::Email => Some(self.0.email_claim(&EmailAddress::parse(&text(SealKind::Email)?).ok()?)),
             ClaimKind::Identity => Some(self.0.identity_claim(&text(SealKind::Subject)?)),
+            ClaimKind::Slug => Some(self.0.slug_claim(&Slug::parse(&text(SealKind::Slug)?).ok()?)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Keyed hashes: an address can be looked up by whoever has the key, and guessed by nobody who has only the tables.
 
 use chrysalis_domain::EmailAddress;
+use chrysalis_domain::organization::Slug;
 use chrysalis_projections::{ClaimKey, ClaimKind};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -31,6 +32,11 @@ impl Keyring {
     /// The claim on a social identity: the text that holds issuer and subject, as it is sealed.
     pub fn identity_claim(&self, subject: &str) -> ClaimKey {
         self.claim(ClaimKind::Identity, "claim/identity", subject, SUBJECT_NORMALISATION)
+    }
+
+    /// The claim on a slug.
+    pub fn slug_claim(&self, slug: &Slug) -> ClaimKey {
+        self.claim(ClaimKind::Slug, "claim/slug", &slug.normal(), Slug::NORMALISATION)
     }
 
     fn claim(&self, kind: ClaimKind, purpose: &str, what: &str, normalisation: u16) -> ClaimKey {

@@ -33,6 +33,8 @@ pub enum SealKind {
     Subject,
     /// Nobody's: the deployment's own.
     Secret,
+    /// What an organization is found by.
+    Slug,
 }
 
 impl SealKind {
@@ -49,6 +51,7 @@ impl SealKind {
             SealKind::PasswordHash => "password_hash",
             SealKind::Subject => "subject",
             SealKind::Secret => "secret",
+            SealKind::Slug => "slug",
         }
     }
 }

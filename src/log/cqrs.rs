@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use chrysalis_domain::api_key::{ApiKey, ApiKeyCommand, ApiKeyRefusal};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
-use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, ProjectId, UserId, WebhookId};
+use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, OrganizationId, ProjectId, UserId, WebhookId};
 use chrysalis_domain::job::{Job, JobCommand, JobRefusal};
+use chrysalis_domain::organization::{Organization, OrganizationCommand, OrganizationRefusal};
+use chrysalis_domain::process::{self, Consequence};
 use chrysalis_domain::settings::{Settings, SettingsCommand, SettingsRefusal};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
 use chrysalis_domain::webhook::{Webhook, WebhookCommand, WebhookRefusal};
@@ -29,8 +31,9 @@ const ATTEMPTS: usize = 16;
 const SNAPSHOT_AFTER: Version = 64;
 const PAGE: usize = 1_024;
 
-/// One decision, with everything that is to be stored with the events it leads to: a command on each of the subjects it
-/// concerns. All of them are accepted, or nothing is stored.
+/// One decision, with everything that is to be stored with the events it leads to: commands on the subjects it concerns,
+/// decided in their order, and behind them what follows from their events at once ([`process::at_once`]). All of them are
+/// accepted, or nothing is stored.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub context: Context,
@@ -58,28 +61,36 @@ pub enum Step {
     ApiKey(ApiKeyId, Concurrency, ApiKeyCommand),
     Job(JobId, Concurrency, JobCommand),
     Webhook(WebhookId, Concurrency, WebhookCommand),
+    Organization(OrganizationId, Concurrency, OrganizationCommand),
 }
 
 impl Step {
-    fn about(&self) -> (Subject, Concurrency) {
+    async fn decide(&self, log: &dyn Log, at: Timestamp, before: &mut Vec<Decided>) -> Result<Vec<Step>, ExecuteError> {
+        use Step as S;
         match self {
-            Step::User(id, concurrency, _) => (Subject::User(*id), *concurrency),
-            Step::Challenge(id, concurrency, _) => (Subject::Challenge(*id), *concurrency),
-            Step::Settings(id, concurrency, _) => (Subject::Settings(*id), *concurrency),
-            Step::ApiKey(id, concurrency, _) => (Subject::ApiKey(*id), *concurrency),
-            Step::Job(id, concurrency, _) => (Subject::Job(*id), *concurrency),
-            Step::Webhook(id, concurrency, _) => (Subject::Webhook(*id), *concurrency),
+            S::User(id, concurrency, command) => decide::<User>(log, *id, *concurrency, command, at, before).await,
+            S::Challenge(id, concurrency, command) => {
+                decide::<Challenge>(log, *id, *concurrency, command, at, before).await
+            }
+            S::Organization(id, concurrency, command) => {
+                decide::<Organization>(log, *id, *concurrency, command, at, before).await
+            }
+            S::Settings(id, concurrency, command) => {
+                decide::<Settings>(log, *id, *concurrency, command, at, before).await
+            }
+            S::ApiKey(id, concurrency, command) => decide::<ApiKey>(log, *id, *concurrency, command, at, before).await,
+            S::Job(id, concurrency, command) => decide::<Job>(log, *id, *concurrency, command, at, before).await,
+            S::Webhook(id, concurrency, command) => {
+                decide::<Webhook>(log, *id, *concurrency, command, at, before).await
+            }
         }
     }
+}
 
-    async fn decide(&self, log: &dyn Log, at: Timestamp) -> Result<Decided, ExecuteError> {
-        match self {
-            Step::User(id, concurrency, command) => decide::<User>(log, *id, *concurrency, command, at).await,
-            Step::Challenge(id, concurrency, command) => decide::<Challenge>(log, *id, *concurrency, command, at).await,
-            Step::Settings(id, concurrency, command) => decide::<Settings>(log, *id, *concurrency, command, at).await,
-            Step::ApiKey(id, concurrency, command) => decide::<ApiKey>(log, *id, *concurrency, command, at).await,
-            Step::Job(id, concurrency, command) => decide::<Job>(log, *id, *concurrency, command, at).await,
-            Step::Webhook(id, concurrency, command) => decide::<Webhook>(log, *id, *concurrency, command, at).await,
+impl From<Consequence> for Step {
+    fn from(consequence: Consequence) -> Self {
+        match consequence {
+            Consequence::Organization(id, command) => Step::Organization(id, Concurrency::Exact, command),
         }
     }
 }
@@ -148,6 +159,9 @@ pub enum ExecuteError {
     Job(#[from] JobRefusal),
     #[error(transparent)]
     Webhook(#[from] WebhookRefusal),
+    /// The organization's state does not allow it.
+    #[error(transparent)]
+    Disallowed(#[from] OrganizationRefusal),
     /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -164,15 +178,20 @@ pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<D
     for _ in 0..ATTEMPTS {
         let mut decided = Vec::with_capacity(ask.steps.len());
         for step in &ask.steps {
-            decided.push(step.decide(log, ask.at).await?);
+            for follows in step.decide(log, ask.at, &mut decided).await? {
+                follows.decide(log, ask.at, &mut decided).await?;
+            }
         }
         decided.retain(|decided| !decided.events.is_empty());
         if decided.is_empty() {
             return Ok(Done { appended: None });
         }
+        let rests_on: Vec<Subject> = decided.iter().filter_map(Decided::rests_on).collect();
         match log.append(group(&ask, decided, entropy)?).await {
             Ok(appended) => return Ok(Done { appended: Some(appended) }),
-            Err(AppendError::Refused(Refused::Version { stream, .. })) if ask.decides_again(&stream) => {}
+            // What was refused for this stream's sake may be accepted when it is decided again.
+            Err(AppendError::Refused(Refused::Version { stream, .. }))
+                if rests_on.iter().any(|subject| StreamId::of(*subject) == stream) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -180,17 +199,7 @@ pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<D
     Err(AppendError::Busy { retry_after: chrysalis_domain::Span::from_secs(1) }.into())
 }
 
-impl Ask {
-    /// Whether what is refused for this stream's sake may be accepted when it is decided again.
-    fn decides_again(&self, stream: &StreamId) -> bool {
-        self.steps
-            .iter()
-            .map(Step::about)
-            .any(|(subject, concurrency)| concurrency == Concurrency::Exact && *stream == StreamId::of(subject))
-    }
-}
-
-/// What one step came to.
+/// What the steps on one subject came to.
 struct Decided {
     subject: Subject,
     expected: Expected,
@@ -198,29 +207,54 @@ struct Decided {
     snapshot: Option<Vec<u8>>,
 }
 
+impl Decided {
+    /// The subject, if it is decided about on all that happened to it.
+    fn rests_on(&self) -> Option<Subject> {
+        matches!(self.expected, Expected::Exact(_)).then_some(self.subject)
+    }
+}
+
+/// Decides on the state that the steps before have left, and tells what follows at once.
 async fn decide<D: Decider>(
     log: &dyn Log,
     id: D::Id,
     concurrency: Concurrency,
     command: &D::Command,
     at: Timestamp,
-) -> Result<Decided, ExecuteError>
+    before: &mut Vec<Decided>,
+) -> Result<Vec<Step>, ExecuteError>
 where
     ExecuteError: From<D::Refusal>,
 {
-    let loaded = if concurrency == Concurrency::New { Loaded::default() } else { load::<D>(log, id).await? };
+    let mut loaded = if concurrency == Concurrency::New { Loaded::default() } else { load::<D>(log, id).await? };
+    let earlier = before.iter().position(|decided| decided.subject == D::subject(id));
+    if let Some(earlier) = earlier {
+        let events = before[earlier].events.iter().cloned().filter_map(D::own);
+        events.for_each(|event| loaded.state.apply(&event));
+    }
     let events = loaded.state.decide(command.clone(), at)?;
     let snapshot = (loaded.replayed >= SNAPSHOT_AFTER && !events.is_empty()).then(|| {
         let mut state = loaded.state.clone();
         events.iter().for_each(|event| state.apply(event));
         freeze(&state)
     });
-    Ok(Decided {
-        subject: D::subject(id),
-        expected: expected(concurrency, loaded.version),
-        events: events.into_iter().map(|event| D::event(id, event)).collect(),
-        snapshot: snapshot.transpose()?,
-    })
+    let (snapshot, events) = (snapshot.transpose()?, events.into_iter().map(|event| D::event(id, event)));
+    let events: Vec<Event> = events.collect();
+    let follows = events.iter().filter_map(process::at_once).map(Step::from).collect();
+    match earlier.map(|earlier| &mut before[earlier]) {
+        Some(decided) => {
+            if decided.expected == Expected::Any {
+                decided.expected = expected(concurrency, loaded.version);
+            }
+            decided.events.extend(events);
+            decided.snapshot = snapshot.or(decided.snapshot.take());
+        }
+        None => {
+            let expected = expected(concurrency, loaded.version);
+            before.push(Decided { subject: D::subject(id), expected, events, snapshot });
+        }
+    }
+    Ok(follows)
 }
 
 fn expected(concurrency: Concurrency, version: Version) -> Expected {

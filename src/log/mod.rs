@@ -30,7 +30,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
 use chrysalis_domain::{Event, Span, Timestamp};
-use chrysalis_projections::claims::Holder;
 use chrysalis_projections::listing::Statement;
 use chrysalis_projections::{Change, ClaimKey, Entry, Question, Row, Value, model};
 use tokio::sync::watch;
@@ -187,30 +186,15 @@ pub struct Appended {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The stream has moved on (or exists, or does not).
-    Version {
-        stream: StreamId,
-        actual: Version,
-    },
+    Version { stream: StreamId, actual: Version },
     /// The settings that it was decided by don't stand: these do.
-    Settings {
-        actual: Version,
-    },
-    ClaimHeld {
-        claim: ClaimId,
-        holder: Holder,
-    },
+    Settings { actual: Version },
+    /// By another claim: the rows say whose that is.
+    ClaimHeld { claim: ClaimId, by: ClaimId },
     /// `quota` counts the group's quotas from 0.
-    QuotaExceeded {
-        quota: usize,
-        retry_after: Span,
-    },
+    QuotaExceeded { quota: usize, retry_after: Span },
     /// The idempotency key was used before; the first time's outcome.
-    Repeated {
-        first: Position,
-        last: Position,
-        recorded_at: Timestamp,
-        note: Vec<u8>,
-    },
+    Repeated { first: Position, last: Position, recorded_at: Timestamp, note: Vec<u8> },
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -37,8 +37,8 @@ async fn a_taken_claim_is_refused_with_its_holder(store: &dyn Store) {
 
     let (second, _, take) = world.sign_up(ADDRESS);
     let wanted = take.claims[0].claim;
-    let holder = Holder { claim: held, user: first, verified: false };
-    assert_eq!(refused_by_store(world.execute(take).await), Refused::ClaimHeld { claim: wanted, holder });
+    assert_eq!(refused_by_store(world.execute(take).await), Refused::ClaimHeld { claim: wanted, by: held });
+    assert_eq!(world.holder(ADDRESS).await, Some(Holder { claim: held, user: first, verified: false }));
     assert_eq!(load::<User>(world.log.as_ref(), second).await.unwrap().version, 0);
     assert_eq!(everything(world.log.as_ref()).await.len(), before);
 
@@ -55,10 +55,9 @@ async fn a_claim_that_is_proven_says_so(store: &dyn Store) {
     world.execute(world.ask(first, proof)).await.unwrap();
 
     let (_, _, take) = world.sign_up(ADDRESS);
-    let Refused::ClaimHeld { holder, .. } = refused_by_store(world.execute(take).await) else {
-        panic!("not the claim")
-    };
-    assert_eq!(holder, Holder { claim, user: first, verified: true });
+    let Refused::ClaimHeld { by, .. } = refused_by_store(world.execute(take).await) else { panic!("not the claim") };
+    assert_eq!(by, claim);
+    assert_eq!(world.holder(ADDRESS).await, Some(Holder { claim, user: first, verified: true }));
 }
 
 async fn a_group_may_release_and_take_at_once(store: &dyn Store) {
@@ -96,20 +95,21 @@ async fn of_64_who_claim_one_address_one_wins(store: &dyn Store) {
             (guest.user, world.execute(upgrade).await)
         });
     }
-    let (mut winners, mut holders) = (Vec::new(), Vec::new());
+    let (mut winners, mut losers) = (Vec::new(), Vec::new());
     while let Some(ended) = race.join_next().await {
         match ended.unwrap() {
             (user, Ok(_)) => winners.push(user),
             (user, refusal) => {
-                let Refused::ClaimHeld { holder, .. } = refused_by_store(refusal) else { panic!("not the claim") };
+                let Refused::ClaimHeld { by, .. } = refused_by_store(refusal) else { panic!("not the claim") };
                 assert!(world.user(user).await.standing.is_guest(), "a guest who lost is a guest still");
-                holders.push(holder.user);
+                losers.push(by);
             }
         }
     }
     let [winner]: [UserId; 1] = winners.try_into().expect("exactly one winner");
-    assert_eq!(holders, [winner; 63]);
-    assert_eq!(world.holder(ADDRESS).await.unwrap().user, winner);
+    let holder = world.holder(ADDRESS).await.unwrap();
+    assert_eq!(holder.user, winner);
+    assert_eq!(losers, [holder.claim; 63]);
 }
 
 async fn of_64_upgrades_of_one_guest_one_wins(store: &dyn Store) {

@@ -5,7 +5,7 @@ use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
 use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
 use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued, VoidReason};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent, Purpose};
-use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, SessionId, UserId};
+use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, OrganizationId, SessionId, UserId};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::user::command::{NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity};
 use chrysalis_domain::user::event::{DeletionReason, EndReason};
@@ -17,7 +17,7 @@ use chrysalis_projections::{codes, mails};
 use crate::conformance::world::{Person, World, command};
 
 /// Few addresses and identities for many users: they get in each other's way.
-const ADDRESSES: [&str; 9] = [
+pub(super) const ADDRESSES: [&str; 12] = [
     "a@example.com",
     "b@example.com",
     "c@example.com",
@@ -27,6 +27,9 @@ const ADDRESSES: [&str; 9] = [
     "g@example.com",
     "h@example.com",
     "i@example.com",
+    "j@example.com",
+    "k@example.com",
+    "l@example.com",
 ];
 const SUBJECTS: [&str; 4] =
     ["https://idp.example/1", "https://idp.example/2", "https://other.example/1", "https://other.example/2"];
@@ -34,13 +37,14 @@ const PROVIDERS: [&str; 2] = ["idp", "other"];
 
 pub struct History {
     pub world: World,
-    people: Vec<(UserId, Person)>,
+    pub(super) people: Vec<(UserId, Person)>,
+    pub(super) organizations: Vec<(OrganizationId, Person)>,
     asked: Vec<ChallengeId>,
 }
 
 impl History {
     pub fn of(world: World) -> Self {
-        Self { world, people: Vec::new(), asked: Vec::new() }
+        Self { world, people: Vec::new(), organizations: Vec::new(), asked: Vec::new() }
     }
 
     /// Lets things happen. Refusals are part of life, faults are not.
@@ -49,7 +53,7 @@ impl History {
             self.world.clock.advance(Span::from_millis(i64::try_from(self.world.chance.below(5_000)).unwrap()));
             match self.step().await {
                 Ok(())
-                | Err(ExecuteError::Refused(_) | ExecuteError::Unmet(_))
+                | Err(ExecuteError::Refused(_) | ExecuteError::Unmet(_) | ExecuteError::Disallowed(_))
                 | Err(ExecuteError::Append(AppendError::Refused(_))) => {}
                 Err(fault) => panic!("{fault}"),
             }
@@ -69,9 +73,15 @@ impl History {
             self.people.push((user, person));
             return Ok(());
         }
-        let (user, person) = chance.pick(&self.people);
+        let which = chance.below(self.people.len());
+        let (user, person) = &self.people[which];
         let state = world.user(*user).await;
-        match chance.below(30) {
+        if state.standing == Standing::Deleted && chance.toss() {
+            // The dead are asked now and then, and the living mostly.
+            self.people.swap_remove(which);
+            return Ok(());
+        }
+        match chance.below(38) {
             0..=2 => return self.supersede_somebody().await,
             3..=5 => {
                 let asked = self.ask_for_a_proof(person).await?;
@@ -80,6 +90,7 @@ impl History {
             }
             6..=8 => return self.bring_a_proof_back().await,
             9..=11 => return self.try_to_send_a_mail().await,
+            12..=19 => return self.organize().await,
             _ => {}
         }
         let (command, sealed, claims) = self.command(person, &state);
@@ -121,7 +132,7 @@ impl History {
             };
             return (command, vec![sealed], vec![claim]);
         }
-        if state.standing == Standing::Guest && chance.below(8) == 0 {
+        if state.standing == Standing::Guest && chance.below(5) == 0 {
             return self.come_back(person, state, session);
         }
         if chance.below(12) == 0 {

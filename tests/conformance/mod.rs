@@ -16,6 +16,7 @@ mod follow;
 mod idempotency;
 mod inline;
 mod order;
+mod organizations;
 mod origins;
 mod postgres;
 mod quotas;

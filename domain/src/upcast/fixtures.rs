@@ -14,8 +14,10 @@ use crate::challenge::event::VoidReason;
 use crate::challenge::{Intent, Purpose};
 use crate::event;
 use crate::mail::Reason;
+use crate::organization::Role;
+use crate::organization::event::{OrganizationEnd, RemovalReason, RevocationReason};
 use crate::permission::Permission;
-use crate::user::event::{CodeEnd, DeletionReason, EndReason, Notice, ReleaseReason};
+use crate::user::event::{CodeEnd, DeletionReason, EndReason, MembershipEnd, Notice, ReleaseReason};
 use crate::user::histories::{Life, lives};
 use crate::value::{Amr, Carrier, Method, ProofKind};
 use crate::webhook::event::DisabledReason;
@@ -245,6 +247,11 @@ fn every_word_ever_written_still_reads() {
     words::<VoidReason>(&["replaced", "expired", "exhausted", "denied"]);
     words::<DisabledReason>(&["requested", "lost_deliveries"]);
     words::<Reason>(&["refused", "exhausted", "expired", "erased"]);
+    words::<MembershipEnd>(&["left", "removed", "organization_deleted", "user_deleted"]);
+    words::<Role>(&["member", "admin", "owner"]);
+    words::<RemovalReason>(&["left", "removed", "user_deleted"]);
+    words::<RevocationReason>(&["canceled", "inviter_lost", "expired"]);
+    words::<OrganizationEnd>(&["requested", "empty"]);
 }
 
 /// Tables name these things too, with the same words.
@@ -271,6 +278,9 @@ fn rows_and_events_use_the_same_words() {
     ] {
         let reason: EndReason = serde_json::from_value(word.into()).unwrap();
         same(reason.name(), serde_json::to_value(reason));
+    }
+    for role in Role::ALL {
+        same(role.name(), serde_json::to_value(role));
     }
     for word in ["requested", "anonymous_max_age", "administrator"] {
         let reason: DeletionReason = serde_json::from_value(word.into()).unwrap();

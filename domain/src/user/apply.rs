@@ -2,7 +2,8 @@
 
 use crate::user::event::*;
 use crate::user::{
-    DeviceLink, Email, Identity, Password, Session, Standing, SuspendedPassword, User, UserEvent, Verification,
+    DeviceLink, Email, Identity, Membership, Password, Session, Standing, SuspendedPassword, User, UserEvent,
+    Verification,
 };
 use crate::value::{Carrier, Change};
 
@@ -180,6 +181,17 @@ impl User {
             UserEvent::GuestAbsorbed(e) => {
                 self.absorbed.insert(e.guest);
             }
+            UserEvent::MembershipBegan(e) => {
+                self.memberships.insert(e.organization, Membership { member: e.member, founded: e.founded });
+            }
+            UserEvent::MembershipEnded(e) => {
+                self.memberships.remove(&e.organization);
+            }
+            UserEvent::OrganizationActivated(e) => {
+                if let Some(session) = self.sessions.get_mut(&e.session) {
+                    session.active = e.membership.map(|membership| membership.member);
+                }
+            }
             UserEvent::GuestDisabled(_) => self.standing = Standing::Disabled,
             UserEvent::UserDeleted(_) => {
                 // Nothing but the fact is left to decide about.
@@ -228,6 +240,7 @@ impl User {
                 by_cookie: false,
                 replayed: false,
                 replayable: e.replayable_until.is_some(),
+                active: None,
             },
         );
     }

@@ -1,9 +1,11 @@
 //! What can be asked of a user, with every fact the decision needs: ids, hashes, sealed records and times are made
 //! beforehand and handed in, so that a decision may run again after a conflict and decide the same.
 
-use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{
+    AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+};
 use crate::time::{Span, Timestamp};
-use crate::user::event::{DeletionReason, EndReason};
+use crate::user::event::{DeletionReason, EndReason, MembershipEnd};
 use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
 
 /// A command and the time of its decision.
@@ -243,6 +245,29 @@ pub enum UserCommand {
     AbsorbGuest {
         guest: UserId,
         epoch: u32,
+    },
+    /// Both sides of a membership are decided together, and stored in one group.
+    BeginMembership {
+        organization: OrganizationId,
+        member: MemberId,
+        founded: bool,
+        /// The claim on the address that was invited: it has to be this user's, and verified.
+        invited: Option<ClaimId>,
+    },
+    EndMembership {
+        organization: OrganizationId,
+        member: MemberId,
+        reason: MembershipEnd,
+    },
+    /// That the user is this very member. Leads to no event: see [`crate::organization`] for where it has to stand.
+    ConfirmMembership {
+        organization: OrganizationId,
+        member: MemberId,
+    },
+    /// The organization that the session works in from here on, or none.
+    ActivateOrganization {
+        session: SessionId,
+        organization: Option<OrganizationId>,
     },
     ExpireGuest {
         cutoff: Timestamp,

@@ -1,5 +1,6 @@
 //! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
 
+mod membership;
 mod proof;
 mod recovery;
 mod social;
@@ -130,6 +131,12 @@ impl User {
             C::UseDeviceLink { hash, ticket, session } => self.use_device_link(hash, ticket, session, at),
             C::TransferGuest { to, epoch } => self.transfer(to, epoch, at),
             C::AbsorbGuest { guest, epoch } => self.absorb(guest, epoch, at),
+            C::BeginMembership { organization, member, founded, invited } => {
+                self.begin_membership(organization, member, founded, invited, at)
+            }
+            C::EndMembership { organization, member, reason } => self.end_membership(organization, member, reason, at),
+            C::ConfirmMembership { organization, member } => self.membership(organization, member).map(|_| Vec::new()),
+            C::ActivateOrganization { session, organization } => self.activate(session, organization, at),
             C::ExpireGuest { cutoff, settings_version, max_age } => self.expire(cutoff, settings_version, max_age, at),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
         }
@@ -331,7 +338,7 @@ impl User {
         Ok(self.gone(reason, None, at))
     }
 
-    /// Sessions end and claims are released before the user goes, each by an event of its own.
+    /// Sessions and memberships end and claims are released before the user goes, each by an event of its own.
     fn gone(&self, reason: DeletionReason, evidence: Option<ExpiryEvidence>, at: Timestamp) -> Vec<UserEvent> {
         let mut events = self.end(|_| true, EndReason::Deleted, at);
         let released = ReleaseReason::Deleted;
@@ -341,6 +348,7 @@ impl User {
             .iter()
             .map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason: released }.into());
         events.extend(unlinked);
+        events.extend(self.memberships_end(at));
         let was_guest = self.standing.is_guest();
         events.push(UserDeleted { reason, was_guest, last_activity: self.last_activity, evidence, at }.into());
         events

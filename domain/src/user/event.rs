@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Names, events};
-use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{
+    AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+};
 use crate::time::Timestamp;
 use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
 
@@ -48,6 +50,9 @@ events! {
     DeviceLinkEnded 1,
     GuestTransferred 1,
     GuestAbsorbed 1,
+    MembershipBegan 1,
+    MembershipEnded 1,
+    OrganizationActivated 1,
     GuestDisabled 1,
     UserDeleted 1,
 }
@@ -525,6 +530,53 @@ pub struct GuestAbsorbed {
     pub at: Timestamp,
 }
 
+/// The user is a member of an organization from here on. The event beside this one, in the organization's stream, says the
+/// same, and in which role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipBegan {
+    pub organization: OrganizationId,
+    pub member: MemberId,
+    /// The organization was made by this user.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub founded: bool,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipEnded {
+    pub organization: OrganizationId,
+    pub member: MemberId,
+    pub reason: MembershipEnd,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MembershipEnd {
+    Left,
+    /// Somebody else asked for it.
+    Removed,
+    /// The organization is gone.
+    OrganizationDeleted,
+    UserDeleted,
+}
+
+/// In this session the user works in an organization, or in none any more. It counts as long as that very membership
+/// stands: who comes back chooses again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationActivated {
+    pub session: SessionId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<ActiveMembership>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveMembership {
+    pub organization: OrganizationId,
+    pub member: MemberId,
+}
+
 /// A clean-up took the guest out of use. Its sessions are ended; until `final_at` it can be undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestDisabled {
@@ -623,6 +675,9 @@ impl Names for UserEvent {
             | E::DeviceLinkEnded(_)
             | E::GuestTransferred(_)
             | E::GuestAbsorbed(_)
+            | E::MembershipBegan(_)
+            | E::MembershipEnded(_)
+            | E::OrganizationActivated(_)
             | E::GuestDisabled(_)
             | E::UserDeleted(_) => Vec::new(),
         }

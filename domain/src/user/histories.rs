@@ -6,18 +6,21 @@
 //!
 //! What a command brings into being has a fresh id, as the server makes it; what it refers to may be any.
 
-mod dice;
+pub(crate) mod dice;
 mod steps;
 
 use ulid::Ulid;
 
 use self::dice::Dice;
 pub use self::steps::{Kind, Step, lives};
+pub(crate) use self::steps::{any_step, wait};
 use crate::event::Names;
-use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{
+    AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+};
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
-use crate::user::event::{ActivityRecorded, DeletionReason, EndReason};
+use crate::user::event::{ActivityRecorded, DeletionReason, EndReason, MembershipEnd};
 use crate::user::{User, UserEvent, UserRefusal};
 use crate::value::{Authentication, Carrier, Change, Entry, Label, Locale, Locator, ProofKind, TokenHash};
 
@@ -78,6 +81,16 @@ impl Life {
             self.events.push((at, event.clone()));
         }
         Turn { at, command, before, outcome }
+    }
+
+    /// Asks for one thing now.
+    pub fn ask(&mut self, command: UserCommand) -> Result<Vec<UserEvent>, UserRefusal> {
+        let events = self.user.decide(command, self.now)?;
+        for event in &events {
+            self.user.apply(event);
+            self.events.push((self.now, event.clone()));
+        }
+        Ok(events)
     }
 
     fn stray(&mut self, dice: &mut Dice) -> Result<Vec<UserEvent>, UserRefusal> {
@@ -204,6 +217,25 @@ impl Life {
             }
             Kind::AbsorbGuest => {
                 C::AbsorbGuest { guest: self.other(dice), epoch: self.epoch(dice).unwrap_or(self.user.epoch) }
+            }
+            Kind::BeginMembership => C::BeginMembership {
+                organization: self.organization(dice),
+                member: self.fresh(MemberId::from_ulid),
+                founded: dice.flag(),
+                invited: dice.one_in(4).then(|| self.claim(dice)),
+            },
+            Kind::EndMembership => {
+                let organization = self.organization(dice);
+                let held = self.user.memberships.get(&organization).map(|held| held.member);
+                C::EndMembership {
+                    organization,
+                    member: held.filter(|_| !dice.one_in(4)).unwrap_or_else(|| self.fresh(MemberId::from_ulid)),
+                    reason: dice.of(&[MembershipEnd::Left, MembershipEnd::Removed]),
+                }
+            }
+            Kind::ActivateOrganization => {
+                let session = self.session(dice);
+                C::ActivateOrganization { session, organization: (!dice.one_in(3)).then(|| self.organization(dice)) }
             }
             Kind::MissVerification => C::MissVerification { challenge: self.challenge(dice) },
             Kind::DisownClaim => C::DisownClaim { claim: self.claim(dice), challenge: self.challenge(dice) },
@@ -380,6 +412,11 @@ impl Life {
     /// One of few.
     fn other(&mut self, dice: &mut Dice) -> UserId {
         UserId::from_ulid(Ulid::from_parts(1, u128::from(dice.throw() % 3)))
+    }
+
+    /// One of few.
+    fn organization(&mut self, dice: &mut Dice) -> OrganizationId {
+        OrganizationId::from_ulid(Ulid::from_parts(1, u128::from(dice.throw() % 8)))
     }
 
     /// Mostly the present one.

@@ -27,7 +27,7 @@ pub use event::UserEvent;
 pub use refusal::UserRefusal;
 
 use crate::decider::decider;
-use crate::id::{AccountId, ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{AccountId, ChallengeId, ClaimId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId};
 use crate::time::Timestamp;
 use crate::value::{Locator, Method, TokenHash};
 
@@ -97,6 +97,8 @@ pub struct User {
     /// The code with which a guest can come back.
     pub recovery: Option<TokenHash>,
     pub link: Option<DeviceLink>,
+    /// At most one of each organization.
+    pub memberships: BTreeMap<OrganizationId, Membership>,
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
     pub metadata: Option<SealedId>,
@@ -150,7 +152,21 @@ pub struct Session {
     pub by_cookie: bool,
     pub replayed: bool,
     pub replayable: bool,
+    /// The membership that was chosen last; it may have ended since.
+    pub active: Option<MemberId>,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    pub member: MemberId,
+    /// The organization was made by this user.
+    pub founded: bool,
+}
+
+/// Organizations that one user may be a member of: all of them are left in the decision by which the user goes.
+pub const MEMBERSHIPS_MAX: usize = 1_000;
+/// Organizations that a guest may have made.
+pub const GUEST_FOUNDS_MAX: usize = 5;
 
 /// Another device that is to be let in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +189,7 @@ pub struct Verification {
     pub missed: u8,
 }
 
-decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 3);
+decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 4);
 
 impl User {
     /// The session, if it is live at that time.

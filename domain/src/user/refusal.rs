@@ -40,6 +40,12 @@ pub enum UserRefusal {
     AccountUnknown,
     #[error("it is the last way in")]
     LastAccount,
+    #[error("the user is a member of the organization already")]
+    AlreadyMember,
+    #[error("the user is no such member of the organization")]
+    NotMember,
+    #[error("the user is a member of, or has made, as many organizations as there may be")]
+    TooManyMemberships,
     #[error("the guest was active at {last_activity}, after the cutoff")]
     GuestActive { last_activity: Timestamp },
 }

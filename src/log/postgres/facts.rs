@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use chrysalis_domain::Timestamp;
-use chrysalis_projections::claims::Holder;
+use chrysalis_domain::id::ClaimId;
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -24,8 +24,8 @@ pub(super) struct Facts<'w> {
     /// The version of the settings.
     pub(super) settings: Version,
     pub(super) versions: HashMap<&'w str, Version>,
-    /// By kind and hash.
-    pub(super) holders: HashMap<(&'static str, &'w [u8]), Holder>,
+    /// Claims that stand, by kind and hash.
+    pub(super) holders: HashMap<(&'static str, &'w [u8]), ClaimId>,
     pub(super) counts: Counts<'w>,
     /// What a repetition of a key is told.
     pub(super) used: HashMap<&'w [u8], Refused>,
@@ -37,7 +37,7 @@ const LOCK_STREAMS: &str =
 const VERSIONS: &str =
     "SELECT s.stream, (SELECT version FROM events e WHERE e.stream = s.stream ORDER BY version DESC LIMIT 1)
      FROM unnest($1::text[]) AS s(stream)";
-const HOLDERS: &str = "SELECT c.kind, c.hash, c.claim_id, c.user_id, c.verified
+const HOLDERS: &str = "SELECT c.kind, c.hash, c.claim_id
      FROM unnest($1::text[], $2::bytea[]) AS q(kind, hash) JOIN claims c ON c.kind = q.kind AND c.hash = q.hash";
 const QUOTAS: &str = "SELECT key, stamps FROM quotas WHERE key = ANY($1) ORDER BY key FOR UPDATE";
 const USED: &str =
@@ -156,14 +156,13 @@ pub(super) fn number(stored: i64) -> Position {
     stored.cast_unsigned()
 }
 
-fn holder(row: &Row) -> Result<Holder, Failure> {
-    let (claim, user): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
-    match (claim.parse(), user.parse()) {
-        (Ok(claim), Ok(user)) => Ok(Holder { claim, user, verified: row.try_get::<_, i64>(4)? == 1 }),
-        _ => Err(Failure::Fault(LogFault::Damaged(format!(
-            "the claim {claim} of {user} does not read; run `chrysalis projections rebuild`"
-        )))),
-    }
+fn holder(row: &Row) -> Result<ClaimId, Failure> {
+    let claim: &str = row.try_get(2)?;
+    claim.parse().map_err(|_| {
+        Failure::Fault(LogFault::Damaged(format!(
+            "the claim {claim} does not read; run `chrysalis projections rebuild`"
+        )))
+    })
 }
 
 fn repeated(row: &Row) -> Result<Refused, Failure> {

@@ -2,11 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrysalis_domain::Event;
-use chrysalis_domain::challenge::ChallengeEvent;
-use chrysalis_domain::id::{ChallengeId, ClaimId, SealedId};
-use chrysalis_domain::user::UserEvent;
-use chrysalis_projections::codes;
+use chrysalis_domain::id::{ChallengeId, ClaimId, InvitationId, SealedId};
+use chrysalis_projections::claims::{self, Named};
 use chrysalis_projections::table::{Kind, Table};
 use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, INLINE, Model, Value};
 use tokio::task::JoinHandle;
@@ -264,20 +261,13 @@ impl Refold<'_> {
 
     /// The keys of the claims that a page declares, from the sealed records of the log.
     async fn open(&self, client: &tokio_postgres::Transaction<'_>, page: &[Decoded]) -> Result<Opened, LogFault> {
-        let declared = |decoded: &Decoded| match &decoded.entry.as_ref()?.event {
-            Event::User(_, UserEvent::EmailClaimed(e)) => Some((ClaimKind::Email, e.claim, e.address)),
-            Event::User(_, UserEvent::IdentityLinked(e)) => Some((ClaimKind::Identity, e.claim, e.subject)),
-            Event::Challenge(challenge, ChallengeEvent::ChallengeIssued(e)) if e.purpose.is_code() => {
-                Some((ClaimKind::Email, codes::of_address(*challenge), e.address))
-            }
-            _ => None,
-        };
-        let declared: Vec<_> = page.iter().filter_map(declared).collect();
+        let named = page.iter().filter_map(|decoded| claims::named(&decoded.entry.as_ref()?.event));
+        let named: Vec<Named> = named.collect();
         let mut opened = Opened::default();
-        if declared.is_empty() {
+        if named.is_empty() {
             return Ok(opened);
         }
-        let ids: Vec<String> = declared.iter().map(|(_, _, sealed)| sealed.to_string()).collect();
+        let ids: Vec<String> = named.iter().map(|named| named.sealed.to_string()).collect();
         let sql = "SELECT s.sealed_id, s.person_id, s.ciphertext, k.epoch, k.wrapped
                    FROM sealed s JOIN person_keys k USING (person_id) WHERE s.sealed_id = ANY($1)";
         let mut records = HashMap::new();
@@ -288,25 +278,32 @@ impl Refold<'_> {
                 records.insert(id, SealedRow { id, person, ciphertext, epoch, wrapped });
             }
         }
-        let mut live: HashMap<String, i64> = HashMap::new();
-        if self.as_live {
-            let claims: Vec<String> = declared.iter().map(|(_, claim, _)| claim.to_string()).collect();
-            let challenges = declared.iter().map(|(_, claim, _)| ChallengeId::from_ulid(claim.ulid()).to_string());
-            let challenges: Vec<String> = challenges.collect();
-            let sql = "SELECT claim_id, key_id FROM claims WHERE claim_id = ANY($1)
-                       UNION ALL SELECT $3 || substr(challenge_id, 5), key_id FROM codes WHERE challenge_id = ANY($2)";
-            let rows = client.query(sql, &[&claims, &challenges, &ClaimId::PREFIX]).await.map_err(fault)?;
-            live.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
-        }
-        for (kind, claim, sealed) in declared {
+        let live = if self.as_live { live_keys(client, &named).await? } else { HashMap::new() };
+        for Named { kind, claim, sealed } in named {
             let Some(key) = records.get(&sealed).and_then(|record| self.claims.claim_key(kind, record)) else {
                 continue;
             };
-            let under = live.get(&claim.to_string()).and_then(|id| u32::try_from(*id).ok());
+            let under = live.get(&claim).and_then(|id| u32::try_from(*id).ok());
             opened.0.insert(claim, under.map_or(key.clone(), |id| key.under(id)));
         }
         Ok(opened)
     }
+}
+
+/// Which look-up key made the live rows of what is named.
+async fn live_keys(
+    client: &tokio_postgres::Transaction<'_>,
+    named: &[Named],
+) -> Result<HashMap<ClaimId, i64>, LogFault> {
+    let ids = |id: fn(ClaimId) -> String| named.iter().map(|named| id(named.claim)).collect::<Vec<String>>();
+    let claims = ids(|claim| claim.to_string());
+    let challenges = ids(|claim| ChallengeId::from_ulid(claim.ulid()).to_string());
+    let invitations = ids(|claim| InvitationId::from_ulid(claim.ulid()).to_string());
+    let sql = "SELECT claim_id, key_id FROM claims WHERE claim_id = ANY($1)
+               UNION ALL SELECT $4 || substr(challenge_id, 5), key_id FROM codes WHERE challenge_id = ANY($2)
+               UNION ALL SELECT $4 || substr(invitation_id, 5), key_id FROM invitations WHERE invitation_id = ANY($3)";
+    let rows = client.query(sql, &[&claims, &challenges, &invitations, &ClaimId::PREFIX]).await.map_err(fault)?;
+    Ok(rows.iter().filter_map(|row| Some((row.get::<_, &str>(0).parse().ok()?, row.get(1)))).collect())
 }
 
 #[derive(Default)]

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use chrysalis_domain::id::ClaimId;
-use chrysalis_projections::claims::{CLAIMS, Holder};
+use chrysalis_projections::claims::CLAIMS;
 use chrysalis_projections::{Change, Value};
 
 use super::facts::Facts;
@@ -77,13 +77,13 @@ impl<'w> Bench<'w> {
         Some(Refused::Version { stream: moved.stream.clone(), actual: actual(moved.stream.as_str()) })
     }
 
-    /// Who holds a claim, under whichever look-up key, unless this very group releases it.
+    /// What stands in the way of a claim, under whichever look-up key, unless this very group releases it.
     fn held(&self, group: &Group) -> Option<Refused> {
-        let holder = |claim: &Claim| {
-            let holders = claim.key.hashes().filter_map(|hash| self.facts.holders.get(&(claim.key.kind.name(), hash)));
-            holders.copied().find(|holder| !group.releases(holder.claim))
+        let standing = |claim: &Claim| {
+            let standing = claim.key.hashes().filter_map(|hash| self.facts.holders.get(&(claim.key.kind.name(), hash)));
+            standing.copied().find(|by| !group.releases(*by))
         };
-        let held = |claim: &Claim| Some(Refused::ClaimHeld { claim: claim.claim, holder: holder(claim)? });
+        let held = |claim: &Claim| Some(Refused::ClaimHeld { claim: claim.claim, by: standing(claim)? });
         group.claims.iter().find_map(held)
     }
 
@@ -110,29 +110,19 @@ impl<'w> Bench<'w> {
         Verdict::Stored(versions)
     }
 
-    /// The holders as the change leaves them.
+    /// The claims that stand, as the change leaves them.
     fn follow_claim(&mut self, change: &'w Change) {
-        let is = |holder: &Holder, claim: &Value| matches!(claim, Value::Text(text) if text.parse::<ClaimId>() == Ok(holder.claim));
         match change {
             Change::Insert { table, values } if **table == CLAIMS => {
-                let [Value::Static(kind), Value::Bytes(hash), _, _, Value::Text(claim), Value::Text(user), verified, _] =
-                    values.as_slice()
-                else {
+                let [Value::Static(kind), Value::Bytes(hash), _, _, Value::Text(claim), ..] = values.as_slice() else {
                     return;
                 };
-                if let (Ok(claim), Ok(user)) = (claim.parse(), user.parse()) {
-                    let verified = *verified == Value::Integer(1);
-                    self.facts.holders.insert((kind, hash), Holder { claim, user, verified });
+                if let Ok(claim) = claim.parse() {
+                    self.facts.holders.insert((kind, hash), claim);
                 }
             }
-            Change::Delete { table, value, .. } if **table == CLAIMS => {
-                self.facts.holders.retain(|_, holder| !is(holder, value));
-            }
-            Change::Update { table, values, .. } if **table == CLAIMS => {
-                let claim = values.last().unwrap_or(&Value::Null);
-                for holder in self.facts.holders.values_mut().filter(|holder| is(holder, claim)) {
-                    holder.verified = true;
-                }
+            Change::Delete { table, value: Value::Text(gone), .. } if **table == CLAIMS => {
+                self.facts.holders.retain(|_, claim| gone.parse::<ClaimId>() != Ok(*claim));
             }
             _ => {}
         }

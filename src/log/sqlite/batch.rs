@@ -2,7 +2,8 @@
 //! written nothing, so the groups beside it need no savepoint.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_projections::claims::{ClaimKind, Holder};
+use chrysalis_domain::id::ClaimId;
+use chrysalis_projections::claims::ClaimKind;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::events::EventWriter;
@@ -140,27 +141,21 @@ pub(super) fn standing(connection: &Connection, stream: &StreamId) -> rusqlite::
     Ok(found.optional()?.unwrap_or(0))
 }
 
-/// Who holds the claim, under whichever look-up key, unless this very group releases it.
+/// What stands in the way of the claim, under whichever look-up key, unless this very group releases it.
 fn held(connection: &Connection, group: &Group, claim: &Claim) -> rusqlite::Result<Option<Refused>> {
     for hash in claim.key.hashes() {
-        if let Some(holder) = holder(connection, claim.key.kind, hash)?.filter(|holder| !group.releases(holder.claim)) {
-            return Ok(Some(Refused::ClaimHeld { claim: claim.claim, holder }));
+        if let Some(by) = holder(connection, claim.key.kind, hash)?.filter(|by| !group.releases(*by)) {
+            return Ok(Some(Refused::ClaimHeld { claim: claim.claim, by }));
         }
     }
     Ok(None)
 }
 
-fn holder(connection: &Connection, kind: ClaimKind, hash: &[u8]) -> rusqlite::Result<Option<Holder>> {
-    let sql = "SELECT claim_id, user_id, verified FROM claims WHERE kind = ?1 AND hash = ?2";
-    let found = connection.prepare_cached(sql)?.query_row(params![kind.name(), hash], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-    });
-    let Some((claim, user, verified)) = found.optional()? else { return Ok(None) };
-    match (claim.parse(), user.parse()) {
-        (Ok(claim), Ok(user)) => Ok(Some(Holder { claim, user, verified: verified == 1 })),
-        // A row that no fold wrote.
-        _ => Err(rusqlite::Error::InvalidQuery),
-    }
+fn holder(connection: &Connection, kind: ClaimKind, hash: &[u8]) -> rusqlite::Result<Option<ClaimId>> {
+    let sql = "SELECT claim_id FROM claims WHERE kind = ?1 AND hash = ?2";
+    let found = connection.prepare_cached(sql)?.query_row(params![kind.name(), hash], |row| row.get::<_, String>(0));
+    // A row that no fold wrote.
+    found.optional()?.map(|claim| claim.parse().map_err(|_| rusqlite::Error::InvalidQuery)).transpose()
 }
 
 fn learn_quotas<'w>(connection: &Connection, counts: &mut Counts<'w>, group: &'w Group) -> rusqlite::Result<()> {

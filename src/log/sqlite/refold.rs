@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrysalis_domain::id::{ChallengeId, ClaimId, SealedId};
+use chrysalis_domain::id::{ChallengeId, ClaimId, InvitationId, SealedId};
 use chrysalis_projections::table::Table;
 use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, Model};
 use rusqlite::types::Value as Cell;
@@ -173,8 +173,11 @@ impl Opened<'_> {
             return None;
         }
         let sql = "SELECT key_id FROM main.claims WHERE claim_id = ?1
-                   UNION ALL SELECT key_id FROM main.codes WHERE challenge_id = ?2";
-        let ids = [claim.to_string(), ChallengeId::from_ulid(claim.ulid()).to_string()];
+                   UNION ALL SELECT key_id FROM main.codes WHERE challenge_id = ?2
+                   UNION ALL SELECT key_id FROM main.invitations WHERE invitation_id = ?3";
+        let ulid = claim.ulid();
+        let ids =
+            [claim.to_string(), ChallengeId::from_ulid(ulid).to_string(), InvitationId::from_ulid(ulid).to_string()];
         self.connection.prepare_cached(sql).ok()?.query_row(ids, |row| row.get(0)).ok()
     }
 }

@@ -51,8 +51,8 @@ async fn for_one_address([one, other]: [Arc<World>; 2], address: String) {
         (lost, Ok(_)) => (second, second_claim, lost),
         neither => panic!("nobody won: {neither:?}"),
     };
-    let Refused::ClaimHeld { holder: told, .. } = refused_by_store(lost) else { panic!("not the claim") };
-    assert_eq!((told.user, told.claim), (winner, holder));
+    let Refused::ClaimHeld { by, .. } = refused_by_store(lost) else { panic!("not the claim") };
+    assert_eq!(by, holder);
     for world in [&one, &other] {
         assert_eq!(world.holder(&address).await.unwrap().user, winner, "both nodes agree");
     }

@@ -51,6 +51,9 @@ pub enum Kind {
     DisownClaim,
     TransferGuest,
     AbsorbGuest,
+    BeginMembership,
+    EndMembership,
+    ActivateOrganization,
     ExpireGuest,
     DeleteUser,
 }
@@ -95,6 +98,9 @@ const WEIGHTS: &[(u32, Kind)] = &[
     (1, Kind::DisownClaim),
     (1, Kind::TransferGuest),
     (2, Kind::AbsorbGuest),
+    (8, Kind::BeginMembership),
+    (3, Kind::EndMembership),
+    (4, Kind::ActivateOrganization),
     (2, Kind::ExpireGuest),
     (1, Kind::DeleteUser),
 ];
@@ -130,7 +136,18 @@ pub fn lives() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// Any one step.
+pub(crate) fn any_step() -> impl Strategy<Value = Step> {
+    step(Union::new_weighted(WEIGHTS.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect()))
+}
+
 fn step(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Step> {
+    let dice = prop::array::uniform12(any::<u8>());
+    (wait(), kind, dice).prop_map(|(wait, kind, dice)| Step { wait, kind, dice })
+}
+
+/// How long nothing is asked.
+pub(crate) fn wait() -> impl Strategy<Value = Span> {
     const MINUTE: i64 = 60_000;
     let wait = prop_oneof![
         4 => Just(0),
@@ -139,6 +156,5 @@ fn step(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Step> {
         1 => 24 * 60 * MINUTE..10 * 24 * 60 * MINUTE,
         1 => -10 * MINUTE..0,
     ];
-    let dice = prop::array::uniform12(any::<u8>());
-    (wait.prop_map(Span::from_millis), kind, dice).prop_map(|(wait, kind, dice)| Step { wait, kind, dice })
+    wait.prop_map(Span::from_millis)
 }
