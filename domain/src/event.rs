@@ -6,12 +6,14 @@
 use crate::api_key::ApiKeyEvent;
 use crate::challenge::ChallengeEvent;
 use crate::id::{
-    ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, OrganizationId, ProjectId, SealedId, UserId, WebhookId,
+    ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, OrganizationId, PersonId, ProcessId, ProjectId, SealedId,
+    UserId, WebhookId,
 };
 use crate::job::JobEvent;
 use crate::mail::MailEvent;
 use crate::note::NoteEvent;
 use crate::organization::OrganizationEvent;
+use crate::process::expiry::ProcessEvent;
 use crate::settings::SettingsEvent;
 use crate::upcast::{self, Stored, Unreadable};
 use crate::user::UserEvent;
@@ -72,6 +74,11 @@ pub trait Names {
     /// The sealed records this event names, in the order of its fields.
     fn sealed(&self) -> Vec<SealedId> {
         Vec::new()
+    }
+
+    /// The person whose key, and whatever is sealed under it, goes with this event.
+    fn erases(&self) -> Option<PersonId> {
+        None
     }
 }
 
@@ -173,6 +180,7 @@ subjects! {
     Job(JobId, JobEvent) "job",
     Webhook(WebhookId, WebhookEvent) "webhook",
     Organization(OrganizationId, OrganizationEvent) "organization",
+    Process(ProcessId, ProcessEvent) "process",
 }
 
 impl Event {
@@ -184,5 +192,10 @@ impl Event {
     /// The sealed records this event names, in the order of its fields.
     pub fn sealed(&self) -> Vec<SealedId> {
         self.names().sealed()
+    }
+
+    /// The person whose key, and whatever is sealed under it, goes with this event.
+    pub fn erases(&self) -> Option<PersonId> {
+        self.names().erases()
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, de};
+use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 /// The text is not an id of the kind that was asked for.
@@ -111,6 +112,8 @@ ids! {
     JobId = "job_";
     /// A project: the tenant that an API key names.
     ProjectId = "proj_";
+    /// Something that follows from others without being asked.
+    ProcessId = "prc_";
 }
 
 impl ProjectId {
@@ -118,9 +121,51 @@ impl ProjectId {
     pub const DEFAULT: ProjectId = ProjectId(Ulid::nil());
 }
 
+impl ProcessId {
+    /// The clean-up of guests.
+    pub const EXPIRY: ProcessId = ProcessId(Ulid::from_bytes(*b"\0\0\0\0\0\0guest-away"));
+}
+
+/// Half of the id of what follows from something: the same for the same cause and step, on any node, however often it is
+/// done. The other half is the time of the cause, so that neighbours stay neighbours.
+fn following(cause: Ulid, step: &[&[u8]]) -> Ulid {
+    let mut hash = Sha256::new_with_prefix(cause.to_bytes());
+    step.iter().for_each(|part| hash.update(part));
+    let hash: [u8; 32] = hash.finalize().into();
+    let mut low = [0; 16];
+    low[6..].copy_from_slice(&hash[..10]);
+    Ulid::from_parts(cause.timestamp_ms(), u128::from_be_bytes(low))
+}
+
+impl CommandId {
+    /// The command that follows from an event.
+    pub fn after(cause: EventId, step: &str) -> Self {
+        Self(following(cause.0, &[b"command", step.as_bytes()]))
+    }
+}
+
+impl EventId {
+    /// The event with that place among those of a command.
+    pub fn of(command: CommandId, ordinal: u32) -> Self {
+        Self(following(command.0, &[b"event", &ordinal.to_be_bytes()]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Golden: what was done once must be known again for ever.
+    #[test]
+    fn what_follows_from_the_same_has_the_same_id() {
+        let cause: EventId = "evt_01JM0000000000000000000001".parse().unwrap();
+        let command = CommandId::after(cause, "expire");
+        assert_eq!(command.to_string(), "cmd_01JM0000007J2PZH3DYSJDG3CX");
+        assert_eq!(EventId::of(command, 0).to_string(), "evt_01JM000000ADJ5AF9CGJ0D3KTN");
+        assert_ne!(CommandId::after(cause, "finish"), command);
+        assert_ne!(EventId::of(command, 1), EventId::of(command, 0));
+        assert_eq!(command.ulid().timestamp_ms(), cause.ulid().timestamp_ms());
+    }
 
     #[test]
     fn an_id_reads_back_as_written_and_in_no_other_spelling() {

@@ -3,6 +3,8 @@
 //! Some of it may not wait: it is decided and stored in the same group as its cause, so that nobody ever sees one without
 //! the other. Whoever decides asks [`at_once`] of each event.
 
+pub mod expiry;
+
 use crate::event::Event;
 use crate::id::OrganizationId;
 use crate::organization::{OrganizationCommand, Target};

@@ -277,9 +277,16 @@ fn endings(life: &Life) -> Vec<(String, [Value; 2])> {
     let ended = |session: SessionId, reason: EndReason, at: Timestamp| {
         (session.to_string(), [at.into(), plain(reason.name().into())])
     };
-    let events = life.events.iter().filter_map(|(_, event)| match event {
-        UserEvent::SessionEnded(e) => Some(ended(e.session, e.reason, e.at)),
-        _ => None,
-    });
-    events.collect()
+    let mut endings = Vec::new();
+    for (_, event) in &life.events {
+        match event {
+            UserEvent::SessionEnded(e) => endings.push(ended(e.session, e.reason, e.at)),
+            // Undone: as if it had not ended.
+            UserEvent::GuestRestored(e) => {
+                endings.retain(|(session, _)| !e.sessions.iter().any(|again| again.to_string() == *session));
+            }
+            _ => {}
+        }
+    }
+    endings
 }

@@ -17,8 +17,12 @@ pub static CODES: Table = Table {
     name: "codes",
     key: &["challenge_id"],
     columns: COLUMNS,
-    indexes: &[Index { columns: &["hash"], unique: false, only_present: false }],
-    shared: false,
+    indexes: &[
+        Index { columns: &["hash"], unique: false, only_present: false },
+        Index { columns: &["person_id"], unique: false, only_present: false },
+    ],
+    // A challenge makes a row, and a user who goes takes it along.
+    shared: true,
 };
 
 const COLUMNS: &[Column] = &[
@@ -61,6 +65,11 @@ pub fn fold(challenge: ChallengeId, event: &ChallengeEvent, keys: &dyn ClaimKeys
         | ChallengeEvent::ChallengeMissed(_)
         | ChallengeEvent::ChallengeChecked(_) => {}
     }
+}
+
+/// Nothing is left to show, nor to check, of what was asked for by somebody who was erased.
+pub fn erase(person: PersonId, out: &mut Vec<Change>) {
+    out.push(Change::Delete { table: &CODES, by: "person_id", value: id(person) });
 }
 
 /// How the address of a challenge is asked for: it is no claim, and hashed as one.

@@ -55,6 +55,11 @@ actions! {
     UserBanned = "user.banned",
     UserUnbanned = "user.unbanned",
     UserImpersonated = "user.impersonated",
+    GuestExpiring = "guest.expiring",
+    GuestHeld = "guest.held",
+    GuestReleased = "guest.released",
+    GuestDisabled = "guest.disabled",
+    GuestRestored = "guest.restored",
     SessionCreated = "session.created",
     SessionRevoked = "session.revoked",
     SessionRefreshed = "session.refreshed",
@@ -177,7 +182,7 @@ pub fn of(entry: &Entry) -> Vec<Deed> {
             vec![Deed { targets: targets.collect(), organization, ..Deed::named(Name::Noted(noted.action.clone())) }]
         }
         Event::Organization(organization, event) => organizations::deeds(*organization, event),
-        Event::Mail(..) => Vec::new(),
+        Event::Mail(..) | Event::Process(..) => Vec::new(),
     }
 }
 
@@ -197,6 +202,17 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
         }
         UserEvent::UserReclaimed(e) => vec![to(Action::UserReclaimed).with("proof", word(e.proof))],
         UserEvent::GuestTransferred(e) => vec![to(Action::UserTransferred).on("user", e.to)],
+        UserEvent::GuestExpiryAnnounced(e) => {
+            let expiring = to(Action::GuestExpiring).with("expiresAt", time(e.expires_at));
+            vec![expiring.with("lastActivity", time(e.evidence.last_activity)).with_evidence(&e.evidence)]
+        }
+        UserEvent::GuestHeld(e) => vec![to(Action::GuestHeld).with("until", time(e.until))],
+        UserEvent::GuestReleased(_) => vec![to(Action::GuestReleased)],
+        UserEvent::GuestDisabled(e) if e.final_at > e.at => {
+            let disabled = to(Action::GuestDisabled).with("finalAt", time(e.final_at));
+            vec![disabled.with("lastActivity", time(e.evidence.last_activity)).with_evidence(&e.evidence)]
+        }
+        UserEvent::GuestRestored(e) => vec![to(Action::GuestRestored).with_some("heldUntil", e.held_until.map(time))],
         UserEvent::UserDeleted(e) => vec![deleted(user, e)],
         UserEvent::ProfileUpdated(e) => vec![profile(user, e)],
         UserEvent::EmailClaimed(e) => claimed(user, e).into_iter().collect(),
@@ -243,6 +259,7 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
         | UserEvent::MembershipBegan(_)
         | UserEvent::MembershipEnded(_)
         | UserEvent::OrganizationActivated(_)
+        // Deleted at once: that says it all.
         | UserEvent::GuestDisabled(_) => Vec::new(),
     }
 }

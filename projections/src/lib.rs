@@ -69,7 +69,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
             recovery::fold(*user, event, &mut out);
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
-        Event::Mail(..) | Event::Settings(..) | Event::Note(..) => {}
+        Event::Mail(..) | Event::Settings(..) | Event::Note(..) | Event::Process(..) => {}
         Event::Webhook(webhook, event) => webhooks::fold(*webhook, event, &mut out),
         Event::Organization(organization, event) => {
             organizations::fold(*organization, event, at, &mut out);
@@ -81,5 +81,8 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
     claims::fold(event, at, keys, &mut out);
     invitations::fold(event, at, keys, &mut out);
     mails::fold(event, at, &mut out);
+    if let Some(person) = event.erases() {
+        codes::erase(person, &mut out);
+    }
     out
 }

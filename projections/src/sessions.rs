@@ -140,6 +140,11 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
             let member = e.membership.map(|membership| id(membership.member));
             set(e.session, &["active_member_id", "updated_at"], vec![member.unwrap_or(Value::Null), e.at.into()]);
         }
+        UserEvent::GuestRestored(e) => {
+            for session in &e.sessions {
+                set(*session, &["ended_at", "end_reason"], vec![Value::Null, Value::Null]);
+            }
+        }
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &SESSIONS, by: "user_id", value: id(user) }),
         UserEvent::GuestCreated(_)
         | UserEvent::MemberSignedUp(_)
@@ -169,6 +174,9 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::GuestAbsorbed(_)
         | UserEvent::MembershipBegan(_)
         | UserEvent::MembershipEnded(_)
+        | UserEvent::GuestExpiryAnnounced(_)
+        | UserEvent::GuestHeld(_)
+        | UserEvent::GuestReleased(_)
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
         | UserEvent::ProfileUpdated(_)

@@ -86,6 +86,7 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         UserEvent::GuestDisabled(_) => {
             set(&["standing", "updated_at"], vec![Standing::Disabled.name().into(), at.into()])
         }
+        UserEvent::GuestRestored(_) => set(&["standing", "updated_at"], vec![Standing::Guest.name().into(), at.into()]),
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &USERS, by: "user_id", value: id(user) }),
         UserEvent::UpgradeSuperseded(_)
         | UserEvent::EmailVerificationRequested(_)
@@ -111,6 +112,9 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::MembershipBegan(_)
         | UserEvent::MembershipEnded(_)
         | UserEvent::OrganizationActivated(_)
+        | UserEvent::GuestExpiryAnnounced(_)
+        | UserEvent::GuestHeld(_)
+        | UserEvent::GuestReleased(_)
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
         | UserEvent::SessionRotated(_)

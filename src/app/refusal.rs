@@ -143,6 +143,8 @@ impl From<AppendError> for AppError {
             AppendError::Fault(fault) => fault.into(),
             AppendError::Refused(Refused::Settings { .. }) => AppError::SettingsMoved,
             AppendError::Refused(Refused::ClaimHeld { .. }) => Refusal::EmailInUse.into(),
+            // The user went while the request was on its way.
+            AppendError::Refused(Refused::Erased { .. }) => Refusal::SessionNotLive.into(),
             AppendError::Refused(Refused::QuotaExceeded { retry_after, .. }) => Refusal::TooMany(retry_after).into(),
             AppendError::Refused(refused @ (Refused::Version { .. } | Refused::Repeated { .. })) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refused:?}")))
@@ -174,7 +176,13 @@ impl From<UserRefusal> for AppError {
             UserRefusal::AlreadyMember => organization::Refusal::AlreadyMember.into(),
             UserRefusal::NotMember => organization::Refusal::MemberNotFound.into(),
             UserRefusal::TooManyMemberships => organization::Refusal::TooManyOrganizations.into(),
-            refusal @ (UserRefusal::Exists | UserRefusal::TooManyIdentities | UserRefusal::GuestActive { .. }) => {
+            refusal @ (UserRefusal::Exists
+            | UserRefusal::TooManyIdentities
+            | UserRefusal::GuestActive { .. }
+            | UserRefusal::GuestHeld { .. }
+            | UserRefusal::GuestNotTold
+            | UserRefusal::GuestNotDisabled
+            | UserRefusal::StillUndoable { .. }) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
             }
         }

@@ -87,8 +87,8 @@ impl App {
                 Err(Refusal::InvalidToken.into())
             };
         }
-        let give = UserCommand::TransferGuest { to: account, epoch: ticket.guest_epoch };
-        let take = UserCommand::AbsorbGuest { guest: ticket.guest, epoch: ticket.account_epoch };
+        let give = UserCommand::TransferGuest { to: account, epoch: Some(ticket.guest_epoch) };
+        let take = UserCommand::AbsorbGuest { guest: ticket.guest, epoch: Some(ticket.account_epoch) };
         let ask = self
             .asking(caller, presented.actor())
             .then(Step::User(ticket.guest, Concurrency::Exact, give))

@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use chrysalis_domain::api_key::{ApiKey, ApiKeyCommand, ApiKeyRefusal};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, ChallengeRefusal};
-use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, OrganizationId, ProjectId, UserId, WebhookId};
+use chrysalis_domain::id::{
+    ApiKeyId, ChallengeId, EventId, JobId, OrganizationId, ProcessId, ProjectId, UserId, WebhookId,
+};
 use chrysalis_domain::job::{Job, JobCommand, JobRefusal};
 use chrysalis_domain::organization::{Organization, OrganizationCommand, OrganizationRefusal};
+use chrysalis_domain::process::expiry::{Expiry, ProcessCommand, ProcessRefusal};
 use chrysalis_domain::process::{self, Consequence};
 use chrysalis_domain::settings::{Settings, SettingsCommand, SettingsRefusal};
 use chrysalis_domain::user::{User, UserCommand, UserEvent, UserRefusal};
@@ -62,6 +65,7 @@ pub enum Step {
     Job(JobId, Concurrency, JobCommand),
     Webhook(WebhookId, Concurrency, WebhookCommand),
     Organization(OrganizationId, Concurrency, OrganizationCommand),
+    Process(ProcessId, Concurrency, ProcessCommand),
 }
 
 impl Step {
@@ -83,6 +87,7 @@ impl Step {
             S::Webhook(id, concurrency, command) => {
                 decide::<Webhook>(log, *id, *concurrency, command, at, before).await
             }
+            S::Process(id, concurrency, command) => decide::<Expiry>(log, *id, *concurrency, command, at, before).await,
         }
     }
 }
@@ -165,6 +170,12 @@ pub enum ExecuteError {
     /// The store does not: a claim is held, a quota spent, a key repeated, the queue full, or a fault.
     #[error(transparent)]
     Append(#[from] AppendError),
+}
+
+impl From<ProcessRefusal> for ExecuteError {
+    fn from(refusal: ProcessRefusal) -> Self {
+        match refusal {}
+    }
 }
 
 impl From<LogFault> for ExecuteError {

@@ -8,6 +8,8 @@
 //! - positions rise in commit order, so a reader of `position > last` never skips an event;
 //! - a group that loses a race is refused with the reason, and the groups stored beside it don't notice;
 //! - one claim has one holder; a quota is counted in the transaction that it limits;
+//! - with the event that erases a person go their key and everything that is sealed under it, and nothing is sealed for
+//!   them after it;
 //! - a group with an idempotency key is stored once, however often it is sent;
 //! - a group that was decided by other settings than those that stand is refused, and no node's clock or memory matters;
 //! - when more is asked than can be stored, the answer is [`AppendError::Busy`], at once.
@@ -46,6 +48,8 @@ pub struct Group {
     pub sealed: Vec<SealedRecord>,
     /// Keys of the persons who appear for the first time.
     pub person_keys: Vec<PersonKey>,
+    /// Persons whose keys, and whatever is sealed under them, are destroyed: as its events say.
+    pub erase: Vec<PersonId>,
     /// Holds that the events declare; refused when somebody else has one.
     pub claims: Vec<Claim>,
     /// How what the events name without claiming it is found: for the folds alone.
@@ -191,6 +195,8 @@ pub enum Refused {
     Settings { actual: Version },
     /// By another claim: the rows say whose that is.
     ClaimHeld { claim: ClaimId, by: ClaimId },
+    /// Something is sealed for somebody who was erased.
+    Erased { person: PersonId },
     /// `quota` counts the group's quotas from 0.
     QuotaExceeded { quota: usize, retry_after: Span },
     /// The idempotency key was used before; the first time's outcome.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use chrysalis_domain::id::{ClaimId, EventId, SealedId, UserId};
+use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId, UserId};
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::{Event, Subject, Timestamp};
 use chrysalis_projections::claims::CLAIMS;
@@ -28,6 +28,7 @@ impl Group {
             appends: Vec::new(),
             sealed: Vec::new(),
             person_keys: Vec::new(),
+            erase: Vec::new(),
             claims: Vec::new(),
             keys: Vec::new(),
             quotas: Vec::new(),
@@ -63,6 +64,7 @@ impl Group {
                 })?;
                 Ok(record.reference())
             });
+            self.erase.extend(event.erases());
             let mut changes = fold(event, at, &keys);
             changes.retain(|change| {
                 let earlier = staged.iter_mut().flat_map(|event| event.changes.iter_mut());
@@ -100,6 +102,14 @@ impl Group {
         let gone = table::id(claim);
         self.changes()
             .any(|change| matches!(change, Change::Delete { table, value, .. } if **table == CLAIMS && *value == gone))
+    }
+
+    /// Persons for whom it seals something under a key that must be there already.
+    pub(super) fn seals_for(&self) -> impl Iterator<Item = PersonId> {
+        let mut persons: Vec<PersonId> = self.sealed.iter().map(|record| record.person).collect();
+        persons.sort_unstable();
+        persons.dedup();
+        persons.into_iter().filter(|person| !self.person_keys.iter().any(|brought| brought.person == *person))
     }
 
     /// What each append expects holds before the group: two of one stream contradict each other.

@@ -7,17 +7,19 @@ use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent, Purpose};
 use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, OrganizationId, SessionId, UserId};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
-use chrysalis_domain::user::command::{NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity};
+use chrysalis_domain::user::command::{
+    ExpiryTerms, NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity,
+};
 use chrysalis_domain::user::event::{DeletionReason, EndReason};
 use chrysalis_domain::user::{Standing, User, UserCommand};
 use chrysalis_domain::value::{Carrier, Change, Locale, ProofKind};
-use chrysalis_domain::{EmailAddress, Event, Span, Subject};
+use chrysalis_domain::{EmailAddress, Event, Passed, Span, Subject};
 use chrysalis_projections::{codes, mails};
 
 use crate::conformance::world::{Person, World, command};
 
 /// Few addresses and identities for many users: they get in each other's way.
-pub(super) const ADDRESSES: [&str; 12] = [
+pub(super) const ADDRESSES: [&str; 14] = [
     "a@example.com",
     "b@example.com",
     "c@example.com",
@@ -30,6 +32,8 @@ pub(super) const ADDRESSES: [&str; 12] = [
     "j@example.com",
     "k@example.com",
     "l@example.com",
+    "m@example.com",
+    "n@example.com",
 ];
 const SUBJECTS: [&str; 4] =
     ["https://idp.example/1", "https://idp.example/2", "https://other.example/1", "https://other.example/2"];
@@ -62,7 +66,7 @@ impl History {
 
     async fn step(&mut self) -> Result<(), ExecuteError> {
         let (world, chance) = (&self.world, &self.world.chance);
-        if self.people.len() < 4 || chance.below(12) == 0 {
+        if self.people.len() < 30 || chance.below(12) == 0 {
             let (user, person, ask) = if chance.below(3) == 0 {
                 world.sign_up(chance.pick::<&str>(&ADDRESSES))
             } else {
@@ -82,7 +86,11 @@ impl History {
             return Ok(());
         }
         match chance.below(38) {
-            0..=2 => return self.supersede_somebody().await,
+            0..=2 => {
+                let winner = self.supersede_somebody().await?;
+                self.people.extend(winner);
+                return Ok(());
+            }
             3..=5 => {
                 let asked = self.ask_for_a_proof(person).await?;
                 self.asked.push(asked);
@@ -132,19 +140,23 @@ impl History {
             };
             return (command, vec![sealed], vec![claim]);
         }
+        let often = if state.standing == Standing::Disabled { 2 } else { 16 };
+        if state.standing.is_guest() && chance.below(often) == 0 {
+            return plain(self.clean_up(state));
+        }
         if state.standing == Standing::Guest && chance.below(5) == 0 {
             return self.come_back(person, state, session);
         }
         if chance.below(12) == 0 {
-            let (other, epoch) = (chance.pick(&self.people).0, state.epoch);
+            let (other, epoch) = (chance.pick(&self.people).0, Some(state.epoch).filter(|_| chance.toss()));
             return plain(if state.standing.is_guest() {
                 C::TransferGuest { to: other, epoch }
             } else {
                 C::AbsorbGuest { guest: other, epoch }
             });
         }
-        match chance.below(23) {
-            0..=3 => {
+        match chance.below(25) {
+            0..=3 | 23 | 24 => {
                 let ask =
                     world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
                 (command(&ask), ask.sealed, ask.claims)
@@ -237,14 +249,29 @@ impl History {
                 };
                 (C::ResetPassword { reset, epoch: None }, vec![hash], Vec::new())
             }
-            _ => match chance.below(3) {
-                0 => plain(C::ExpireGuest {
-                    cutoff: world.now() - Span::from_secs(20),
-                    settings_version: 0,
-                    max_age: Span::from_secs(20),
-                }),
-                _ => plain(C::DeleteUser { reason: DeletionReason::Requested, only_if_guest: chance.toss() }),
-            },
+            _ => plain(C::DeleteUser { reason: DeletionReason::Requested, only_if_guest: chance.toss() }),
+        }
+    }
+
+    /// What becomes of guests who stay away.
+    fn clean_up(&self, state: &User) -> UserCommand {
+        use UserCommand as C;
+        let (world, chance) = (&self.world, &self.world.chance);
+        let passed = Passed::default();
+        // So that a few seconds are long enough.
+        let max_age = Span::from_secs(5) - ExpiryTerms::RECORDED_WITHIN;
+        let undo = Span::from_secs(*chance.pick(&[0, 1, 30, 3_600]));
+        let mut terms = ExpiryTerms { settings_version: 3, max_age, notice: Span::ZERO, undo };
+        match (&state.disabled, chance.below(8)) {
+            (Some(_), 0..3) => C::RestoreGuest,
+            (Some(_), 3..6) => C::FinishExpiry { passed },
+            (_, 6) => C::HoldGuest { until: world.now() + Span::from_secs(10) },
+            (_, 7) => C::ReleaseGuest,
+            (None, 0..2) => {
+                terms.notice = Span::from_secs(2);
+                C::AnnounceExpiry { terms, passed }
+            }
+            _ => C::ExpireGuest { terms, passed },
         }
     }
 
@@ -410,7 +437,7 @@ impl History {
     }
 
     /// Few have an address that they have not proven: several are looked at.
-    async fn supersede_somebody(&self) -> Result<(), ExecuteError> {
+    async fn supersede_somebody(&self) -> Result<Option<(UserId, Person)>, ExecuteError> {
         for _ in 0..8 {
             let (user, _) = self.world.chance.pick(&self.people);
             let state = self.world.user(*user).await;
@@ -418,13 +445,13 @@ impl History {
                 return self.supersede(*user, &state).await;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Somebody new proves the address that this user only reserved: release and take, two streams, one group.
-    async fn supersede(&self, loser: UserId, state: &User) -> Result<(), ExecuteError> {
+    async fn supersede(&self, loser: UserId, state: &User) -> Result<Option<(UserId, Person)>, ExecuteError> {
         let world = &self.world;
-        let Some(email) = &state.email else { return Ok(()) };
+        let Some(email) = &state.email else { return Ok(None) };
         let mut held = None;
         for address in ADDRESSES {
             if world.holder(address).await.is_some_and(|holder| holder.claim == email.claim) {
@@ -434,7 +461,7 @@ impl History {
         let address = held.expect("an address that a user has is held by that user");
         let loaded = load::<User>(world.log.as_ref(), loser).await?;
         let released = loaded.state.decide(UserCommand::SupersedeClaim { claim: email.claim }, world.now())?;
-        let (winner, _, take) = world.sign_up(address);
+        let (winner, person, take) = world.sign_up(address);
         let taken = User::default().decide(command(&take), take.at)?;
         let mut group = Group::new(world.context());
         (group.sealed, group.claims, group.person_keys) = (take.sealed, take.claims, take.person_keys);
@@ -442,6 +469,6 @@ impl History {
         group.append_user(loser, Expected::Exact(loaded.version), &released, world.now(), id)?;
         group.append_user(winner, Expected::NoStream, &taken, world.now(), id)?;
         world.append(group).await?;
-        Ok(())
+        Ok(Some((winner, person)))
     }
 }

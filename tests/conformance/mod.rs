@@ -12,6 +12,7 @@ mod claims;
 mod copy;
 mod cqrs;
 mod durability;
+mod erasure;
 mod follow;
 mod idempotency;
 mod inline;

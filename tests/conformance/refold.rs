@@ -103,7 +103,8 @@ async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
         assert_clean(&verified(world).await);
         met.extend(events.into_iter().map(|event| event.event_type));
     }
-    assert_eq!(filled.len(), INLINE.len(), "a table that is always empty shows nothing");
+    let tables: BTreeSet<_> = INLINE.iter().map(|table| table.name).collect();
+    assert_eq!(filled, tables, "a table that is always empty shows nothing");
     assert_eq!(met, all, "a history that leaves events out proves nothing of them");
 }
 

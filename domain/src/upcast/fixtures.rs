@@ -182,7 +182,7 @@ fn every_word_ever_written_still_reads() {
     words::<Amr>(&["anon", "pwd", "otp", "email", "fed"]);
     words::<ProofKind>(&["verification_link", "magic_link", "email_otp", "password_reset", "email_change", "provider"]);
     words::<Carrier>(&["cookie", "bearer", "replay"]);
-    words::<ReleaseReason>(&["replaced", "superseded", "unlinked", "changed", "deleted"]);
+    words::<ReleaseReason>(&["replaced", "superseded", "unlinked", "changed", "disabled", "deleted"]);
     words::<EndReason>(&[
         "signed_out",
         "revoked",

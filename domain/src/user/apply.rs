@@ -1,9 +1,12 @@
 //! State as a function of events. Never fails and never decides: what is in the log happened.
 
+use std::collections::BTreeMap;
+
+use crate::time::Timestamp;
 use crate::user::event::*;
 use crate::user::{
-    DeviceLink, Email, Identity, Membership, Password, Session, Standing, SuspendedPassword, User, UserEvent,
-    Verification,
+    Announced, DeviceLink, Disabled, Email, Held, Identity, Membership, Password, Session, Standing, SuspendedPassword,
+    User, UserEvent, Verification,
 };
 use crate::value::{Carrier, Change};
 
@@ -38,6 +41,7 @@ impl User {
             UserEvent::GuestUpgraded(e) => {
                 self.standing = Standing::Member;
                 self.pending_upgrade = None;
+                (self.held, self.announced) = (None, None);
                 self.begin_epoch();
                 if let Some(renewed) = &e.session {
                     self.renew(renewed, e.authentication.at);
@@ -119,7 +123,7 @@ impl User {
             UserEvent::IdentityUnlinked(e) => self.identities.retain(|identity| identity.account != e.account),
             UserEvent::SessionStarted(e) => self.start_session(e),
             UserEvent::ActivityRecorded(e) => {
-                self.last_activity = self.last_activity.max(e.at);
+                self.was_active(e.at);
                 if let Some(session) = self.sessions.get_mut(&e.session) {
                     session.last_seen = session.last_seen.max(e.at);
                     match e.carrier {
@@ -130,7 +134,7 @@ impl User {
                 }
             }
             UserEvent::SessionExtended(e) => {
-                self.last_activity = self.last_activity.max(e.at);
+                self.was_active(e.at);
                 if let Some(session) = self.sessions.get_mut(&e.session) {
                     session.expires_at = e.expires_at;
                     session.last_seen = session.last_seen.max(e.at);
@@ -192,7 +196,32 @@ impl User {
                     session.active = e.membership.map(|membership| membership.member);
                 }
             }
-            UserEvent::GuestDisabled(_) => self.standing = Standing::Disabled,
+            UserEvent::GuestExpiryAnnounced(e) => {
+                self.announced = Some(Announced { at: e.at, expires_at: e.expires_at });
+            }
+            UserEvent::GuestHeld(e) => {
+                self.held = Some(Held { since: e.at, until: e.until });
+                // It is told anew when the hold is over.
+                self.announced = None;
+            }
+            UserEvent::GuestReleased(_) => self.held = None,
+            UserEvent::GuestDisabled(e) => {
+                self.standing = Standing::Disabled;
+                self.pending_upgrade = None;
+                self.announced = None;
+                let (evidence, at, final_at) = (e.evidence.clone(), e.at, e.final_at);
+                let sessions = if final_at > at { self.sessions.clone() } else { BTreeMap::new() };
+                self.disabled = Some(Disabled { evidence, at, final_at, sessions });
+            }
+            UserEvent::GuestRestored(e) => {
+                self.standing = Standing::Guest;
+                if let Some(until) = e.held_until {
+                    self.held = Some(Held { since: e.at, until });
+                }
+                let mut before = self.disabled.take().map(|disabled| disabled.sessions).unwrap_or_default();
+                let again = e.sessions.iter().filter_map(|id| before.remove_entry(id));
+                self.sessions.extend(again);
+            }
             UserEvent::UserDeleted(_) => {
                 // Nothing but the fact is left to decide about.
                 *self = User {
@@ -206,6 +235,12 @@ impl User {
                 };
             }
         }
+    }
+
+    /// Who comes back need not be told any more that they will be deleted.
+    fn was_active(&mut self, at: Timestamp) {
+        self.last_activity = self.last_activity.max(at);
+        self.announced = None;
     }
 
     /// Whatever was begun before is void.
@@ -225,7 +260,7 @@ impl User {
 
     fn start_session(&mut self, e: &SessionStarted) {
         let at = e.authentication.at;
-        self.last_activity = self.last_activity.max(at);
+        self.was_active(at);
         self.sessions.insert(
             e.session,
             Session {
@@ -245,8 +280,8 @@ impl User {
         );
     }
 
-    fn renew(&mut self, renewed: &RenewedSession, at: crate::time::Timestamp) {
-        self.last_activity = self.last_activity.max(at);
+    fn renew(&mut self, renewed: &RenewedSession, at: Timestamp) {
+        self.was_active(at);
         if let Some(session) = self.sessions.get_mut(&renewed.session) {
             session.expires_at = renewed.expires_at;
             session.remembered = renewed.remembered;

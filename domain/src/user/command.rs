@@ -1,6 +1,7 @@
 //! What can be asked of a user, with every fact the decision needs: ids, hashes, sealed records and times are made
 //! beforehand and handed in, so that a decision may run again after a conflict and decide the same.
 
+use crate::Passed;
 use crate::id::{
     AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
@@ -237,14 +238,15 @@ pub enum UserCommand {
         ticket: TokenHash,
         session: NewSession,
     },
-    /// Both sides of a transfer are decided together, and stored in one group.
+    /// Both sides of a transfer are decided together, and stored in one group. Without an epoch it is an administrator's
+    /// doing, and not that of a ticket.
     TransferGuest {
         to: UserId,
-        epoch: u32,
+        epoch: Option<u32>,
     },
     AbsorbGuest {
         guest: UserId,
-        epoch: u32,
+        epoch: Option<u32>,
     },
     /// Both sides of a membership are decided together, and stored in one group.
     BeginMembership {
@@ -269,11 +271,25 @@ pub enum UserCommand {
         session: SessionId,
         organization: Option<OrganizationId>,
     },
-    ExpireGuest {
-        cutoff: Timestamp,
-        settings_version: u64,
-        max_age: Span,
+    /// Says beforehand that the guest will be deleted.
+    AnnounceExpiry {
+        terms: ExpiryTerms,
+        passed: Passed,
     },
+    /// The guest has been away for too long: it goes, or is taken out of use for a while first.
+    ExpireGuest {
+        terms: ExpiryTerms,
+        passed: Passed,
+    },
+    /// The time in which it could be undone is over.
+    FinishExpiry {
+        passed: Passed,
+    },
+    RestoreGuest,
+    HoldGuest {
+        until: Timestamp,
+    },
+    ReleaseGuest,
     DeleteUser {
         reason: DeletionReason,
         only_if_guest: bool,
@@ -298,6 +314,34 @@ impl UserCommand {
             | UserCommand::UnlinkAccount { notice, .. } => *notice = None,
             _ => {}
         }
+    }
+}
+
+/// When a guest has been away for too long, and what happens then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpiryTerms {
+    /// Version of the settings that say so.
+    pub settings_version: u64,
+    pub max_age: Span,
+    /// How long beforehand it is announced; zero: it is not.
+    pub notice: Span,
+    /// How long it can be undone; zero: it can't.
+    pub undo: Span,
+}
+
+impl ExpiryTerms {
+    /// Activity is recorded at least so often: a guest may have been active so much later than is known of it, and nobody is
+    /// taken early (CONTRACT 1.7).
+    pub const RECORDED_WITHIN: Span = Span::from_hours(1);
+
+    /// How long a guest has been away, as far as is known, that is deleted.
+    pub fn away(&self) -> Span {
+        self.max_age + Self::RECORDED_WITHIN
+    }
+
+    /// The same of a guest that is told so.
+    pub fn away_for_notice(&self) -> Span {
+        (self.away() - self.notice).max(Self::RECORDED_WITHIN)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
 
+mod expiry;
 mod membership;
 mod proof;
 mod recovery;
@@ -137,7 +138,12 @@ impl User {
             C::EndMembership { organization, member, reason } => self.end_membership(organization, member, reason, at),
             C::ConfirmMembership { organization, member } => self.membership(organization, member).map(|_| Vec::new()),
             C::ActivateOrganization { session, organization } => self.activate(session, organization, at),
-            C::ExpireGuest { cutoff, settings_version, max_age } => self.expire(cutoff, settings_version, max_age, at),
+            C::AnnounceExpiry { terms, passed } => self.announce_expiry(terms, &passed, at),
+            C::ExpireGuest { terms, passed } => self.expire(terms, &passed, at),
+            C::FinishExpiry { passed } => self.finish_expiry(&passed, at),
+            C::RestoreGuest => self.restore(at),
+            C::HoldGuest { until } => self.hold(until, at),
+            C::ReleaseGuest => Ok(self.release(at)),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
         }
     }
@@ -185,7 +191,8 @@ impl User {
         self.is_guest()?;
         let current = self.live(session, at)?;
         let authentication = Authentication::password(at);
-        let mut events = self.drop_pending();
+        // A further upgrade replaces the one that awaits proof.
+        let mut events = self.drop_pending(ReleaseReason::Replaced);
         events.extend(self.take_credentials(credentials, Some(session), at));
         events.push(if strict {
             begun(authentication, session, &renewal)
@@ -197,9 +204,8 @@ impl User {
         Ok(events)
     }
 
-    /// A further upgrade replaces the one that awaits proof.
-    fn drop_pending(&self) -> Vec<UserEvent> {
-        let reason = ReleaseReason::Replaced;
+    /// What an upgrade that awaits proof has brought along.
+    fn drop_pending(&self, reason: ReleaseReason) -> Vec<UserEvent> {
         let email = self.email.as_ref().map(|email| EmailReleased { claim: email.claim, reason }.into());
         let password =
             self.password.as_ref().map(|password| PasswordRemoved { account: password.account, reason }.into());
@@ -235,6 +241,11 @@ impl User {
         if let Some(verified) = session.verified {
             self.still_verified(verified)?;
         }
+        Ok(self.opened(session, at))
+    }
+
+    /// One more session; the oldest make room for it.
+    fn opened(&self, session: NewSession, at: Timestamp) -> Vec<UserEvent> {
         let excess = (self.sessions.len() + 1).saturating_sub(session.limit.max(1));
         let mut by_age: Vec<_> = self.sessions.iter().map(|(id, session)| (session.started_at, *id)).collect();
         by_age.sort_unstable();
@@ -242,7 +253,7 @@ impl User {
         let mut events: Vec<UserEvent> =
             oldest.map(|(_, id)| SessionEnded { session: id, reason: EndReason::Limit, at }.into()).collect();
         events.push(started(session));
-        Ok(events)
+        events
     }
 
     fn record_activity(&self, session: SessionId, carrier: Carrier, granularity: Span, at: Timestamp) -> Decision {
@@ -311,26 +322,6 @@ impl User {
 
     // --- endings ---
 
-    fn expire(&self, cutoff: Timestamp, settings_version: u64, max_age: Span, at: Timestamp) -> Decision {
-        self.is_guest()?;
-        // Superseded: a guest again by law, but one that may hold a member's data (CONTRACT 2.6).
-        if self.superseded {
-            return Err(UserRefusal::NotAnonymous);
-        }
-        if self.last_activity >= cutoff {
-            return Err(UserRefusal::GuestActive { last_activity: self.last_activity });
-        }
-        let evidence = ExpiryEvidence {
-            settings_version,
-            max_age_secs: max_age.as_millis() / 1000,
-            cutoff,
-            last_activity: self.last_activity,
-        };
-        let mut events = vec![GuestDisabled { evidence: evidence.clone(), at, final_at: at }.into()];
-        events.extend(self.gone(DeletionReason::AnonymousMaxAge, Some(evidence), at));
-        Ok(events)
-    }
-
     fn delete(&self, reason: DeletionReason, only_if_guest: bool, at: Timestamp) -> Decision {
         if only_if_guest {
             self.is_guest()?;
@@ -350,7 +341,8 @@ impl User {
         events.extend(unlinked);
         events.extend(self.memberships_end(at));
         let was_guest = self.standing.is_guest();
-        events.push(UserDeleted { reason, was_guest, last_activity: self.last_activity, evidence, at }.into());
+        let (person, last_activity) = (self.person, self.last_activity);
+        events.push(UserDeleted { person, reason, was_guest, last_activity, evidence, at }.into());
         events
     }
 

@@ -53,7 +53,11 @@ events! {
     MembershipBegan 1,
     MembershipEnded 1,
     OrganizationActivated 1,
+    GuestExpiryAnnounced 1,
+    GuestHeld 1,
+    GuestReleased 1,
     GuestDisabled 1,
+    GuestRestored 1,
     UserDeleted 1,
 }
 
@@ -183,6 +187,8 @@ pub enum ReleaseReason {
     Unlinked,
     /// The user gave another address, or took the one of before back.
     Changed,
+    /// A clean-up took the guest out of use.
+    Disabled,
     Deleted,
 }
 
@@ -515,8 +521,8 @@ pub enum CodeEnd {
     Replaced,
 }
 
-/// What the guest did belongs to a member from here on, who proved to be the same person. The event beside this one, in the
-/// member's stream, says the same; an app that sees either moves what it keeps.
+/// What the guest did belongs to a member from here on: somebody who proved to be the same person, or whom an administrator
+/// named. The event beside this one, in the member's stream, says the same; an app that sees either moves what it keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestTransferred {
     pub to: UserId,
@@ -577,6 +583,29 @@ pub struct ActiveMembership {
     pub member: MemberId,
 }
 
+/// The guest has been away for so long that it will be deleted, not before `expires_at`, unless it comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestExpiryAnnounced {
+    pub evidence: ExpiryEvidence,
+    pub expires_at: Timestamp,
+    pub at: Timestamp,
+}
+
+/// Until then no clean-up takes the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestHeld {
+    pub until: Timestamp,
+    pub last_activity: Timestamp,
+    pub at: Timestamp,
+}
+
+/// A clean-up may take the guest again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestReleased {
+    pub last_activity: Timestamp,
+    pub at: Timestamp,
+}
+
 /// A clean-up took the guest out of use. Its sessions are ended; until `final_at` it can be undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestDisabled {
@@ -585,12 +614,26 @@ pub struct GuestDisabled {
     pub final_at: Timestamp,
 }
 
+/// The guest is as it was before a clean-up took it out of use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestRestored {
+    /// Sessions that the clean-up ended, and that are live again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionId>,
+    /// Until then no clean-up takes it again; none where it came back by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    pub last_activity: Timestamp,
+    pub at: Timestamp,
+}
+
 /// Why a clean-up was allowed to: what an auditor needs to check it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiryEvidence {
     /// Version of the settings that held the policy.
     pub settings_version: u64,
     pub max_age_secs: i64,
+    /// Who was active before this time had been away for too long.
     pub cutoff: Timestamp,
     pub last_activity: Timestamp,
 }
@@ -598,6 +641,9 @@ pub struct ExpiryEvidence {
 /// The user is gone. Nothing is accepted after this event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserDeleted {
+    /// The person behind the user: with this event their key and what is sealed under it are destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     pub reason: DeletionReason,
     pub was_guest: bool,
     pub last_activity: Timestamp,
@@ -632,6 +678,13 @@ impl Names for UserEvent {
         match self {
             UserEvent::EmailClaimed(e) => Some(e.claim),
             UserEvent::IdentityLinked(e) => Some(e.claim),
+            _ => None,
+        }
+    }
+
+    fn erases(&self) -> Option<PersonId> {
+        match self {
+            UserEvent::UserDeleted(e) => e.person,
             _ => None,
         }
     }
@@ -678,7 +731,11 @@ impl Names for UserEvent {
             | E::MembershipBegan(_)
             | E::MembershipEnded(_)
             | E::OrganizationActivated(_)
+            | E::GuestExpiryAnnounced(_)
+            | E::GuestHeld(_)
+            | E::GuestReleased(_)
             | E::GuestDisabled(_)
+            | E::GuestRestored(_)
             | E::UserDeleted(_) => Vec::new(),
         }
     }

@@ -14,6 +14,7 @@ use ulid::Ulid;
 use self::dice::Dice;
 pub use self::steps::{Kind, Step, lives};
 pub(crate) use self::steps::{any_step, wait};
+use crate::Passed;
 use crate::event::Names;
 use crate::id::{
     AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
@@ -212,12 +213,8 @@ impl Life {
                 hash: self.fresh(SealedId::from_ulid),
                 notice: self.notice(),
             },
-            Kind::TransferGuest => {
-                C::TransferGuest { to: self.other(dice), epoch: self.epoch(dice).unwrap_or(self.user.epoch) }
-            }
-            Kind::AbsorbGuest => {
-                C::AbsorbGuest { guest: self.other(dice), epoch: self.epoch(dice).unwrap_or(self.user.epoch) }
-            }
+            Kind::TransferGuest => C::TransferGuest { to: self.other(dice), epoch: self.epoch(dice) },
+            Kind::AbsorbGuest => C::AbsorbGuest { guest: self.other(dice), epoch: self.epoch(dice) },
             Kind::BeginMembership => C::BeginMembership {
                 organization: self.organization(dice),
                 member: self.fresh(MemberId::from_ulid),
@@ -298,9 +295,16 @@ impl Life {
             }
             Kind::SupersedeClaim => C::SupersedeClaim { claim: self.claim(dice) },
             Kind::ExpireGuest => {
-                let max_age = dice.of(&[Span::from_hours(2), Span::from_days(2)]);
-                C::ExpireGuest { cutoff: self.now - max_age, settings_version: 3, max_age }
+                let notice = if dice.one_in(6) { Span::from_hours(1) } else { Span::ZERO };
+                C::ExpireGuest { terms: self.terms(dice, notice), passed: self.passed(dice) }
             }
+            Kind::AnnounceExpiry => {
+                C::AnnounceExpiry { terms: self.terms(dice, Span::from_hours(1)), passed: self.passed(dice) }
+            }
+            Kind::FinishExpiry => C::FinishExpiry { passed: self.passed(dice) },
+            Kind::RestoreGuest => C::RestoreGuest,
+            Kind::HoldGuest => C::HoldGuest { until: self.now + dice.of(&[Span::from_hours(3), Span::from_days(3)]) },
+            Kind::ReleaseGuest => C::ReleaseGuest,
             Kind::DeleteUser => C::DeleteUser {
                 only_if_guest: !dice.one_in(3),
                 reason: dice.of(&[DeletionReason::Requested, DeletionReason::Administrator]),
@@ -407,6 +411,22 @@ impl Life {
 
     fn notice(&mut self) -> NewNotice {
         NewNotice { mail: self.fresh(MailId::from_ulid), locale: Locale::ENGLISH }
+    }
+
+    fn terms(&mut self, dice: &mut Dice, notice: Span) -> ExpiryTerms {
+        let max_age = dice.of(&[Span::from_hours(1), Span::from_days(2)]);
+        // Mostly it can be undone for a while: what happens then is worth a look.
+        let undo = dice.of(&[Span::from_days(1), Span::from_days(9), Span::ZERO]);
+        ExpiryTerms { settings_version: 3, max_age, notice, undo }
+    }
+
+    /// Sometimes the clock has jumped.
+    fn passed(&mut self, dice: &mut Dice) -> Passed {
+        let mut passed = Passed::default();
+        if dice.one_in(8) {
+            passed.jump(self.now - Span::from_days(1), self.now - Span::from_hours(5));
+        }
+        passed
     }
 
     /// One of few.

@@ -29,6 +29,7 @@ pub use refusal::UserRefusal;
 use crate::decider::decider;
 use crate::id::{AccountId, ChallengeId, ClaimId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId};
 use crate::time::Timestamp;
+use crate::user::event::ExpiryEvidence;
 use crate::value::{Locator, Method, TokenHash};
 
 /// Where a user stands. The order is that of a life; only supersession leads back.
@@ -89,6 +90,12 @@ pub struct User {
     pub superseded: bool,
     /// The member to whom belongs what this guest did.
     pub transferred_to: Option<UserId>,
+    /// No clean-up takes the guest before the end of it.
+    pub held: Option<Held>,
+    /// It was said that the guest will be deleted, and nobody came since.
+    pub announced: Option<Announced>,
+    /// What a clean-up that took the guest out of use can be undone to.
+    pub disabled: Option<Disabled>,
     /// Guests whose doings belong to this member.
     pub absorbed: BTreeSet<UserId>,
     /// Counts what ended all pending acts of the user: links, codes and the like that were begun in an earlier epoch are
@@ -187,6 +194,27 @@ pub struct Verification {
     pub expires_at: Timestamp,
     /// Wrong passwords that were given with it.
     pub missed: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub since: Timestamp,
+    pub until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    pub evidence: ExpiryEvidence,
+    pub at: Timestamp,
+    pub final_at: Timestamp,
+    /// The sessions that were ended.
+    pub sessions: BTreeMap<SessionId, Session>,
 }
 
 decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 4);

@@ -9,11 +9,12 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::event::Names;
 use crate::id::{ClaimId, SessionId};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::upcast::{self, Stored};
-use crate::user::event::UpgradeSuperseded;
+use crate::user::command::ExpiryTerms;
+use crate::user::event::{GuestDisabled, UpgradeSuperseded, UserDeleted};
 use crate::user::histories::{Life, SESSION_LIMIT, Step, Turn, lives};
-use crate::user::{Standing, User, UserCommand, UserEvent, UserRefusal};
+use crate::user::{Standing, User, UserEvent, UserRefusal};
 
 fn replay<'a>(events: impl IntoIterator<Item = &'a UserEvent>) -> User {
     let mut user = User::default();
@@ -223,6 +224,39 @@ proptest! {
         }
     }
 
+    /// Whatever a clean-up did that can be undone is undone by it.
+    #[test]
+    fn who_is_restored_is_who_they_were(steps in lives()) {
+        let mut before: Option<User> = None;
+        for turn in live(&steps).1 {
+            let said = |wanted: fn(&UserEvent) -> bool| turn.outcome.iter().flatten().any(wanted);
+            if said(|event| matches!(event, UserEvent::GuestDisabled(_))) {
+                before = Some(turn.before.clone());
+            }
+            let Some(was) = before.as_ref().filter(|_| said(|event| matches!(event, UserEvent::GuestRestored(_)))) else { continue };
+            let mut now = turn.before.clone();
+            turn.outcome.iter().flatten().take(1).for_each(|event| now.apply(event));
+            prop_assert_eq!(now.standing, Standing::Guest);
+            for (id, session) in &was.sessions {
+                prop_assert_eq!(now.sessions.get(id), Some(session).filter(|session| session.expires_at > turn.at));
+            }
+            prop_assert_eq!((&now.name, &now.image), (&turn.before.name, &turn.before.image));
+        }
+    }
+
+    /// While it is decided whether they go for good, nobody acts as them: what they had is ended or free.
+    #[test]
+    fn who_was_taken_out_of_use_has_nothing_that_leads_in(steps in lives()) {
+        let mut life = Life::default();
+        for step in &steps {
+            life.live(step);
+            let user = &life.user;
+            prop_assert_eq!(user.standing == Standing::Disabled, user.disabled.is_some());
+            let bare = user.sessions.is_empty() && user.email.is_none() && user.password.is_none() && user.identities.is_empty();
+            prop_assert!(user.disabled.is_none() || bare);
+        }
+    }
+
     #[test]
     fn every_sealed_record_in_use_was_named_by_an_event(steps in lives()) {
         let mut life = Life::default();
@@ -242,10 +276,17 @@ proptest! {
     fn a_clean_up_takes_nobody_but_an_idle_guest(steps in lives()) {
         let mut superseded = false;
         for turn in live(&steps).1 {
-            if let (Some(UserCommand::ExpireGuest { cutoff, .. }), Ok(_)) = (&turn.command, &turn.outcome) {
-                prop_assert!(turn.before.standing.is_guest() && !superseded);
-                prop_assert!(turn.before.last_activity < *cutoff);
-                prop_assert!(turn.before.sessions.values().all(|session| session.last_seen < *cutoff));
+            for event in turn.outcome.iter().flatten() {
+                if let UserEvent::GuestDisabled(GuestDisabled { evidence, .. })
+                    | UserEvent::UserDeleted(UserDeleted { evidence: Some(evidence), .. }) = event
+                {
+                    prop_assert!(turn.before.standing.is_guest() && !superseded);
+                    prop_assert!(turn.before.last_activity < evidence.cutoff);
+                    prop_assert!(turn.before.sessions.values().all(|session| session.last_seen < evidence.cutoff));
+                    prop_assert!(turn.before.held.as_ref().is_none_or(|held| held.until <= turn.at));
+                    let away = turn.at.since(turn.before.last_activity);
+                    prop_assert!(away > Span::from_secs(evidence.max_age_secs) + ExpiryTerms::RECORDED_WITHIN);
+                }
             }
             superseded |= turn.outcome.iter().flatten().any(|event| matches!(event, UserEvent::UpgradeSuperseded(_)));
         }
@@ -292,6 +333,10 @@ fn the_lives_reach_every_event_and_every_refusal() {
         R::ChallengeExpired,
         R::IdentityLinked,
         R::GuestActive { last_activity },
+        R::GuestHeld { until: last_activity },
+        R::GuestNotTold,
+        R::GuestNotDisabled,
+        R::StillUndoable { until: last_activity },
     ];
     for refusal in all {
         assert!(refusals.contains(&discriminant(&refusal)), "never refused with {refusal:?}");

@@ -48,4 +48,12 @@ pub enum UserRefusal {
     TooManyMemberships,
     #[error("the guest was active at {last_activity}, after the cutoff")]
     GuestActive { last_activity: Timestamp },
+    #[error("the guest is held until {until}")]
+    GuestHeld { until: Timestamp },
+    #[error("the guest has not been told long enough that it will be deleted")]
+    GuestNotTold,
+    #[error("the guest is not one that a clean-up took out of use")]
+    GuestNotDisabled,
+    #[error("it can be undone until {until}")]
+    StillUndoable { until: Timestamp },
 }

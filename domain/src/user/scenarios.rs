@@ -5,6 +5,7 @@ mod beginnings;
 mod credentials;
 mod email_change;
 mod endings;
+mod expiry;
 mod memberships;
 mod proofs;
 mod recovery;

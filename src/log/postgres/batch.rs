@@ -2,6 +2,7 @@
 //! other nodes wait for this one no longer than it takes to insert the events and to commit.
 
 use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::PersonId;
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::types::Type;
 
@@ -41,6 +42,8 @@ const ORIGINS: &str = "INSERT INTO origins (user_id, created_at, key_id, network
 const ORIGINS_TYPES: &[Type] =
     &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY, Type::BYTEA_ARRAY, Type::BYTEA_ARRAY];
 const FORGET_ORIGINS: &str = "DELETE FROM origins WHERE user_id = ANY($1)";
+const ERASE_KEYS: &str = "DELETE FROM person_keys WHERE person_id = ANY($1)";
+const ERASE_SEALED: &str = "DELETE FROM sealed WHERE person_id = ANY($1)";
 
 const SNAPSHOTS: &str = "INSERT INTO snapshots (stream, version, state)
      SELECT DISTINCT ON (i.stream) * FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS i(stream, version, state)
@@ -145,6 +148,7 @@ pub(super) async fn write(
     for (step, text) in steps.into_iter().zip(&texts) {
         pipeline.push(&text.sql, &text.types, step.cells);
     }
+    erase(&mut pipeline, &stored);
     snapshots(&mut pipeline, &stored);
     let head = pipeline.push(EVENTS, EVENTS_TYPES, events(&stored, left, total, now));
     remember(&mut pipeline, &stored, total, now);
@@ -253,6 +257,19 @@ fn origins<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
     let departed: Vec<&'w str> = stored.iter().flat_map(|stored| stored.group.departed()).collect();
     if !departed.is_empty() {
         pipeline.push(FORGET_ORIGINS, &[Type::TEXT_ARRAY], vec![Cells::texts(departed)]);
+    }
+}
+
+/// The keys first: whoever seals something at the same time holds one of them until that is stored, and only what is stored
+/// by then is found.
+fn erase<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
+    let mut persons: Vec<PersonId> = stored.iter().flat_map(|stored| &stored.group.erase).copied().collect();
+    if persons.is_empty() {
+        return;
+    }
+    persons.sort_unstable();
+    for sql in [ERASE_KEYS, ERASE_SEALED] {
+        pipeline.push(sql, &[Type::TEXT_ARRAY], vec![Cells::made(persons.iter().copied())]);
     }
 }
 

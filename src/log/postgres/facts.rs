@@ -3,10 +3,10 @@
 //! Streams that exist and quotas are locked while they are read, each kind in one order on every node, so that no two
 //! batches wait for each other; claims and idempotency keys are held by their unique indexes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::ClaimId;
+use chrysalis_domain::id::{ClaimId, PersonId};
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -29,6 +29,8 @@ pub(super) struct Facts<'w> {
     pub(super) counts: Counts<'w>,
     /// What a repetition of a key is told.
     pub(super) used: HashMap<&'w [u8], Refused>,
+    /// Those of the persons asked about who were not erased.
+    pub(super) persons: HashSet<PersonId>,
 }
 
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -42,6 +44,8 @@ const HOLDERS: &str = "SELECT c.kind, c.hash, c.claim_id
 const QUOTAS: &str = "SELECT key, stamps FROM quotas WHERE key = ANY($1) ORDER BY key FOR UPDATE";
 const USED: &str =
     "SELECT key, first_position, last_position, recorded_at, note, expires_at FROM idempotency WHERE key = ANY($1)";
+/// Whoever erases one of them waits until what is sealed for them is stored, and erases it too.
+const PERSONS: &str = "SELECT person_id FROM person_keys WHERE person_id = ANY($1) ORDER BY person_id FOR KEY SHARE";
 const HEAD: &str = "SELECT recorded_at, settings_version FROM log_head";
 
 /// What a batch has to know before it can be checked. A stream that is expected not to exist is not looked for unless
@@ -54,6 +58,7 @@ pub(super) struct Questions<'w> {
     claims: Vec<(&'static str, &'w [u8])>,
     quotas: Vec<&'w [u8]>,
     keys: Vec<&'w [u8]>,
+    persons: Vec<PersonId>,
     /// Its groups were decided by different settings: some of them by none that stand.
     disagree: bool,
 }
@@ -74,18 +79,19 @@ impl<'w> Questions<'w> {
             claims: sorted(groups.iter().flat_map(|group| &group.claims).flat_map(hashes)),
             quotas: sorted(groups.iter().flat_map(|group| &group.quotas).map(|quota| quota.key.as_slice())),
             keys: sorted(groups.iter().filter_map(|group| group.idempotency.as_ref()).map(|used| used.key.as_slice())),
+            persons: sorted(groups.iter().flat_map(|group| group.seals_for())),
         }
     }
 
     /// Nothing to ask: the batch needs no first round trip.
     pub(super) fn is_empty(&self) -> bool {
-        let asked = [self.streams.len(), self.claims.len(), self.quotas.len(), self.keys.len()];
-        asked == [0; 4] && !self.disagree
+        let asked = [self.streams.len(), self.claims.len(), self.quotas.len(), self.keys.len(), self.persons.len()];
+        asked == [0; 5] && !self.disagree
     }
 
     /// Begins the transaction and reads. `clock` is this node's; the log's own time may be ahead of it.
     pub(super) async fn ask(self, client: &ClientWrapper, clock: Timestamp) -> Result<Facts<'w>, Failure> {
-        let Self { streams, standing, claims, quotas, keys, disagree: _ } = self;
+        let Self { streams, standing, claims, quotas, keys, persons, disagree: _ } = self;
         let mut pipeline = Pipeline::default();
         pipeline.push(BEGIN, &[], vec![]);
         if !standing.is_empty() {
@@ -102,6 +108,8 @@ impl<'w> Questions<'w> {
         });
         let used = (!keys.is_empty())
             .then(|| pipeline.push(USED, &[Type::BYTEA_ARRAY], vec![Cells::bytes(keys.iter().copied())]));
+        let known = (!persons.is_empty())
+            .then(|| pipeline.push(PERSONS, &[Type::TEXT_ARRAY], vec![Cells::made(persons.iter().copied())]));
         let head = pipeline.push(HEAD, &[], vec![]);
         let rows = pipeline.run(client).await?;
         let rows_of = |asked: Option<usize>| asked.map_or(&[] as &[Row], |at| rows[at].as_slice());
@@ -135,6 +143,9 @@ impl<'w> Questions<'w> {
             if let (Ok(index), true) = (keys.binary_search(&key), expires_at > facts.now.as_millis()) {
                 facts.used.insert(keys[index], repeated(row)?);
             }
+        }
+        for row in rows_of(known) {
+            facts.persons.extend(row.try_get::<_, &str>(0)?.parse::<PersonId>().ok());
         }
         Ok(facts)
     }

@@ -62,7 +62,7 @@ impl<'w> Bench<'w> {
         if group.rests_on_settings && group.context.settings_version != settings {
             return Verdict::Refused(Refused::Settings { actual: settings });
         }
-        if let Some(refused) = self.moved_on(group).or_else(|| self.held(group)) {
+        if let Some(refused) = self.moved_on(group).or_else(|| self.held(group)).or_else(|| self.erased(group)) {
             return Verdict::Refused(refused);
         }
         if let Err(refused) = self.facts.counts.room(&group.quotas, self.facts.now) {
@@ -87,6 +87,11 @@ impl<'w> Bench<'w> {
         group.claims.iter().find_map(held)
     }
 
+    fn erased(&self, group: &Group) -> Option<Refused> {
+        let person = group.seals_for().find(|person| !self.facts.persons.contains(person))?;
+        Some(Refused::Erased { person })
+    }
+
     fn accept(&mut self, index: usize, group: &'w Group) -> Verdict {
         self.facts.counts.take(&group.quotas, self.facts.now);
         if let Some(idempotency) = &group.idempotency {
@@ -106,6 +111,10 @@ impl<'w> Bench<'w> {
         }
         for change in group.changes() {
             self.follow_claim(change);
+        }
+        self.facts.persons.extend(group.person_keys.iter().map(|key| key.person));
+        for person in &group.erase {
+            self.facts.persons.remove(person);
         }
         Verdict::Stored(versions)
     }

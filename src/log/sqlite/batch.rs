@@ -2,7 +2,7 @@
 //! written nothing, so the groups beside it need no savepoint.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::ClaimId;
+use chrysalis_domain::id::{ClaimId, PersonId};
 use chrysalis_projections::claims::ClaimKind;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -66,6 +66,11 @@ pub(super) fn store<'w>(
             return Ok(Err(refused));
         }
     }
+    for person in group.seals_for() {
+        if !is_known(connection, person)? {
+            return Ok(Err(Refused::Erased { person }));
+        }
+    }
     learn_quotas(connection, counts, group)?;
     if let Err(refused) = counts.room(&group.quotas, now) {
         return Ok(Err(refused));
@@ -88,6 +93,9 @@ pub(super) fn store<'w>(
         if append.stream == *StreamId::settings() {
             head.settings = *version;
         }
+    }
+    for person in &group.erase {
+        erase(connection, *person)?;
     }
     let last = head.position;
     if let Some(idempotency) = &group.idempotency {
@@ -205,6 +213,18 @@ fn put_origin(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
     for user in group.departed() {
         connection.prepare_cached("DELETE FROM origins WHERE user_id = ?1")?.execute([user])?;
     }
+    Ok(())
+}
+
+fn is_known(connection: &Connection, person: PersonId) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM person_keys WHERE person_id = ?1";
+    connection.prepare_cached(sql)?.exists([person.to_string()])
+}
+
+fn erase(connection: &Connection, person: PersonId) -> rusqlite::Result<()> {
+    let person = person.to_string();
+    connection.prepare_cached("DELETE FROM person_keys WHERE person_id = ?1")?.execute([&person])?;
+    connection.prepare_cached("DELETE FROM sealed WHERE person_id = ?1")?.execute([&person])?;
     Ok(())
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use chrysalis::keys::KeyringClaims;
 use chrysalis::log::Refused;
 use chrysalis::log::cqrs::{Done, ExecuteError, load};
-use chrysalis_domain::Span;
+use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::user::{Standing, User, UserCommand};
+use chrysalis_domain::{Passed, Span};
 use tokio::task::JoinSet;
 
 use super::two_worlds;
@@ -83,8 +84,10 @@ async fn against_expiry([one, other]: [Arc<World>; 2], address: String, swapped:
     let (one, other) = if swapped { (other, one) } else { (one, other) };
     let guest = one.arrival().await;
     let upgrade = one.upgrade(guest.user, &guest.person, guest.session, &address, false);
-    let max_age = Span::from_millis(1);
-    let expire = UserCommand::ExpireGuest { cutoff: one.now() + max_age, settings_version: 0, max_age };
+    // Whoever came a moment ago has been away for too long.
+    let max_age = Span::from_millis(-1) - ExpiryTerms::RECORDED_WITHIN;
+    let terms = ExpiryTerms { settings_version: 0, max_age, notice: Span::ZERO, undo: Span::ZERO };
+    let expire = UserCommand::ExpireGuest { terms, passed: Passed::default() };
     let expire = other.ask(guest.user, expire);
     // Neither is always asked first.
     let (upgraded, expired) = if swapped {

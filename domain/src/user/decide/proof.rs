@@ -103,7 +103,7 @@ impl User {
         self.is_guest()?;
         let current = self.live(session, at)?;
         let proof = proven.proof;
-        let mut events = self.drop_pending();
+        let mut events = self.drop_pending(ReleaseReason::Replaced);
         events.extend(self.taken(proven, profile, Some(session), at));
         events.push(upgraded(Authentication::mail(proof, at), session, &renewal, Some(proof)));
         events.extend(self.end(|id| id != session, EndReason::Upgraded, at));

@@ -23,8 +23,11 @@ impl User {
         if self.recovery != Some(hash) {
             return Err(UserRefusal::ChallengeUnknown);
         }
-        let mut events: Vec<UserEvent> = self.recovery_ends(CodeEnd::Used, at).into_iter().collect();
-        events.extend(self.start(session, at)?);
+        // A clean-up that can still be undone is undone by whoever comes back.
+        let restored = self.disabled.as_ref().map(|disabled| self.restored(disabled, None, at));
+        let mut events: Vec<UserEvent> = restored.into_iter().collect();
+        events.extend(self.recovery_ends(CodeEnd::Used, at));
+        events.extend(self.opened(session, at));
         Ok(events)
     }
 

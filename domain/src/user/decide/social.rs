@@ -28,7 +28,7 @@ impl User {
         let authentication = Authentication::social(&identity.provider, at);
         let vouched = identity.email.as_ref().map(|email| email.vouched);
         let proof = vouched.filter(|vouched| *vouched).map(|_| ProofKind::Provider);
-        let mut events = self.drop_pending();
+        let mut events = self.drop_pending(ReleaseReason::Replaced);
         events.extend(self.linked(identity, Some(session), true, at));
         // With an address that nobody vouches for there is something to prove first.
         events.push(match strict && vouched == Some(false) {

@@ -55,6 +55,11 @@ pub enum Kind {
     EndMembership,
     ActivateOrganization,
     ExpireGuest,
+    AnnounceExpiry,
+    FinishExpiry,
+    RestoreGuest,
+    HoldGuest,
+    ReleaseGuest,
     DeleteUser,
 }
 
@@ -101,7 +106,12 @@ const WEIGHTS: &[(u32, Kind)] = &[
     (8, Kind::BeginMembership),
     (3, Kind::EndMembership),
     (4, Kind::ActivateOrganization),
-    (2, Kind::ExpireGuest),
+    (6, Kind::ExpireGuest),
+    (4, Kind::AnnounceExpiry),
+    (3, Kind::FinishExpiry),
+    (4, Kind::RestoreGuest),
+    (1, Kind::HoldGuest),
+    (1, Kind::ReleaseGuest),
     (1, Kind::DeleteUser),
 ];
 

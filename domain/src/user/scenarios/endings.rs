@@ -1,12 +1,14 @@
 //! The end of a user: a guest's by clean-up, anybody's by request. Nothing is held and nothing accepted after it.
 
+use super::expiry::{evidence, terms};
 use super::*;
+use crate::Passed;
 use crate::user::{Standing, UserRefusal};
 use crate::value::Change;
 
-/// Guests may be idle for two days.
-fn clean_up(at: Timestamp) -> UserCommand {
-    UserCommand::ExpireGuest { cutoff: at - Span::from_days(2), settings_version: 3, max_age: Span::from_days(2) }
+/// Guests may be away for two days.
+fn clean_up() -> UserCommand {
+    UserCommand::ExpireGuest { terms: terms(), passed: Passed::default() }
 }
 
 fn delete(only_if_guest: bool) -> UserCommand {
@@ -15,40 +17,47 @@ fn delete(only_if_guest: bool) -> UserCommand {
 
 #[test]
 fn an_idle_guest_goes_and_the_log_says_why() {
-    let evidence =
-        ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
     let gone = UserDeleted {
+        person: Some(person()),
         reason: DeletionReason::AnonymousMaxAge,
         was_guest: true,
         last_activity: minute(0),
-        evidence: Some(evidence.clone()),
+        evidence: Some(evidence(day(3))),
         at: day(3),
     };
     let expected = vec![
-        GuestDisabled { evidence, at: day(3), final_at: day(3) }.into(),
+        GuestDisabled { evidence: evidence(day(3)), at: day(3), final_at: day(3) }.into(),
         ended(1, EndReason::Deleted, day(3)),
         gone.into(),
     ];
-    when(guest(), day(3), clean_up(day(3))).then_expect_events(expected);
+    when(guest(), day(3), clean_up()).then_expect_events(expected);
 }
 
 /// SECURITY S13: a clean-up that saw an old list decides again.
 #[test]
 fn a_visit_wins_over_a_clean_up() {
     let given = [guest(), vec![used(1, Carrier::Cookie, day(2))]].concat();
-    when(given, day(3), clean_up(day(3))).then_expect_error(UserRefusal::GuestActive { last_activity: day(2) });
-    let on_the_cutoff = [guest(), vec![used(1, Carrier::Cookie, day(1))]].concat();
-    when(on_the_cutoff, day(3), clean_up(day(3))).then_expect_error(UserRefusal::GuestActive { last_activity: day(1) });
+    when(given, day(3), clean_up()).then_expect_error(UserRefusal::GuestActive { last_activity: day(2) });
+}
+
+/// CONTRACT 1.7: a guest may have been active for an hour more than is known of it.
+#[test]
+fn nobody_goes_before_an_hour_more() {
+    let last_activity = day(1) - Span::from_hours(1);
+    let given = [guest(), vec![used(1, Carrier::Cookie, last_activity)]].concat();
+    when(given.clone(), day(3), clean_up()).then_expect_error(UserRefusal::GuestActive { last_activity });
+    let gone = and_then(given, day(3) + Span::from_millis(1), clean_up());
+    assert_eq!(user_after(&gone).standing, Standing::Deleted);
 }
 
 #[test]
 fn an_upgrade_wins_over_a_clean_up() {
-    when(member(), day(300), clean_up(day(300))).then_expect_error(UserRefusal::NotAnonymous);
+    when(member(), day(300), clean_up()).then_expect_error(UserRefusal::NotAnonymous);
 }
 
 #[test]
 fn an_upgrade_that_awaits_proof_does_not_keep_a_guest_for_ever() {
-    let events = and_then(provisional(), day(3), clean_up(day(3)));
+    let events = and_then(provisional(), day(3), clean_up());
     assert!(events.contains(&EmailReleased { claim: claim(1), reason: ReleaseReason::Deleted }.into()));
     assert_eq!(user_after(&events).standing, Standing::Deleted);
 }
@@ -58,23 +67,13 @@ fn an_upgrade_that_awaits_proof_does_not_keep_a_guest_for_ever() {
 fn a_superseded_guest_is_never_cleaned_up() {
     let given = and_then(member(), minute(20), UserCommand::SupersedeClaim { claim: claim(1) });
     assert!(user_after(&given).standing.is_guest());
-    when(given, day(300), clean_up(day(300))).then_expect_error(UserRefusal::NotAnonymous);
-}
-
-/// As it will be when a clean-up can be undone for a while.
-#[test]
-fn nobody_signs_in_to_a_guest_that_was_taken_out_of_use() {
-    let evidence =
-        ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff: day(1), last_activity: minute(0) };
-    let disabled = GuestDisabled { evidence, at: day(3), final_at: day(10) };
-    let given = [guest(), vec![ended(1, EndReason::Disabled, day(3)), disabled.into()]].concat();
-    when(given, day(4), UserCommand::StartSession { session: new_session(2, day(4)) })
-        .then_expect_error(UserRefusal::Deleted);
+    when(given, day(300), clean_up()).then_expect_error(UserRefusal::NotAnonymous);
 }
 
 #[test]
 fn a_guest_can_ask_to_be_forgotten() {
     let gone = UserDeleted {
+        person: Some(person()),
         reason: DeletionReason::Requested,
         was_guest: true,
         last_activity: minute(0),
@@ -109,6 +108,7 @@ fn whoever_goes_leaves_sessions_address_and_identities() {
         EmailReleased { claim: claim(1), reason }.into(),
         IdentityUnlinked { account: account(2), claim: claim(2), reason }.into(),
         UserDeleted {
+            person: Some(person()),
             reason: DeletionReason::Requested,
             was_guest: false,
             last_activity: minute(15),
@@ -209,7 +209,12 @@ fn nothing_is_accepted_after_the_end() {
         UserCommand::RequestVerification { verification: new_verification(2, at) },
         prove(1, 1),
         UserCommand::SupersedeClaim { claim: claim(1) },
-        clean_up(day(300)),
+        clean_up(),
+        UserCommand::AnnounceExpiry { terms: terms(), passed: Passed::default() },
+        UserCommand::FinishExpiry { passed: Passed::default() },
+        UserCommand::RestoreGuest,
+        UserCommand::HoldGuest { until: day(9) },
+        UserCommand::ReleaseGuest,
         delete(false),
     ];
     for command in commands {

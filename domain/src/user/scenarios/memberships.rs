@@ -135,7 +135,7 @@ fn who_goes_leaves_every_organization_before() {
 #[test]
 fn a_transfer_moves_no_membership() {
     let given = and_then(guest(), minute(1), begin(1, 1));
-    let give = UserCommand::TransferGuest { to: made(UserId::from_ulid, 9), epoch: 0 };
+    let give = UserCommand::TransferGuest { to: made(UserId::from_ulid, 9), epoch: Some(0) };
     let given = and_then(given, minute(2), give);
     assert_eq!(user_after(&given).memberships.len(), 1);
 }

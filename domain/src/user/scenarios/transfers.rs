@@ -8,11 +8,11 @@ fn other(number: u8) -> UserId {
 }
 
 fn give(to: u8) -> UserCommand {
-    UserCommand::TransferGuest { to: other(to), epoch: 0 }
+    UserCommand::TransferGuest { to: other(to), epoch: Some(0) }
 }
 
 fn take(epoch: u32) -> UserCommand {
-    UserCommand::AbsorbGuest { guest: other(9), epoch }
+    UserCommand::AbsorbGuest { guest: other(9), epoch: Some(epoch) }
 }
 
 #[test]
@@ -42,4 +42,14 @@ fn a_member_takes_over_and_a_guest_does_not() {
 #[test]
 fn a_ticket_from_before_a_reset_takes_nothing() {
     when(member(), minute(20), take(0)).then_expect_error(UserRefusal::ChallengeUnknown);
+}
+
+/// An administrator has no ticket, and needs none.
+#[test]
+fn what_a_guest_did_can_be_given_to_a_member() {
+    let give = UserCommand::TransferGuest { to: other(5), epoch: None };
+    let take = UserCommand::AbsorbGuest { guest: other(9), epoch: None };
+    assert!(user_after(&and_then(guest(), minute(20), give)).transferred_to.is_some());
+    assert!(user_after(&and_then(member(), minute(20), take.clone())).absorbed.contains(&other(9)));
+    when(guest(), minute(20), take).then_expect_error(UserRefusal::Anonymous);
 }

@@ -1,0 +1,113 @@
+//! Guests who have been away for too long (CONTRACT 2.7). Whatever came first wins: a visit, an upgrade, a hold. In between it
+//! can be told, held and undone; in the end the user goes.
+
+use super::*;
+use crate::Passed;
+use crate::user::Disabled;
+
+impl User {
+    /// Nothing when it was announced before, and nobody came since.
+    pub(super) fn announce_expiry(&self, terms: ExpiryTerms, passed: &Passed, at: Timestamp) -> Decision {
+        let cutoff = passed.before(at, terms.away_for_notice());
+        self.may_expire(cutoff, passed, at)?;
+        if self.announced.is_some() || self.standing == Standing::Disabled {
+            return Ok(Vec::new());
+        }
+        let expires_at = (self.last_activity + terms.away()).max(at + terms.notice);
+        Ok(vec![GuestExpiryAnnounced { evidence: self.evidence(terms, cutoff), expires_at, at }.into()])
+    }
+
+    pub(super) fn expire(&self, terms: ExpiryTerms, passed: &Passed, at: Timestamp) -> Decision {
+        let cutoff = passed.before(at, terms.away());
+        self.may_expire(cutoff, passed, at)?;
+        if self.standing == Standing::Disabled {
+            return Ok(Vec::new());
+        }
+        let told = self.announced.as_ref().is_some_and(|told| passed.is_over(told.at, told.expires_at, at));
+        if terms.notice > Span::ZERO && !told {
+            return Err(UserRefusal::GuestNotTold);
+        }
+        let (evidence, final_at) = (self.evidence(terms, cutoff), at + terms.undo);
+        let mut events = vec![GuestDisabled { evidence: evidence.clone(), at, final_at }.into()];
+        events.extend(if final_at > at {
+            self.out_of_use(at)
+        } else {
+            self.gone(DeletionReason::AnonymousMaxAge, Some(evidence), at)
+        });
+        Ok(events)
+    }
+
+    /// Decides again: a visit that was on its way when the guest was taken out of use brings it back.
+    pub(super) fn finish_expiry(&self, passed: &Passed, at: Timestamp) -> Decision {
+        let disabled = self.disabled.as_ref().ok_or(UserRefusal::GuestNotDisabled)?;
+        if self.last_activity >= disabled.evidence.cutoff {
+            return Ok(vec![self.restored(disabled, None, at)]);
+        }
+        self.not_held(passed, at)?;
+        if !passed.is_over(disabled.at, disabled.final_at, at) {
+            return Err(UserRefusal::StillUndoable { until: disabled.final_at });
+        }
+        Ok(self.gone(DeletionReason::AnonymousMaxAge, Some(disabled.evidence.clone()), at))
+    }
+
+    /// For as long again as it may be away: otherwise the next clean-up would take it at once.
+    pub(super) fn restore(&self, at: Timestamp) -> Decision {
+        let disabled = self.disabled.as_ref().ok_or(UserRefusal::GuestNotDisabled)?;
+        let again = at + Span::from_secs(disabled.evidence.max_age_secs);
+        let held_until = self.held.iter().map(|held| held.until).fold(again, Timestamp::max);
+        Ok(vec![self.restored(disabled, Some(held_until), at)])
+    }
+
+    /// The sessions that were ended live again, as far as they would have lived until now.
+    pub(super) fn restored(&self, disabled: &Disabled, held_until: Option<Timestamp>, at: Timestamp) -> UserEvent {
+        let live = disabled.sessions.iter().filter(|(_, session)| session.expires_at > at);
+        let sessions = live.map(|(id, _)| *id).collect();
+        GuestRestored { sessions, held_until, last_activity: self.last_activity, at }.into()
+    }
+
+    pub(super) fn hold(&self, until: Timestamp, at: Timestamp) -> Decision {
+        self.is_guest()?;
+        let held = self.held.as_ref().is_some_and(|held| held.until == until);
+        let last_activity = self.last_activity;
+        Ok(if held { Vec::new() } else { vec![GuestHeld { until, last_activity, at }.into()] })
+    }
+
+    pub(super) fn release(&self, at: Timestamp) -> Vec<UserEvent> {
+        let last_activity = self.last_activity;
+        self.held.iter().map(|_| GuestReleased { last_activity, at }.into()).collect()
+    }
+
+    /// Sessions end. An upgrade that awaits its proof will get none: the address is free at once.
+    fn out_of_use(&self, at: Timestamp) -> Vec<UserEvent> {
+        let mut events = self.end(|_| true, EndReason::Disabled, at);
+        events.extend(self.drop_pending(ReleaseReason::Disabled));
+        events
+    }
+
+    fn may_expire(&self, cutoff: Timestamp, passed: &Passed, at: Timestamp) -> Result<(), UserRefusal> {
+        self.is_guest()?;
+        // Superseded: a guest again by law, but one that may hold a member's data (CONTRACT 2.6).
+        if self.superseded {
+            return Err(UserRefusal::NotAnonymous);
+        }
+        if self.last_activity >= cutoff {
+            return Err(UserRefusal::GuestActive { last_activity: self.last_activity });
+        }
+        self.not_held(passed, at)
+    }
+
+    fn not_held(&self, passed: &Passed, at: Timestamp) -> Result<(), UserRefusal> {
+        match &self.held {
+            Some(held) if !passed.is_over(held.since, held.until, at) => {
+                Err(UserRefusal::GuestHeld { until: held.until })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn evidence(&self, terms: ExpiryTerms, cutoff: Timestamp) -> ExpiryEvidence {
+        let max_age_secs = terms.max_age.as_millis() / 1000;
+        let ExpiryTerms { settings_version, .. } = terms;
+        ExpiryEvidence { settings_version, max_age_secs, cutoff, last_activity: self.last_activity }
+    }
+}
