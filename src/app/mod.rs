@@ -10,6 +10,7 @@ mod budgets;
 pub mod challenge;
 pub mod change_email;
 pub mod change_password;
+pub mod configure;
 pub mod create_guest;
 pub mod delete_user;
 pub mod email_otp;

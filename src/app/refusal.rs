@@ -58,6 +58,7 @@ pub enum Refusal {
     InvalidToken,
     TokenExpired,
     ProviderNotFound,
+    TooManyProviders,
     IdTokenNotSupported,
     /// The identity leads to this user already.
     AlreadyLinked,
@@ -204,7 +205,9 @@ impl From<SettingsRefusal> for AppError {
     fn from(refusal: SettingsRefusal) -> Self {
         match refusal {
             SettingsRefusal::UnknownProvider => Refusal::ProviderNotFound.into(),
-            refusal @ (SettingsRefusal::Unfit(_) | SettingsRefusal::NoClientId | SettingsRefusal::TooManyProviders) => {
+            SettingsRefusal::TooManyProviders => Refusal::TooManyProviders.into(),
+            // A form is read by the same rules, and by the same settings.
+            refusal @ (SettingsRefusal::Unfit(_) | SettingsRefusal::NoClientId) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
             }
         }

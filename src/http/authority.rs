@@ -67,14 +67,19 @@ impl Authority {
         if self.may(permission) { Ok(()) } else { Err(ApiError::insufficient_permission(permission.name())) }
     }
 
-    /// Reads a request. A `projectId` in it must be that of the project.
-    pub(super) fn read<T: DeserializeOwned>(&self, mut fields: Fields) -> Result<T, ApiError> {
+    /// A `projectId` in a request must be that of the project.
+    pub(super) fn within_project(&self, fields: &mut Fields) -> Result<(), ApiError> {
         match fields.remove("projectId") {
-            None | Some(Value::Null) => {}
-            Some(Value::String(project)) if project.parse() == Ok(ProjectId::DEFAULT) => {}
-            Some(Value::String(_)) => return Err(ApiError::project_scope_mismatch()),
-            Some(_) => return Err(forms::unfit("projectId", "is no id")),
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(project)) if project.parse() == Ok(ProjectId::DEFAULT) => Ok(()),
+            Some(Value::String(_)) => Err(ApiError::project_scope_mismatch()),
+            Some(_) => Err(forms::unfit("projectId", "is no id")),
         }
+    }
+
+    /// Reads a request.
+    pub(super) fn read<T: DeserializeOwned>(&self, mut fields: Fields) -> Result<T, ApiError> {
+        self.within_project(&mut fields)?;
         fields::from_json(fields).map_err(|error| ApiError::validation(vec![error]))
     }
 }

@@ -6,6 +6,7 @@ mod anonymous;
 mod api_key;
 mod authority;
 mod change_email;
+mod configuration;
 mod cookies;
 mod dev_mail;
 mod email;
@@ -113,6 +114,12 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(user::delete_by_link))
         .routes(routes!(change_email::ask))
         .routes(routes!(change_email::undo_page, change_email::undo))
+        .routes(routes!(configuration::dashboard))
+        .routes(routes!(configuration::save))
+        .routes(routes!(configuration::providers))
+        .routes(routes!(configuration::save_provider))
+        .routes(routes!(configuration::delete_provider))
+        .routes(routes!(configuration::public))
         .routes(routes!(api_key::create))
         .routes(routes!(api_key::list))
         .routes(routes!(api_key::rotate))

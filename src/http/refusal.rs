@@ -83,6 +83,9 @@ impl From<Refusal> for ApiError {
             }
             Refusal::InvalidToken => ApiError::invalid_token(),
             Refusal::TokenExpired => said(S::BAD_REQUEST, "TOKEN_EXPIRED", "Token expired"),
+            Refusal::TooManyProviders => {
+                super::forms::unfit("providerId", "is one more than there may be: delete another first")
+            }
             Refusal::ProviderNotFound => said(S::NOT_FOUND, "PROVIDER_NOT_FOUND", "Provider not found"),
             Refusal::IdTokenNotSupported => said(S::NOT_FOUND, "ID_TOKEN_NOT_SUPPORTED", "id_token not supported"),
             Refusal::AlreadyLinked => {

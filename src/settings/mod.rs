@@ -166,14 +166,15 @@ impl Latest {
 
     /// Every provider that is known, whether or not it is on.
     pub fn providers(&self, settings: &Effective) -> Vec<ProviderView> {
+        self.catalogue.ids(&settings.set).into_iter().filter_map(|id| self.provider(settings, &id)).collect()
+    }
+
+    pub fn provider(&self, settings: &Effective, id: &str) -> Option<ProviderView> {
         let set = &settings.set;
-        let view = |id: String| {
-            let KnownProvider { client_id, tenant_id, enabled } = set.known(&id, self.catalogue.startup(&id))?;
-            let updated_at = set.providers.get(&id).map(|provider| provider.updated_at);
-            let has_secret = self.catalogue.has_secret(set, &id);
-            Some(ProviderView { id, client_id, tenant_id, has_secret, enabled, updated_at })
-        };
-        self.catalogue.ids(set).into_iter().filter_map(view).collect()
+        let KnownProvider { client_id, tenant_id, enabled } = set.known(id, self.catalogue.startup(id))?;
+        let updated_at = set.providers.get(id).map(|provider| provider.updated_at);
+        let has_secret = self.catalogue.has_secret(set, id);
+        Some(ProviderView { id: id.to_owned(), client_id, tenant_id, has_secret, enabled, updated_at })
     }
 
     fn learn(&self, read: Read, providers: Providers) {

@@ -16,6 +16,7 @@ pub mod html;
 pub mod jar;
 pub mod json_time;
 pub mod language;
+pub mod length;
 pub mod optional;
 pub mod origin;
 pub mod signed;

@@ -30,6 +30,7 @@ mod reset_password;
 mod rotation;
 mod session_life;
 mod sessions;
+mod settings;
 mod sign_in;
 mod sign_up;
 mod sweep;

@@ -9,7 +9,7 @@ use chrysalis::clock::{Clock, MockClock};
 use chrysalis::config::{Config, Overrides};
 use chrysalis::entropy::{Entropy, OsEntropy};
 use chrysalis::followers::models;
-use chrysalis::log::{Store as WholeStore, ask};
+use chrysalis::log::{Recorded, Store as WholeStore, ask};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::mails;
@@ -115,10 +115,19 @@ impl App {
         assert!(models::caught_up(self.log.as_ref(), MAIL_OVERDUE).await.unwrap(), "a read model stays behind");
     }
 
+    /// All that happened, in order.
+    pub async fn events(&self) -> Vec<Recorded> {
+        self.log.read_all(0, 100_000).await.unwrap()
+    }
+
+    /// The last event of a type.
+    pub async fn last(&self, event_type: &str) -> Recorded {
+        self.events().await.into_iter().rfind(|event| event.event_type == event_type).unwrap()
+    }
+
     /// The types of all events, in order.
     pub async fn types(&self) -> Vec<String> {
-        let events = self.log.read_all(0, 100_000).await.unwrap();
-        events.into_iter().map(|event| event.event_type).collect()
+        self.events().await.into_iter().map(|event| event.event_type).collect()
     }
 
     /// How often something was stored.

@@ -49,24 +49,21 @@ pub struct KnownProvider {
     pub enabled: bool,
 }
 
+/// What is wished of one provider.
+#[derive(Clone, Debug)]
+pub struct ProviderWish {
+    pub provider: String,
+    pub change: ProviderChange,
+    /// Given anew; without one, the secret of before stays.
+    pub secret: Option<Secret>,
+    /// As the start-up configuration has it.
+    pub startup: Option<KnownProvider>,
+}
+
 #[derive(Clone, Debug)]
 pub enum SettingsCommand {
-    Change {
-        wished: Box<Changes>,
-        startup: Box<Values>,
-    },
-    SaveProvider {
-        provider: String,
-        wished: ProviderChange,
-        /// Given anew; without one, the secret of before stays.
-        secret: Option<Secret>,
-        /// As the start-up configuration has it.
-        startup: Option<KnownProvider>,
-    },
-    RemoveProvider {
-        provider: String,
-        startup: Option<KnownProvider>,
-    },
+    Save { wished: Box<Changes>, startup: Box<Values>, providers: Vec<ProviderWish> },
+    RemoveProvider { provider: String, startup: Option<KnownProvider> },
 }
 
 /// Why settings stay as they are.
@@ -91,9 +88,15 @@ impl Settings {
     /// A refusal. State is unchanged then.
     pub fn decide(&self, command: SettingsCommand, at: Timestamp) -> Result<Vec<SettingsEvent>, SettingsRefusal> {
         match command {
-            SettingsCommand::Change { wished, startup } => self.change(*wished, &startup, at),
-            SettingsCommand::SaveProvider { provider, wished, secret, startup } => {
-                self.save(provider, wished, secret, startup, at)
+            SettingsCommand::Save { wished, startup, providers } => {
+                let mut events = self.change(*wished, &startup, at)?;
+                let mut settings = self.clone();
+                for wish in providers {
+                    let saved = settings.save(wish, at)?;
+                    saved.iter().for_each(|event| settings.apply(event));
+                    events.extend(saved);
+                }
+                Ok(events)
             }
             SettingsCommand::RemoveProvider { provider, startup } => {
                 self.known(&provider, startup).ok_or(SettingsRefusal::UnknownProvider)?;
@@ -113,23 +116,17 @@ impl Settings {
         Ok(vec![SettingsChanged { before, after, at }.into()])
     }
 
-    fn save(
-        &self,
-        provider: String,
-        wished: ProviderChange,
-        secret: Option<Secret>,
-        startup: Option<KnownProvider>,
-        at: Timestamp,
-    ) -> Result<Vec<SettingsEvent>, SettingsRefusal> {
+    fn save(&self, wish: ProviderWish, at: Timestamp) -> Result<Vec<SettingsEvent>, SettingsRefusal> {
+        let ProviderWish { provider, change, secret, startup } = wish;
         let known = self.known(&provider, startup);
-        if known.is_none() && wished.client_id.is_none() {
+        if known.is_none() && change.client_id.is_none() {
             return Err(SettingsRefusal::NoClientId);
         }
         let set = |provider: &&Provider| provider.set.client_id.is_some();
         if known.is_none() && self.providers.values().filter(set).count() >= PROVIDERS_MAX {
             return Err(SettingsRefusal::TooManyProviders);
         }
-        let (before, after) = apart(known, wished);
+        let (before, after) = apart(known, change);
         if after == ProviderChange::default() && secret.is_none() {
             return Ok(Vec::new());
         }

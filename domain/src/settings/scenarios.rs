@@ -28,8 +28,17 @@ fn anonymous(enabled: Option<bool>, max_age: Option<Option<Span>>) -> Changes {
     Changes { anonymous: AnonymousChange { enabled, max_age }, ..Changes::default() }
 }
 
+fn saving(
+    settings: &Settings,
+    wished: Changes,
+    providers: Vec<ProviderWish>,
+) -> Result<Vec<SettingsEvent>, SettingsRefusal> {
+    let (wished, startup) = (Box::new(wished), Box::new(startup()));
+    settings.decide(SettingsCommand::Save { wished, startup, providers }, AT)
+}
+
 fn change(settings: &Settings, wished: Changes) -> Result<Vec<SettingsEvent>, SettingsRefusal> {
-    settings.decide(SettingsCommand::Change { wished: Box::new(wished), startup: Box::new(startup()) }, AT)
+    saving(settings, wished, Vec::new())
 }
 
 fn happen(settings: &mut Settings, events: Result<Vec<SettingsEvent>, SettingsRefusal>) -> Vec<SettingsEvent> {
@@ -116,11 +125,12 @@ fn secret(nth: u64) -> Secret {
 
 fn save(
     settings: &Settings,
-    wished: ProviderChange,
+    change: ProviderChange,
     secret: Option<Secret>,
     startup: Option<KnownProvider>,
 ) -> Result<Vec<SettingsEvent>, SettingsRefusal> {
-    settings.decide(SettingsCommand::SaveProvider { provider: "google".to_owned(), wished, secret, startup }, AT)
+    let provider = "google".to_owned();
+    saving(settings, Changes::default(), vec![ProviderWish { provider, change, secret, startup }])
 }
 
 fn remove(settings: &Settings, startup: Option<KnownProvider>) -> Result<Vec<SettingsEvent>, SettingsRefusal> {
@@ -170,4 +180,15 @@ fn a_provider_of_the_start_up_configuration_can_be_switched_and_removed() {
     happen(&mut settings, again);
     assert_eq!(settings.known("google", startup()), Some(known("anew", true)));
     assert!(settings.providers["google"].cut, "its old secret is not the new client's");
+}
+
+#[test]
+fn what_is_saved_together_is_saved_or_not_together() {
+    let wish =
+        |provider: &str, change| ProviderWish { provider: provider.to_owned(), change, secret: None, startup: None };
+    let guests_off = || anonymous(Some(false), None);
+    let both = vec![wish("google", client("one")), wish("github", client("two"))];
+    assert_eq!(saving(&Settings::default(), guests_off(), both).map(|events| events.len()), Ok(3));
+    let nameless = vec![wish("google", client("one")), wish("github", ProviderChange::default())];
+    assert_eq!(saving(&Settings::default(), guests_off(), nameless), Err(SettingsRefusal::NoClientId));
 }
