@@ -157,9 +157,9 @@ pub static BY_ID: Question<ApiKeyRow> = Question { sql: api_key_question!("k.key
 pub static STANDING: Question<ApiKeyRow> =
     Question { sql: api_key_question!("k.revoked_at IS NULL ORDER BY k.key_id DESC LIMIT ?1"), read };
 
-/// Whether there ever was a key.
+/// `?1` = 1. Whether there ever was a key. (A question without a parameter can't be asked for many at once.)
 pub static ANY: Question<ApiKeyId> =
-    Question { sql: "SELECT key_id FROM api_keys LIMIT 1", read: |row| Cursor::new(row).parse() };
+    Question { sql: "SELECT key_id FROM api_keys LIMIT ?1", read: |row| Cursor::new(row).parse() };
 
 fn read(row: &dyn Row) -> Option<ApiKeyRow> {
     let mut c = Cursor::new(row);

@@ -98,6 +98,11 @@ impl Client {
         Self { base, origin, ..self.clone() }
     }
 
+    /// The same visitor, on a page of another origin.
+    pub fn on_page(&self, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), ..self.clone() }
+    }
+
     /// The same, with this token in `Authorization`.
     pub fn bearing(&self, token: &str) -> Self {
         Self { bearer: Some(token.to_owned()), ..self.clone() }

@@ -9,6 +9,7 @@ mod id_tokens;
 mod linking;
 mod microsoft;
 mod plain;
+mod settings;
 
 use std::sync::Arc;
 

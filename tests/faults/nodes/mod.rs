@@ -4,6 +4,7 @@ mod cut;
 mod failover;
 mod kill;
 mod paused;
+mod settings;
 mod together;
 
 use crate::process::{Server, eventually};
