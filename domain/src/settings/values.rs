@@ -190,7 +190,7 @@ fn access_token_duration(duration: &Span) -> Fits {
 }
 
 /// Which origins may be trusted at all is for those to say who can read them.
-fn cors_origins(origins: &Vec<String>) -> Fits {
+fn cors_origins(origins: &[String]) -> Fits {
     let short = |origin: &String| origin.len() <= 255;
     fits(origins.len() <= 100 && origins.iter().all(short), "must be at most 100 origins of at most 255 characters")
 }

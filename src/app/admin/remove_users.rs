@@ -122,7 +122,9 @@ impl App {
     fn bulk(&self, on_behalf: &Context) -> Ask {
         let at = self.clock.now();
         let command = chrysalis_domain::id::CommandId::from_ulid(self.fresh(at));
-        Ask { lane: Lane::Bulk, ..Ask::new(Context { command, ..on_behalf.clone() }, at) }
+        let ask = Ask { lane: Lane::Bulk, ..Ask::new(Context { command, ..on_behalf.clone() }, at) };
+        // Whom to remove was said when the job began.
+        ask.whatever_the_settings()
     }
 
     /// Who asked for the job answers for what is done in it.
