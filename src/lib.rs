@@ -1,5 +1,6 @@
 //! The server. Arrows point one way: `domain <- projections <- log <- app <- {http, followers} <- main`.
 
+pub mod admission;
 pub mod app;
 pub mod clock;
 pub mod config;

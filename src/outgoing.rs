@@ -35,6 +35,8 @@ pub struct Pace {
 
 /// Of identity providers: a browser waits.
 pub const PROVIDERS: Pace = Pace { patience: Duration::from_secs(8), at_a_time: 128 };
+/// Of those who check captchas: somebody waits for a guest.
+pub const CAPTCHAS: Pace = Pace { patience: Duration::from_secs(4), at_a_time: 256 };
 
 /// Calls others. Cheap to clone.
 #[derive(Clone)]

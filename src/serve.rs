@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+use crate::admission::Admission;
 use crate::app::App;
 use crate::app::api_keys::ApiKeys;
 use crate::clock::Clock;
@@ -28,7 +29,7 @@ use crate::log::{Log, Store};
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
-use crate::outgoing::{self, Outgoing};
+use crate::outgoing::{self, Outgoing, OutgoingError};
 use crate::settings::Latest;
 use crate::social::Maker;
 use crate::tokens::Tokens;
@@ -105,9 +106,10 @@ impl Server {
         let hasher = Hasher::start(hashing.params, peppers(&keyring)?, hashing.threads, hashing.queue)?;
         let limits = LimitsConfig { enabled: config.rate_limits, ..LimitsConfig::default() };
         let limits = Limits::new(&limits, Seed::new(entropy::bytes(ports.entropy.as_ref())));
-        let outgoing = Outgoing::new(&config.outgoing, outgoing::PROVIDERS)
-            .map_err(|error| StartError::Other(error.to_string()))?;
+        let uncalled = |error: OutgoingError| StartError::Other(error.to_string());
+        let outgoing = Outgoing::new(&config.outgoing, outgoing::PROVIDERS).map_err(uncalled)?;
         let base = format!("{}{}", config.public, http::BASE_PATH);
+        let admission = Admission::new(&config.challenge, &config.outgoing).map_err(uncalled)?;
         let maker = Maker { base, outgoing, clock: ports.clock.clone() };
         let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);
         let listener = TcpListener::bind(config.listen)
@@ -138,6 +140,7 @@ impl Server {
                 keyring,
                 hasher: Arc::new(hasher),
                 limits: Arc::new(limits),
+                admission: Arc::new(admission),
                 settings: settings.clone(),
                 config: Arc::new(config),
             },

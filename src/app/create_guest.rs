@@ -7,13 +7,15 @@ use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::sessions::SessionRow;
 use serde::{Deserialize, Serialize};
 
+use super::guest_budgets::Budgeted;
 use super::new_session::{Opening, SignedIn};
 use super::view::{SessionView, UserView};
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::{PersonSealer, Purpose, SealKind, SessionToken};
+use crate::limits::Rule;
 use crate::log::cqrs::ExecuteError;
-use crate::log::{Actor, AppendError, Idempotency, LogFault, Refused, SealedRecord, StreamId, read_event};
+use crate::log::{Actor, AppendError, Idempotency, LogFault, Refused, SealedRecord, StreamId, idempotency, read_event};
 
 /// How long a repeated `Idempotency-Key` gets the same answer …
 const REPLAYABLE: Span = Span::from_secs(600);
@@ -44,12 +46,14 @@ struct Note {
 }
 
 impl App {
-    /// Creates a guest, or, for an idempotency key that was used a moment ago, gives the same guest again.
+    /// Creates a guest, or, for an idempotency key that was used a moment ago, gives the same guest again. `shown` is the
+    /// answer to a challenge.
     pub async fn create_guest(
         &self,
         caller: &Caller,
         origin: Origin,
         idempotency_key: Option<&str>,
+        shown: Option<&str>,
     ) -> Result<SignedIn, AppError> {
         if !caller.settings.anonymous.enabled {
             return Err(Refusal::AnonymousDisabled.into());
@@ -61,6 +65,14 @@ impl App {
         let authentication = Authentication::anonymous(caller.at);
 
         let replay = idempotency_key.map(|key| self.replayable(caller, key)).transpose()?;
+        // An answer is good once, and whoever repeats a call has no other.
+        if let Some((_, key, _)) = replay.as_ref().filter(|_| self.admission.asks())
+            && let Some(kept) = idempotency::kept(self.log.as_ref(), key, caller.at).await?
+        {
+            let key = idempotency_key.unwrap_or_default();
+            return self.replay(caller, key, caller.at.since(kept.recorded_at), &kept.note).await;
+        }
+        let shown = self.shown(caller, shown).await?;
         let token = match &replay {
             Some((token, ..)) => token.clone(),
             None => SessionToken::create(self.entropy.as_ref(), caller.at),
@@ -76,7 +88,9 @@ impl App {
         let mut ask = self.ask_new(caller, Actor::user(user).by(id), user, command);
         ask.sealed = std::iter::once(client).chain(referrer).collect();
         ask.person_keys = vec![key];
-        ask.quotas = self.guest_quotas(caller);
+        let mut budgets = self.guest_budgets(caller, shown.is_some());
+        budgets.extend(shown.and_then(|shown| shown.used).map(|used| (Budgeted::Shown, used)));
+        ask.quotas = budgets.iter().map(|(_, quota)| quota.clone()).collect();
         ask.idempotency = idempotency;
         ask.origin = self.origin(caller, user);
 
@@ -100,6 +114,14 @@ impl App {
             }),
             Err(ExecuteError::Append(AppendError::Refused(Refused::Repeated { recorded_at, note, .. }))) => {
                 self.replay(caller, idempotency_key.unwrap_or_default(), caller.at.since(recorded_at), &note).await
+            }
+            Err(ExecuteError::Append(AppendError::Refused(Refused::QuotaExceeded { quota, retry_after }))) => {
+                self.limits.count_refusal(Rule::GuestCreation);
+                Err(match budgets.get(quota).map(|(whose, _)| *whose) {
+                    Some(Budgeted::Service) if self.admission.asks() => Refusal::ChallengeRequired.into(),
+                    Some(Budgeted::Shown) => Refusal::ChallengeFailed.into(),
+                    _ => Refusal::TooMany(retry_after).into(),
+                })
             }
             Err(error) => Err(error.into()),
         }

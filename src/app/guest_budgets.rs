@@ -1,24 +1,37 @@
 //! How many guests a network may get, and the service as a whole: counted in the transaction that makes the guest, so the
 //! same on every node (CONTRACT 1.8).
 
-use chrysalis_domain::Span;
+use chrysalis_domain::{Span, Timestamp};
 
 use super::{App, Caller};
+use crate::admission;
 use crate::limits::{GUARD_48, GUARD_56, Network};
-use crate::log::{Ceiling, Counting, Quota};
+use crate::log::quota::spent;
+use crate::log::{Ceiling, Counting, LogFault, Quota};
 
 const MINUTE: Span = Span::from_secs(60);
 const HOUR: Span = Span::from_hours(1);
 const DAY: Span = Span::from_days(1);
 
+/// Whose budget a quota is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Budgeted {
+    Network,
+    Service,
+    /// What was shown for the guest: it is good once.
+    Shown,
+}
+
 impl App {
-    /// What one more guest from here counts against.
-    pub(super) fn guest_quotas(&self, caller: &Caller) -> Vec<Quota> {
+    /// What one more guest from here counts against. The service's budget refuses nobody who showed what it asks for.
+    pub(super) fn guest_budgets(&self, caller: &Caller, shown: bool) -> Vec<(Budgeted, Quota)> {
         if !self.config.rate_limits {
             return Vec::new();
         }
-        let quotas = self.network_budgets(caller).into_iter().chain([self.service_budget()]);
-        quotas.filter(|quota| !quota.ceilings.is_empty()).collect()
+        let counting = if shown { Counting::Notes } else { Counting::Takes };
+        let service = Quota { counting, ..self.service_budget() };
+        let networks = self.network_budgets(caller).into_iter().map(|quota| (Budgeted::Network, quota));
+        networks.chain([(Budgeted::Service, service)]).filter(|(_, quota)| !quota.ceilings.is_empty()).collect()
     }
 
     /// The budgets of the network, and of those around it: whoever commands a /48 has 65,536 networks.
@@ -39,6 +52,25 @@ impl App {
         let guests = &self.config.guests;
         let key = self.keyring.lookup("quota/guests", &[b"in all"]).hash;
         budget(key, [(guests.service_per_hour, HOUR), (guests.service_per_day, DAY)])
+    }
+
+    /// Whether the service has had its guests, as far as this look tells: the batch that makes one decides.
+    pub(super) async fn service_is_spent(&self, now: Timestamp) -> Result<bool, LogFault> {
+        let quota = self.service_budget();
+        let spent = spent(self.log.as_ref(), &quota, now).await?;
+        Ok(quota.ceilings.iter().zip(spent).any(|(ceiling, spent)| spent >= u64::from(ceiling.limit)))
+    }
+
+    /// By how much more work a guest from here costs now than at first. A minute says nothing: a class comes in one.
+    pub(super) async fn dearer(&self, caller: &Caller) -> Result<u32, LogFault> {
+        let mut most = 1;
+        for mut quota in self.network_budgets(caller).into_iter().chain([self.service_budget()]) {
+            quota.ceilings.retain(|ceiling| ceiling.span >= HOUR);
+            let spent = spent(self.log.as_ref(), &quota, caller.at).await?;
+            let times = quota.ceilings.iter().zip(spent).map(|(ceiling, spent)| admission::times(spent, ceiling.limit));
+            most = times.fold(most, u32::max);
+        }
+        Ok(most)
     }
 }
 

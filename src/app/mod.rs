@@ -4,6 +4,7 @@
 //! Nothing here knows HTTP; nothing here decides what the domain decides.
 
 pub mod admin;
+pub mod admission;
 pub mod api_keys;
 pub mod authority;
 mod budgets;
@@ -47,6 +48,7 @@ use chrysalis_domain::value::Locale;
 use chrysalis_projections::users::UserRow;
 use ulid::Ulid;
 
+use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::{self, Entropy};
@@ -68,6 +70,7 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     pub hasher: Arc<Hasher>,
     pub limits: Arc<Limits>,
+    pub admission: Arc<Admission>,
     pub settings: Arc<Latest>,
     pub config: Arc<Config>,
 }

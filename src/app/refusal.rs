@@ -55,6 +55,10 @@ pub enum Refusal {
     SessionNotFresh,
     DeletionDisabled,
     IdempotencyKeyReused,
+    /// Something has to be shown before a guest is made, and nothing was.
+    ChallengeRequired,
+    /// What was shown is not good, or was used before.
+    ChallengeFailed,
     InvalidToken,
     TokenExpired,
     ProviderNotFound,

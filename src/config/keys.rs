@@ -66,6 +66,28 @@ pub const KEYS: &[Key] = &[
     key("service_guests_per_hour", "0", "Guests that all networks together may make in any hour; 0 is unlimited."),
     key("service_guests_per_day", "0", "The same in any 24 hours."),
     key(
+        "challenge.kind",
+        "off",
+        "What somebody has to show before a guest is made for them: `work` (proof of work, built in), `turnstile`, `hcaptcha`, or nothing. Clients have to know of it: see docs/abuse.md.",
+    ),
+    key(
+        "challenge.when",
+        "always",
+        "Whom it is asked of: `always` everybody, `over-budget` nobody while the service is within its budget of guests.",
+    ),
+    key(
+        "challenge.effort",
+        "250",
+        "work: thousands of rounds of PBKDF2 that a guest costs on average, up to eight times as many as budgets fill.",
+    ),
+    key("challenge.site_key", "", "turnstile, hcaptcha: the site key, which browsers are told."),
+    secret("challenge.secret", "turnstile, hcaptcha: the secret key."),
+    key(
+        "challenge.verify_url",
+        "",
+        "turnstile, hcaptcha: where tokens are checked. Default: the provider's own server; in a private network, see outgoing.allow.",
+    ),
+    key(
         "origins.keep",
         "30d",
         "How long it is kept, as keyed hashes, which network a guest came from, for finding and disabling waves of bots; 0 keeps nothing.",
@@ -169,7 +191,7 @@ pub const KEYS: &[Key] = &[
     key(
         "outgoing.allow",
         "",
-        "Private networks in which identity providers may stand, as CIDR, separated by commas; without TLS there only. Everything else that is not public is refused.",
+        "Private networks in which identity providers and checkers of captchas may stand, as CIDR, separated by commas; without TLS there only. Everything else that is not public is refused.",
     ),
     key("sessions.lifetime", "7d", "Life of a session, from its last extension: 1 hour to 400 days."),
     key("sessions.refresh_after", "24h", "A session is extended when its last extension is this old."),

@@ -1,5 +1,6 @@
 //! The configuration: read once, checked whole, every mistake told at once.
 
+mod challenge;
 mod guests;
 pub mod keys;
 mod mail;
@@ -23,6 +24,7 @@ use crate::hasher::HashParams;
 use crate::keys::ApiSecret;
 use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
+pub use challenge::{CaptchaConfig, CaptchaProvider, Challenge, ChallengeKind};
 pub use guests::Guests;
 pub use mail::Mail;
 use reader::Reader;
@@ -45,6 +47,7 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     pub rate_limits: bool,
     pub guests: Guests,
+    pub challenge: Challenge,
     pub dev: bool,
     pub anonymous: Anonymous,
     pub email_password: EmailPassword,
@@ -228,6 +231,12 @@ impl Config {
             warnings.push("rate_limits is off: anyone may ask as often as they like; for tests only".to_owned());
         } else {
             warnings.extend(self.guests.warnings());
+            if self.guests.service_is_limited() && matches!(self.challenge.kind, ChallengeKind::Off) {
+                warnings.push(
+                    "the service has a budget of guests and asks for no challenge: beyond it nobody gets one"
+                        .to_owned(),
+                );
+            }
         }
         if !self.public.is_https() && !self.public.is_loopback() {
             warnings.push(format!("base_url is {}: sessions travel in clear; use https", self.public));
@@ -275,6 +284,8 @@ fn build(r: &mut Reader) -> Option<Config> {
     if dev {
         check_dev(r, listen, public.as_ref(), &trusted_proxies);
     }
+    let guests = guests::read(r);
+    let challenge = challenge::read(r, &guests);
     let hashing = hashing(r);
     let mail = mail::read(r, public.as_ref());
     let cookies = public.as_ref().and_then(|public| cookies(r, public));
@@ -290,7 +301,8 @@ fn build(r: &mut Reader) -> Option<Config> {
         trusted_origins: trusted_origins(r),
         trusted_proxies,
         rate_limits: r.switch("rate_limits"),
-        guests: guests::read(r),
+        guests,
+        challenge: challenge?,
         dev,
         anonymous: anonymous(r),
         email_password: EmailPassword {

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::admission;
 use super::forms::UpgradeForm;
 use super::shape::{SUCCESS, SignedInBody, Success};
 use super::state::Http;
@@ -24,6 +25,10 @@ pub struct ArriveForm {
     #[serde(default)]
     #[schema(value_type = Option<EntryForm>)]
     entry: Lenient<EntryForm>,
+    /// The answer to a challenge, where one is asked for; the header `x-captcha-response` does as well.
+    #[serde(default, rename = "captchaResponse")]
+    #[schema(value_type = Option<String>)]
+    captcha_response: Lenient<String>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -49,12 +54,17 @@ impl From<EntryForm> for Origin {
 #[utoipa::path(
     post, path = "/sign-in/anonymous", tag = "guest",
     request_body = ArriveForm,
-    params(("Idempotency-Key" = Option<String>, Header, description = "22 to 128 of `[A-Za-z0-9_-]`, random: repeated within 10 minutes it gives the same guest")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "22 to 128 of `[A-Za-z0-9_-]`, random: repeated within 10 minutes it gives the same guest"),
+        ("x-captcha-response" = Option<String>, Header, description = "The answer to a challenge, where `/anonymous/challenge` asks for one"),
+    ),
     responses(
         (status = 200, description = "The guest, or the session that is there already", body = SignedInBody),
         (status = 400, description = "`ANONYMOUS_AUTH_DISABLED`, `INVALID_IDEMPOTENCY_KEY`", body = ErrorBody),
+        (status = 403, description = "`CHALLENGE_REQUIRED`, `CHALLENGE_FAILED`: `details` has the `kind` of what is to be shown, the `url` of `/anonymous/challenge`, the `siteKey` of a captcha, and the `header` or `field` to show it in", body = ErrorBody),
         (status = 409, description = "`IDEMPOTENCY_KEY_REUSED`", body = ErrorBody),
-        (status = 429, description = "More than 30 guests in a minute from one address", body = ErrorBody),
+        (status = 429, description = "More guests than one network gets in a minute, an hour or a day", body = ErrorBody),
+        (status = 503, description = "The captcha can't be checked", body = ErrorBody),
     )
 )]
 pub async fn arrive(
@@ -63,7 +73,8 @@ pub async fn arrive(
     headers: HeaderMap,
     Body(form): Body<ArriveForm>,
 ) -> Result<Response, ApiError> {
-    guest(&http, &who, &headers, form.entry.0.unwrap_or_default()).await
+    let answer = admission::answer(&headers, form.captcha_response.0);
+    guest(&http, &who, &headers, form.entry.0.unwrap_or_default(), answer).await
 }
 
 /// The same by GET, for a client without the anonymous plugin. Only a script's fetch gets a guest: a navigation, a
@@ -74,10 +85,11 @@ pub async fn arrive(
         ("channel" = Option<String>, Query, description = "At most 200 characters"),
         ("campaign" = Option<String>, Query, description = "At most 200 characters"),
         ("referrer" = Option<String>, Query, description = "At most 200 characters"),
+        ("x-captcha-response" = Option<String>, Header, description = "As by POST"),
     ),
     responses(
         (status = 200, description = "The guest, or the session that is there already", body = SignedInBody),
-        (status = 403, description = "`ANONYMOUS_GET_BLOCKED`", body = ErrorBody),
+        (status = 403, description = "`ANONYMOUS_GET_BLOCKED`; `CHALLENGE_REQUIRED`, `CHALLENGE_FAILED` as by POST", body = ErrorBody),
     )
 )]
 pub async fn arrive_by_get(
@@ -87,10 +99,17 @@ pub async fn arrive_by_get(
     entry: Result<Query<EntryForm>, ApiError>,
 ) -> Result<Response, ApiError> {
     // A query that does not read says nothing of where the guest came from, and is no error.
-    guest(&http, &who, &headers, entry.map_or_else(|_| EntryForm::default(), |Query(entry)| entry)).await
+    let entry = entry.map_or_else(|_| EntryForm::default(), |Query(entry)| entry);
+    guest(&http, &who, &headers, entry, admission::answer(&headers, None)).await
 }
 
-async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) -> Result<Response, ApiError> {
+async fn guest(
+    http: &Http,
+    who: &Who,
+    headers: &HeaderMap,
+    entry: EntryForm,
+    answer: Option<String>,
+) -> Result<Response, ApiError> {
     match &who.standing {
         Standing::Live(presented) => {
             let again = SignedIn { claim: None, ..http.app.signed_in_as(&presented.row, &presented.token)? };
@@ -102,7 +121,8 @@ async fn guest(http: &Http, who: &Who, headers: &HeaderMap, entry: EntryForm) ->
         Standing::Expired(_) | Standing::Nobody => {}
     }
     let key = idempotency_key(headers)?;
-    let signed_in = http.app.create_guest(&who.caller, entry.into(), key).await?;
+    let created = http.app.create_guest(&who.caller, entry.into(), key, answer.as_deref()).await;
+    let signed_in = created.map_err(|error| admission::refused(http, error))?;
     Ok(http.signed_in(who, &signed_in))
 }
 

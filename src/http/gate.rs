@@ -122,7 +122,7 @@ async fn answer(
     let Some(path) = path.strip_prefix(BASE_PATH).filter(|rest| rest.starts_with('/')) else {
         return head_is_no_get(request, next).await;
     };
-    if let Some(preflight) = cors::preflight(Head::from(&request), allowed) {
+    if let Some(preflight) = cors::preflight(Head::from(&request), allowed, http.app.admission.asks()) {
         return preflight;
     }
     // The router says so, and nothing is counted, looked up or used.

@@ -1,6 +1,7 @@
 //! The HTTP face: the whole route table on this screen, one resource a file. Handlers parse, call a use case, answer.
 
 mod admin;
+mod admission;
 mod again;
 mod anonymous;
 mod api_key;
@@ -70,6 +71,7 @@ struct Document;
 fn api() -> OpenApiRouter<Http> {
     OpenApiRouter::new()
         .routes(routes!(anonymous::arrive, anonymous::arrive_by_get))
+        .routes(routes!(admission::challenge))
         .routes(routes!(anonymous::upgrade))
         .routes(routes!(anonymous::delete))
         .routes(routes!(transfer::transfer))

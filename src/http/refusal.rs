@@ -81,6 +81,12 @@ impl From<Refusal> for ApiError {
             Refusal::IdempotencyKeyReused => {
                 said(S::CONFLICT, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used before; take a new one")
             }
+            Refusal::ChallengeRequired => {
+                said(S::FORBIDDEN, "CHALLENGE_REQUIRED", "Show that you are no bot before a guest session is created")
+            }
+            Refusal::ChallengeFailed => {
+                said(S::FORBIDDEN, "CHALLENGE_FAILED", "What was shown is not good, or was used before; start anew")
+            }
             Refusal::InvalidToken => ApiError::invalid_token(),
             Refusal::TokenExpired => said(S::BAD_REQUEST, "TOKEN_EXPIRED", "Token expired"),
             Refusal::TooManyProviders => {

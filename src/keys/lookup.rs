@@ -60,7 +60,7 @@ fn lookup(key: &Key, purpose: &str, parts: &[&[u8]]) -> LookupHash {
 }
 
 /// HMAC-SHA256 over length-prefixed parts: no two lists of parts make the same input.
-pub(super) fn mac(key: &Key, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn mac(key: &Key, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
     // HMAC takes keys of any length: this can't fail, and a hash of nothing would match nothing.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*key.secret) else { return [0; 32] };
     for part in std::iter::once(&purpose.as_bytes()).chain(parts) {

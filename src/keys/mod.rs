@@ -30,6 +30,7 @@ pub use claims::KeyringClaims;
 pub use code::Code;
 pub use flow::{flow_of, flow_secrets};
 pub use lookup::LookupHash;
+pub(crate) use lookup::mac;
 pub use mailed::{MailedSecret, challenge_of, genuine, mailed_secret};
 pub use records::Record;
 pub use sealing::{Opened, PersonSealer, SealKind};
@@ -55,10 +56,12 @@ pub enum Purpose {
     ReplayToken,
     /// Signs tokens for other services; rotated by itself.
     Token,
+    /// Signs the puzzles that strangers solve before they get a guest.
+    Puzzle,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 7] = [
+    pub const ALL: [Purpose; 8] = [
         Purpose::Cookie,
         Purpose::Lookup,
         Purpose::PersonKek,
@@ -66,6 +69,7 @@ impl Purpose {
         Purpose::MailToken,
         Purpose::ReplayToken,
         Purpose::Token,
+        Purpose::Puzzle,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -77,6 +81,7 @@ impl Purpose {
             Purpose::MailToken => "mail-token",
             Purpose::ReplayToken => "replay-token",
             Purpose::Token => "token",
+            Purpose::Puzzle => "puzzle",
         }
     }
 
@@ -225,6 +230,15 @@ async fn put_fresh(
 }
 
 #[cfg(test)]
+impl Keyring {
+    /// One key for each purpose, each of bytes that are all alike.
+    pub(crate) fn of_tests() -> Self {
+        let key = |fill: u8| vec![Key { id: 1, secret: Zeroizing::new([fill; 32]) }];
+        Self { keys: Purpose::ALL.into_iter().zip(1..).map(|(purpose, fill)| (purpose, key(fill))).collect() }
+    }
+}
+
+#[cfg(test)]
 mod golden {
     //! What these keys made once must open and match for ever: rows and events of the first day rest on it.
 
@@ -248,8 +262,7 @@ mod golden {
     }
 
     fn keyring() -> Keyring {
-        let key = |fill: u8| vec![Key { id: 1, secret: Zeroizing::new([fill; 32]) }];
-        Keyring { keys: Purpose::ALL.into_iter().zip(1..).map(|(purpose, fill)| (purpose, key(fill))).collect() }
+        Keyring::of_tests()
     }
 
     fn hex(bytes: &[u8]) -> String {

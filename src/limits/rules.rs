@@ -39,6 +39,8 @@ pub enum Budget {
     WrongCode,
     /// Wrong codes by which guests come back.
     WrongRecovery,
+    /// What was shown for a guest and was not good: each may cost a call to somebody else's server.
+    FailedChallenge,
 }
 
 /// What a limit is counted by.
@@ -120,12 +122,13 @@ impl Rule {
 }
 
 impl Budget {
-    pub const ALL: [Budget; 5] = [
+    pub const ALL: [Budget; 6] = [
         Budget::Conflict,
         Budget::WrongPassword,
         Budget::WrongPasswordFamiliar,
         Budget::WrongCode,
         Budget::WrongRecovery,
+        Budget::FailedChallenge,
     ];
 
     /// The budget a password guess is taken from.
@@ -149,6 +152,11 @@ impl Budget {
             }
             Budget::WrongCode => &[ceiling(10, MINUTE, By::Email)],
             Budget::WrongRecovery => &[ceiling(10, MINUTE, By::Address)],
+            Budget::FailedChallenge => &[
+                ceiling(30, Span::from_secs(600), By::Address),
+                ceiling(120, Span::from_secs(600), By::Network56),
+                ceiling(480, Span::from_secs(600), By::Network48),
+            ],
         };
         table.iter().map(|line| Ceiling { limit: line.limit.saturating_mul(factor), ..*line }).collect()
     }
@@ -161,6 +169,7 @@ impl Budget {
             Budget::WrongPasswordFamiliar => "wrong-password-familiar",
             Budget::WrongCode => "wrong-code",
             Budget::WrongRecovery => "wrong-recovery",
+            Budget::FailedChallenge => "failed-challenge",
         }
     }
 }

@@ -17,6 +17,7 @@
 pub mod copy;
 pub mod cqrs;
 pub mod follow;
+pub mod idempotency;
 pub mod origins;
 pub mod postgres;
 mod queue;

@@ -24,6 +24,12 @@ const EXPOSED: HeaderValue =
     HeaderValue::from_static("set-auth-token, set-auth-jwt, Retry-After, X-Retry-After, X-Request-Id");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 const HEADERS: HeaderValue = HeaderValue::from_static("content-type, authorization, idempotency-key, x-api-key");
+/// The same, where guests are challenged.
+const HEADERS_AND_ANSWER: HeaderValue =
+    HeaderValue::from_static("content-type, authorization, idempotency-key, x-api-key, x-captcha-response");
+
+/// The answer to a challenge, by the name that clients of captchas give it.
+pub const X_CAPTCHA_RESPONSE: HeaderName = HeaderName::from_static("x-captcha-response");
 /// Seconds for which a browser may remember a preflight.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
@@ -57,9 +63,9 @@ pub fn apply(answer: &mut HeaderMap, allowed: Option<&HeaderValue>) {
     }
 }
 
-/// The answer to a preflight; `None` if the request is none. Sent without CORS headers to an untrusted origin, whose
+/// The answer to a preflight; `None` if the request is none. `challenged`: guests have to show something. Sent without CORS headers to an untrusted origin, whose
 /// browser then drops the call.
-pub fn preflight(head: Head<'_>, allowed: Option<&HeaderValue>) -> Option<Response> {
+pub fn preflight(head: Head<'_>, allowed: Option<&HeaderValue>, challenged: bool) -> Option<Response> {
     let is_preflight = *head.method == Method::OPTIONS
         && head.headers.contains_key(ORIGIN)
         && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -71,7 +77,7 @@ pub fn preflight(head: Head<'_>, allowed: Option<&HeaderValue>) -> Option<Respon
         let answer = response.headers_mut();
         allow(answer, origin);
         answer.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+        answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, if challenged { HEADERS_AND_ANSWER } else { HEADERS });
         answer.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     }
     Some(response)
@@ -140,7 +146,7 @@ mod tests {
         for (origin, trusted) in [("https://app.example.com", true), ("https://evil.com", false)] {
             let request = request(Method::OPTIONS, origin);
             let allowed = allowed_origin(&origins(), Head::from(&request), Readers::Trusted);
-            let response = preflight(Head::from(&request), allowed.as_ref()).unwrap();
+            let response = preflight(Head::from(&request), allowed.as_ref(), false).unwrap();
             assert_eq!(response.status(), StatusCode::NO_CONTENT);
             let headers = response.headers();
             assert_eq!(headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), trusted);
@@ -151,8 +157,8 @@ mod tests {
             assert_eq!(headers.get(ACCESS_CONTROL_MAX_AGE).is_some_and(|age| age == "600"), trusted);
             assert_eq!(headers.get(ACCESS_CONTROL_ALLOW_HEADERS).is_some_and(|names| names == HEADERS), trusted);
         }
-        assert!(preflight(Head::from(&request(Method::POST, "https://app.example.com")), None).is_none());
+        assert!(preflight(Head::from(&request(Method::POST, "https://app.example.com")), None, false).is_none());
         let bare = Request::builder().method(Method::OPTIONS).body(()).unwrap();
-        assert!(preflight(Head::from(&bare), None).is_none());
+        assert!(preflight(Head::from(&bare), None, false).is_none());
     }
 }

@@ -31,6 +31,11 @@ fn links_codes_and_resets_by_mail() {
 }
 
 #[test]
+fn a_guest_that_costs_work() {
+    drive("challenge.test.js", APP, &["challenge.kind=work".to_owned(), "challenge.effort=20".to_owned()]);
+}
+
+#[test]
 fn a_react_page_follows_its_user() {
     node("react.test.js");
 }

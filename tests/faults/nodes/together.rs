@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::admission::solver::solve;
 use crate::faults::rounds;
 use crate::postgres::Cluster;
 use crate::process::{Folder, Server, address, assert_sound, case};
@@ -48,6 +49,56 @@ fn a_limit_on_guests_holds_across_nodes() {
             two.stop();
             crate::postgres::execute(&cluster.url(), "DROP SCHEMA chrysalis CASCADE");
         }
+    });
+}
+
+#[test]
+fn budgets_of_the_hour_hold_across_nodes() {
+    case(async {
+        const LIMIT: usize = 120;
+        let cluster = Cluster::start();
+        let budgets =
+            [["guests_per_minute=0", "guests_per_hour=120"], ["guests_per_minute=0", "service_guests_per_day=120"]];
+        for budget in budgets {
+            let folder = Folder::on(&cluster.url());
+            let flags = ["--set", budget[0], "--set", budget[1]];
+            let (one, two) = (Server::start_with(folder.path(), &flags), Server::start_with(folder.path(), &flags));
+            let mut calls = JoinSet::new();
+            for number in 0..200 {
+                let app = if number % 2 == 0 { one.app() } else { two.app() };
+                calls.spawn(async move { app.arrive().await.status });
+            }
+            let answers = calls.join_all().await;
+            let admitted = answers.iter().filter(|status| **status == StatusCode::OK).count();
+            let refused = answers.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count();
+            assert_eq!((admitted, refused), (LIMIT, 200 - LIMIT), "{budget:?}");
+            one.stop();
+            two.stop();
+            crate::postgres::execute(&cluster.url(), "DROP SCHEMA chrysalis CASCADE");
+        }
+    });
+}
+
+#[test]
+fn a_puzzle_that_was_solved_opens_one_of_two_nodes() {
+    case(async {
+        let cluster = Cluster::start();
+        let folder = Folder::on(&cluster.url());
+        let flags = ["--set", "challenge.kind=work", "--set", "challenge.effort=1", "--set", "guests_per_minute=0"];
+        let (one, two) = (Server::start_with(folder.path(), &flags), Server::start_with(folder.path(), &flags));
+        for round in 0..rounds(10, 300) {
+            let asked = one.app().get("/api/auth/anonymous/challenge").await.ok();
+            let shown = json!({ "captchaResponse": solve(&asked.body) });
+            let (app, other) = (one.app(), two.app());
+            let calls =
+                tokio::join!(app.post("/sign-in/anonymous", shown.clone()), other.post("/sign-in/anonymous", shown));
+            let (won, lost) = if calls.0.status == StatusCode::OK { calls } else { (calls.1, calls.0) };
+            assert_eq!(won.ok().is_anonymous(), Some(true), "round {round}");
+            assert_eq!((lost.status, lost.code()), (StatusCode::FORBIDDEN, "CHALLENGE_FAILED"), "round {round}");
+        }
+        one.stop();
+        two.stop();
+        assert_sound(folder.path());
     });
 }
 
