@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use chrysalis::admission::Admission;
 use chrysalis::app::create_guest::Origin;
 use chrysalis::app::identify::Identity;
 use chrysalis::app::{App, Caller};
@@ -129,7 +130,7 @@ async fn arrive(app: &App, visited: bool) -> Result<Option<String>> {
         user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
         settings: app.settings(),
     };
-    let token = app.create_guest(&caller, Origin::default(), None).await?.token;
+    let token = app.create_guest(&caller, Origin::default(), None, None).await?.token;
     if !visited {
         return Ok(None);
     }
@@ -171,5 +172,9 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
     let maker = Maker { base: config.public.to_string(), outgoing, clock: ports.clock.clone() };
     let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
-    Ok((App { log, clock: ports.clock, entropy: ports.entropy, keyring, hasher, limits, config, settings }, signer))
+    let admission = Arc::new(Admission::new(&config.challenge, &config.outgoing)?);
+    Ok((
+        App { log, clock: ports.clock, entropy: ports.entropy, keyring, hasher, limits, admission, config, settings },
+        signer,
+    ))
 }
