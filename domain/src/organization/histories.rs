@@ -55,6 +55,7 @@ pub struct Club {
 }
 
 /// One thing that is asked, of one of them.
+#[allow(clippy::large_enum_variant, reason = "one at a time")]
 enum Asked {
     Person(usize, UserCommand),
     Organization(OrganizationCommand),
