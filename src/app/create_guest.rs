@@ -104,6 +104,7 @@ impl App {
                     expires_at,
                     created_at: caller.at,
                     updated_at: caller.at,
+                    active_organization: None,
                     client: seen,
                 },
                 user: UserView::guest(user, caller.at),

@@ -1,7 +1,7 @@
 //! Users and sessions, opened: what their owner may read.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{SessionId, UserId};
+use chrysalis_domain::id::{OrganizationId, SessionId, UserId};
 use chrysalis_projections::sessions::SessionRow;
 use chrysalis_projections::table::Sealed;
 use chrysalis_projections::users::UserRow;
@@ -54,6 +54,8 @@ pub struct SessionView {
     pub expires_at: Timestamp,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Where the user works in this session.
+    pub active_organization: Option<OrganizationId>,
     pub client: ClientSeen,
 }
 
@@ -91,6 +93,7 @@ fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionVie
         expires_at: row.expires_at,
         created_at: row.created_at,
         updated_at: row.updated_at,
+        active_organization: row.active_organization,
         client,
     })
 }

@@ -57,6 +57,7 @@ pub struct Config {
     pub magic_link: bool,
     pub email_otp: bool,
     pub organization: bool,
+    pub guests_create_organizations: bool,
     pub email: Email,
     pub mail: Mail,
     /// Identity providers, also those that are off.
@@ -318,6 +319,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         magic_link: r.switch("magic_link.enabled"),
         email_otp: r.switch("email_otp.enabled"),
         organization: r.switch("organization.enabled"),
+        guests_create_organizations: r.switch("guests.create_organizations"),
         mail: mail?,
         social: social::read(r),
         link_different_emails: r.switch("account_linking.different_emails"),

@@ -62,6 +62,7 @@ pub const BASE_PATH: &str = "/api/auth";
         (name = "session", description = "Reading, listing and ending sessions"),
         (name = "user", description = "The user's own account"),
         (name = "admin", description = "API keys, and what administrators do with users"),
+        (name = "organization", description = "Organizations and their members"),
         (name = "server", description = "Health, figures, documentation"),
     )
 )]
@@ -131,6 +132,20 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(admin::jobs::remove_users))
         .routes(routes!(admin::jobs::get))
         .routes(routes!(admin::jobs::cancel))
+        .routes(routes!(organization::create))
+        .routes(routes!(organization::list, organization::list_posted))
+        .routes(routes!(organization::full, organization::full_posted))
+        .routes(routes!(organization::set_active))
+        .routes(routes!(organization::update))
+        .routes(routes!(organization::delete))
+        .routes(routes!(organization::leave))
+        .routes(routes!(organization::check_slug))
+        .routes(routes!(organization::has_permission))
+        .routes(routes!(organization::list_members, organization::list_members_posted))
+        .routes(routes!(organization::active_member))
+        .routes(routes!(organization::active_member_role))
+        .routes(routes!(organization::remove_member))
+        .routes(routes!(organization::update_member_role))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
 }

@@ -1,6 +1,6 @@
 //! Users and sessions as JSON (CONTRACT 1.3).
 
-use chrysalis_domain::id::{SessionId, UserId};
+use chrysalis_domain::id::{OrganizationId, SessionId, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -83,7 +83,8 @@ pub struct Session {
     updated_at: JsonTime,
     ip_address: String,
     user_agent: String,
-    active_organization_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    active_organization_id: Option<OrganizationId>,
     impersonated_by: Option<String>,
 }
 
@@ -98,7 +99,7 @@ impl Session {
             updated_at: view.updated_at.into(),
             ip_address: view.client.ip,
             user_agent: view.client.ua,
-            active_organization_id: None,
+            active_organization_id: view.active_organization,
             impersonated_by: None,
         }
     }

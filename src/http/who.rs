@@ -99,6 +99,16 @@ impl Known {
         self.live().ok_or_else(ApiError::unauthorized)
     }
 
+    /// The session, where reading is all that is asked: a token that was rotated a moment ago reads too. `true`: it is such
+    /// a one, and names, addresses and images are not for its holder.
+    pub fn reading(&self) -> Result<(&Presented, bool), ApiError> {
+        match &self.standing {
+            Standing::Live(presented) => Ok((presented, false)),
+            Standing::Superseded(presented) => Ok((presented, true)),
+            Standing::Expired(_) | Standing::Nobody => Err(ApiError::unauthorized()),
+        }
+    }
+
     /// The live session of an account, or the reason why there is none (CONTRACT 2.2, row 1).
     pub fn receiving(&self) -> Result<&Presented, ApiError> {
         match &self.standing {

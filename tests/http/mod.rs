@@ -17,6 +17,7 @@ mod limits;
 mod list_users;
 mod magic_link;
 mod operations;
+mod organizations;
 mod origins;
 mod outbox;
 mod panics;

@@ -4,6 +4,7 @@ use chrysalis_domain::organization::OrganizationRefusal;
 
 use crate::app::{self, AppError};
 use crate::log::LogFault;
+use crate::log::cqrs::ExecuteError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -70,5 +71,13 @@ impl From<OrganizationRefusal> for AppError {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
             }
         }
+    }
+}
+
+/// What a caller is told whose role does not allow it.
+pub(super) fn not_allowed(told: Refusal) -> impl FnOnce(ExecuteError) -> AppError {
+    move |error| match error {
+        ExecuteError::Disallowed(OrganizationRefusal::NotAllowed) => told.into(),
+        error => error.into(),
     }
 }
