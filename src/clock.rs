@@ -1,14 +1,19 @@
 //! The one door to the wall clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use chrysalis_domain::{Span, Timestamp};
 
 /// Tells the time of a decision. Not monotonic: the log's own `recorded_at` is (see [`crate::log`]).
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// Some time that only ever moves on, as fast as time passes: between two looks at it, and of no use by itself.
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The machine's clock.
@@ -20,6 +25,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn steady(&self) -> Timestamp {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Timestamp::from_millis(i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
 }
 

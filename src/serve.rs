@@ -20,7 +20,7 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
-use crate::followers::{jobs, mail, models, origins};
+use crate::followers::{expiry, jobs, mail, models, origins};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -171,7 +171,8 @@ impl Server {
         following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
-        following.spawn(jobs::work(self.http.app.clone(), turn, halted.clone()));
+        following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
+        following.spawn(expiry::follow(self.http.app.clone(), turn, halted.clone()));
         let service = http::service(self.http, self.outbox);
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;

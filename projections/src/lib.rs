@@ -21,6 +21,7 @@ pub mod model;
 pub mod organizations;
 pub mod recovery;
 pub mod sessions;
+pub mod stale_guests;
 pub mod table;
 pub mod users;
 pub mod webhooks;
@@ -55,7 +56,7 @@ pub static INLINE: [&Table; 14] = [
 ];
 
 /// Every model that follows the log.
-pub static ASYNC: [&Model; 2] = [&directory::MODEL, &audit::MODEL];
+pub static ASYNC: [&Model; 3] = [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {

@@ -8,6 +8,7 @@ mod change_email;
 mod cors;
 mod deletion;
 mod email_otp;
+mod expiry;
 mod guest;
 mod guest_budgets;
 mod guest_by_get;
