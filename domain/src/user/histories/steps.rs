@@ -78,7 +78,7 @@ const WEIGHTS: &[(u32, Kind)] = &[
     (3, Kind::IssueRecoveryCode),
     (1, Kind::RevokeRecoveryCode),
     (2, Kind::UseRecoveryCode),
-    (16, Kind::DeviceLink),
+    (30, Kind::DeviceLink),
     (1, Kind::WithdrawDeviceLink),
     (20, Kind::StartSession),
     (10, Kind::RecordActivity),
