@@ -145,6 +145,7 @@ impl Server {
                 config: Arc::new(config),
             },
         };
+        parts.app.appoint_all().await.map_err(|error| StartError::Other(format!("admin.emails: {error}")))?;
         let dev = parts.app.config.dev.then_some(outbox);
         let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
         let lease = duration(parts.app.config.followers.lease);

@@ -18,6 +18,7 @@ pub mod passed;
 pub mod password;
 pub mod permission;
 pub mod process;
+pub mod role;
 pub mod settings;
 pub mod time;
 pub mod upcast;

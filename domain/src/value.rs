@@ -121,6 +121,8 @@ pub enum Method {
     EmailOtp,
     VerificationLink,
     Recovery,
+    /// Nobody did: an administrator made the user, or acts as them.
+    Administrator,
 }
 
 impl Method {
@@ -133,12 +135,13 @@ impl Method {
             Method::EmailOtp => "email_otp",
             Method::VerificationLink => "verification_link",
             Method::Recovery => "recovery",
+            Method::Administrator => "administrator",
         }
     }
 }
 
 impl Method {
-    const ALL: [Method; 7] = [
+    const ALL: [Method; 8] = [
         Method::Anonymous,
         Method::Password,
         Method::Social,
@@ -146,20 +149,22 @@ impl Method {
         Method::EmailOtp,
         Method::VerificationLink,
         Method::Recovery,
+        Method::Administrator,
     ];
 
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
-    /// What other services are told of it.
-    pub const fn amr(self) -> Amr {
+    /// What other services are told of it; nothing where nobody showed anything.
+    pub const fn amr(self) -> Option<Amr> {
         match self {
-            Method::Anonymous | Method::Recovery => Amr::Anon,
-            Method::Password => Amr::Pwd,
-            Method::Social => Amr::Fed,
-            Method::MagicLink | Method::VerificationLink => Amr::Email,
-            Method::EmailOtp => Amr::Otp,
+            Method::Anonymous | Method::Recovery => Some(Amr::Anon),
+            Method::Password => Some(Amr::Pwd),
+            Method::Social => Some(Amr::Fed),
+            Method::MagicLink | Method::VerificationLink => Some(Amr::Email),
+            Method::EmailOtp => Some(Amr::Otp),
+            Method::Administrator => None,
         }
     }
 }
@@ -211,6 +216,10 @@ impl Authentication {
         Self { method: Method::Recovery, provider: None, amr: vec![Amr::Anon], at }
     }
 
+    pub fn administrator(at: Timestamp) -> Self {
+        Self { method: Method::Administrator, provider: None, amr: Vec::new(), at }
+    }
+
     pub fn social(provider: impl Into<String>, at: Timestamp) -> Self {
         Self { method: Method::Social, provider: Some(provider.into()), amr: vec![Amr::Fed], at }
     }
@@ -227,6 +236,8 @@ pub enum ProofKind {
     EmailChange,
     /// A social provider that vouches for the address.
     Provider,
+    /// An administrator says so.
+    Administrator,
 }
 
 /// How a session's token reached us.

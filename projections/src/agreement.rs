@@ -22,7 +22,7 @@ use crate::claims::{CLAIMS, ClaimKey, ClaimKeys, ClaimKind};
 use crate::memory::{Memory, Row, plain};
 use crate::sessions::SESSIONS;
 use crate::table::{Change, Table, Value, absorbed, id};
-use crate::users::USERS;
+use crate::users::{FOR_EVER, USERS};
 use crate::{INLINE, fold};
 
 /// Rows as far as state knows of them: columns and values, by primary key.
@@ -196,7 +196,10 @@ fn users(folded: &Folded) -> Rows {
         ("name", optional(state.name)),
         ("image", optional(state.image)),
         ("metadata", optional(state.metadata)),
-        ("role", "user".into()),
+        ("role", state.roles.as_str().to_owned().into()),
+        ("banned_until", state.ban.as_ref().map(|ban| ban.until.unwrap_or(FOR_EVER)).into()),
+        ("ban_reason", optional(state.ban.as_ref().map(|ban| ban.reason))),
+        ("app_metadata", optional(state.app_metadata)),
         ("created_at", folded.life.events.first().map(|(at, _)| *at).into()),
     ]);
     // State keeps the latest time, a row the last one written: the same, unless the clock was set back.
@@ -224,6 +227,9 @@ fn sessions(folded: &Folded) -> Rows {
             ("presented", held.presented.into()),
             ("by_cookie", held.by_cookie.into()),
             ("active_member_id", optional(held.active)),
+            ("rotation_due", held.rotation_due.into()),
+            ("impersonated_by", optional(held.impersonation.map(|impersonation| impersonation.by))),
+            ("impersonator_session", optional(held.impersonation.and_then(|impersonation| impersonation.session))),
         ]);
         if !folded.life.clock_set_back {
             expected.insert("last_seen_at", held.last_seen.into());

@@ -2,6 +2,7 @@
 
 use chrysalis_domain::api_key::ApiKeyEvent;
 use chrysalis_domain::id::{ApiKeyId, OrganizationId, PersonId, UserId};
+use chrysalis_domain::role;
 use chrysalis_domain::user::Standing;
 use chrysalis_domain::{Permissions, Timestamp};
 
@@ -126,6 +127,15 @@ pub struct Maker {
     /// None once the user was deleted.
     pub standing: Option<Standing>,
     pub role: String,
+    pub banned_until: Option<Timestamp>,
+}
+
+impl Maker {
+    /// Whether they may still administer.
+    pub fn administers(&self, at: Timestamp) -> bool {
+        let banned = self.banned_until > Some(at);
+        self.standing == Some(Standing::Member) && role::listed(&self.role, role::ADMIN) && !banned
+    }
 }
 
 macro_rules! api_key_question {
@@ -136,6 +146,7 @@ macro_rules! api_key_question {
             ", ",
             sealed!("k.metadata"),
             ", k.start, k.hash, k.previous_hash, k.previous_until, k.permissions, k.maker, u.standing, u.role,
+               u.banned_until,
                k.organization_id, k.enabled, k.expires_at, k.last_used_at, k.revoked_at, k.created_at, k.updated_at,
                k.person_key_epoch, k.person_key
              FROM api_keys k LEFT JOIN users u ON u.user_id = k.maker WHERE ",
@@ -175,10 +186,12 @@ fn read(row: &dyn Row) -> Option<ApiKeyRow> {
         permissions: c.text()?.split_whitespace().filter_map(|name| name.parse().ok()).collect(),
         maker: {
             let (user, standing, role) = (c.parse(), c.text(), c.text());
+            let banned_until = c.time();
             user.map(|user| Maker {
                 user,
                 standing: standing.as_deref().and_then(Standing::from_name),
                 role: role.unwrap_or_default(),
+                banned_until,
             })
         },
         organization: c.parse(),

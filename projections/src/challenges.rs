@@ -27,7 +27,7 @@ pub fn fold(user: UserId, event: &UserEvent, out: &mut Vec<Change>) {
         UserEvent::VerificationMissed(e) if e.void => {
             out.push(Change::Delete { table: &CHALLENGES, by: "challenge_id", value: id(e.challenge) });
         }
-        UserEvent::EmailReleased(_) | UserEvent::UserDeleted(_) => {
+        UserEvent::EmailReleased(_) | UserEvent::UserBanned(_) | UserEvent::UserDeleted(_) => {
             out.push(Change::Delete { table: &CHALLENGES, by: "user_id", value: id(user) });
         }
         _ => {}

@@ -113,6 +113,10 @@ pub fn named(event: &Event) -> Option<Named> {
 }
 
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Change>) {
+    let known = |claim: ClaimId, verified: bool| {
+        let values: Vec<Value> = vec![verified.into(), id(claim)];
+        Change::Update { table: &CLAIMS, set: &["verified"], by: "claim_id", values }
+    };
     let release = |claim: ClaimId| Change::Delete { table: &CLAIMS, by: "claim_id", value: id(claim) };
     match event {
         Event::User(user, UserEvent::EmailClaimed(e)) => {
@@ -122,10 +126,8 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Ch
         Event::Organization(organization, OrganizationEvent::SlugClaimed(_)) => {
             out.extend(taken(named(event), id(organization), true, at, keys));
         }
-        Event::User(_, UserEvent::EmailVerified(e)) => {
-            let values: Vec<Value> = vec![true.into(), id(e.claim)];
-            out.push(Change::Update { table: &CLAIMS, set: &["verified"], by: "claim_id", values });
-        }
+        Event::User(_, UserEvent::EmailVerified(e)) => out.push(known(e.claim, true)),
+        Event::User(_, UserEvent::EmailUnverified(e)) => out.push(known(e.claim, false)),
         Event::User(_, UserEvent::EmailReleased(e)) => out.push(release(e.claim)),
         Event::User(_, UserEvent::IdentityUnlinked(e)) => out.push(release(e.claim)),
         Event::Organization(_, OrganizationEvent::SlugReleased(e)) => out.push(release(e.claim)),

@@ -11,6 +11,7 @@ use chrysalis_domain::challenge::{ChallengeEvent, Purpose};
 use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, SealedId, UserId, WebhookId};
 use chrysalis_domain::job::JobEvent;
 use chrysalis_domain::note::NoteEvent;
+use chrysalis_domain::role::Roles;
 use chrysalis_domain::settings::SettingsEvent;
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::user::event::{
@@ -232,6 +233,9 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
             vec![to(Action::AccountLinked).on("account", e.account).with("provider", e.provider.clone())]
         }
         UserEvent::IdentityUnlinked(e) => unlinked(to(Action::AccountUnlinked).on("account", e.account), e.reason),
+        UserEvent::SessionStarted(e) if e.impersonation.is_some() => {
+            vec![session(Action::UserImpersonated, e.session).with("expiresAt", time(e.expires_at))]
+        }
         UserEvent::SessionStarted(e) => vec![session(Action::SessionCreated, e.session).by(&e.authentication)],
         UserEvent::SessionExtended(e) => {
             vec![session(Action::SessionRefreshed, e.session).with("expiresAt", time(e.expires_at))]
@@ -240,7 +244,26 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
         // That a user who is gone has no sessions goes without saying.
         UserEvent::SessionEnded(e) if e.reason == EndReason::Deleted => Vec::new(),
         UserEvent::SessionEnded(e) => vec![session(Action::SessionRevoked, e.session).with("reason", e.reason.name())],
+        UserEvent::RoleSet(e) => {
+            let role = |roles: &Roles| json!({ "role": roles.as_str() });
+            vec![to(Action::UserUpdated).from(role(&e.before), role(&e.roles))]
+        }
+        UserEvent::AppMetadataSet(e) => {
+            let said = |record: Option<SealedId>| json!({ "appMetadata": record.map(sealed) });
+            vec![to(Action::UserUpdated).from(said(e.before), said(Some(e.metadata)))]
+        }
+        UserEvent::EmailUnverified(_) => {
+            vec![to(Action::UserUpdated).from(json!({ "emailVerified": true }), json!({ "emailVerified": false }))]
+        }
+        UserEvent::UserBanned(e) => {
+            let after = json!({ "banned": true, "banReason": sealed(e.reason), "banExpires": e.until.map(time) });
+            vec![to(Action::UserBanned).from(json!({ "banned": false }), after)]
+        }
+        UserEvent::UserUnbanned(_) => {
+            vec![to(Action::UserUnbanned).from(json!({ "banned": true }), json!({ "banned": false }))]
+        }
         UserEvent::UpgradeBegun(_)
+        | UserEvent::PendingVoided(_)
         | UserEvent::EmailVerificationRequested(_)
         | UserEvent::VerificationMissed(_)
         | UserEvent::EmailReleased(_)

@@ -247,7 +247,7 @@ pub fn page(listing: &Listing) -> Statement {
     // Only the rows of the page are joined, however many were passed by. Who is gone since leaves an empty place: a page
     // that is short on that account is not the last.
     let sql = format!(
-        "SELECT d.user_id, {columns}, u.last_active_at FROM (
+        "SELECT d.user_id, {columns} FROM (
              SELECT d.user_id, {sorted} AS sorted FROM directory d{conditions} ORDER BY {order} LIMIT {limit}{offset}
          ) d LEFT JOIN users u ON u.user_id = d.user_id ORDER BY d.sorted {direction}, d.user_id {direction}",
         columns = user_columns!(),
@@ -271,11 +271,11 @@ pub fn count(listing: &Listing, most: u32) -> Statement {
 pub struct Place {
     pub id: UserId,
     /// The user, and their last activity; none who is gone since.
-    pub user: Option<(UserRow, Timestamp)>,
+    pub user: Option<UserRow>,
 }
 
 pub fn read(row: &dyn Row) -> Option<Place> {
     let mut cursor = Cursor::new(row);
     let id = cursor.parse()?;
-    Some(Place { id, user: users::read(&mut cursor).zip(cursor.time()) })
+    Some(Place { id, user: users::read(&mut cursor) })
 }

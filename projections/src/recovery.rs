@@ -32,6 +32,7 @@ pub fn fold(user: UserId, event: &UserEvent, out: &mut Vec<Change>) {
         UserEvent::UpgradeBegun(_)
         | UserEvent::GuestUpgraded(_)
         | UserEvent::GuestTransferred(_)
+        | UserEvent::UserBanned(_)
         | UserEvent::UserDeleted(_) => {
             out.push(Change::Delete { table: &RECOVERY, by: "user_id", value: id(user) });
         }

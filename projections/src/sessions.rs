@@ -2,7 +2,7 @@
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{OrganizationId, SessionId, UserId};
-use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::user::{Impersonation, UserEvent};
 use chrysalis_domain::value::{Carrier, Method};
 
 use crate::table::{
@@ -47,6 +47,10 @@ const COLUMNS: &[Column] = &[
     text("active_member_id").optional(),
     // Network address and user agent.
     sealed_record!("client"),
+    integer("rotation_due"),
+    // Whoever acts as the user by it, and by which session of their own.
+    text("impersonated_by").optional(),
+    text("impersonator_session").optional(),
 ];
 
 pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change>) {
@@ -81,6 +85,9 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
                 Value::Null,
                 Value::Null,
                 e.client.map_or(Value::Null, id),
+                false.into(),
+                e.impersonation.map_or(Value::Null, |impersonation| id(impersonation.by)),
+                e.impersonation.and_then(|impersonation| impersonation.session).map_or(Value::Null, id),
             ];
             out.push(Change::Insert { table: &SESSIONS, values });
         }
@@ -122,13 +129,22 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
             let previous = e.previous.as_ref();
             set(
                 e.session,
-                &["locator", "token_hash", "previous_locator", "previous_hash", "previous_until", "updated_at"],
+                &[
+                    "locator",
+                    "token_hash",
+                    "previous_locator",
+                    "previous_hash",
+                    "previous_until",
+                    "rotation_due",
+                    "updated_at",
+                ],
                 vec![
                     Value::Text(e.locator.as_str().to_owned()),
                     e.token_hash.0.into(),
                     previous.map(|previous| previous.locator.as_str().to_owned()).into(),
                     previous.map(|previous| previous.token_hash.0).into(),
                     previous.map(|previous| previous.readable_until).into(),
+                    false.into(),
                     e.at.into(),
                 ],
             );
@@ -145,6 +161,12 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
                 set(*session, &["ended_at", "end_reason"], vec![Value::Null, Value::Null]);
             }
         }
+        UserEvent::RoleSet(_) => out.push(Change::Update {
+            table: &SESSIONS,
+            set: &["rotation_due"],
+            by: "user_id",
+            values: vec![true.into(), id(user)],
+        }),
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &SESSIONS, by: "user_id", value: id(user) }),
         UserEvent::GuestCreated(_)
         | UserEvent::MemberSignedUp(_)
@@ -180,6 +202,11 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
         | UserEvent::ProfileUpdated(_)
+        | UserEvent::AppMetadataSet(_)
+        | UserEvent::UserBanned(_)
+        | UserEvent::UserUnbanned(_)
+        | UserEvent::EmailUnverified(_)
+        | UserEvent::PendingVoided(_)
         | UserEvent::GuestDisabled(_) => {}
     }
 }
@@ -207,6 +234,9 @@ pub struct SessionRow {
     /// Where the user works in this session, as long as they are the member they were when they chose it.
     pub active_organization: Option<OrganizationId>,
     pub client: Option<Sealed>,
+    /// The user's roles changed since the token was made.
+    pub rotation_due: bool,
+    pub impersonation: Option<Impersonation>,
     pub user: UserRow,
 }
 
@@ -218,6 +248,7 @@ macro_rules! session_question {
                     s.last_seen_at, s.presented, s.by_cookie, s.replayable_until, s.ended_at,
                     a.organization_id, ",
             sealed!("s.client"),
+            ", s.rotation_due, s.impersonated_by, s.impersonator_session",
             ", ",
             user_columns!(),
             " FROM sessions s JOIN users u ON u.user_id = s.user_id
@@ -271,6 +302,11 @@ fn session(row: &dyn Row) -> Option<SessionRow> {
         ended_at: c.time(),
         active_organization: c.parse(),
         client: c.sealed(),
+        rotation_due: c.flag(),
+        impersonation: {
+            let (by, session) = (c.parse(), c.parse());
+            by.map(|by| Impersonation { by, session })
+        },
         user: users::read(&mut c)?,
     })
 }

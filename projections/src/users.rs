@@ -2,6 +2,7 @@
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{ClaimId, PersonId, UserId};
+use chrysalis_domain::role;
 use chrysalis_domain::user::{Standing, UserEvent};
 use chrysalis_domain::value::Change as Field;
 
@@ -25,6 +26,9 @@ const COLUMNS: &[Column] = &[
     integer("created_at"),
     integer("updated_at"),
     integer("last_active_at"),
+    integer("banned_until").optional(),
+    sealed_record!("ban_reason"),
+    sealed_record!("app_metadata"),
 ];
 
 /// What opens the person's sealed records, beside them: a look-up is one row. Whoever wraps a key anew changes both places.
@@ -36,6 +40,14 @@ pub(crate) const PERSON_KEY: &[Copied] = &[
     },
     Copied { name: "person_key", kind: Kind::Bytes, select: "SELECT wrapped FROM person_keys WHERE person_id = " },
 ];
+
+/// When a ban ends that holds until it is lifted.
+pub const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// A ban by its column.
+pub(crate) fn ban_until(until: Timestamp) -> Option<Timestamp> {
+    (until < FOR_EVER).then_some(until)
+}
 
 pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change>) {
     let mut set = |columns: &'static [&'static str], values: Vec<Value>| {
@@ -80,9 +92,22 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
                 set(&["metadata", "updated_at"], vec![sealed(e.metadata), at.into()]);
             }
         }
-        UserEvent::SessionStarted(e) => set(&["last_active_at"], vec![e.authentication.at.into()]),
+        // Who acts as the user is not the user.
+        UserEvent::SessionStarted(e) if e.impersonation.is_none() => {
+            set(&["last_active_at"], vec![e.authentication.at.into()]);
+        }
         UserEvent::ActivityRecorded(e) => set(&["last_active_at"], vec![e.at.into()]),
         UserEvent::SessionExtended(e) => set(&["last_active_at"], vec![e.at.into()]),
+        UserEvent::RoleSet(e) => set(&["role", "updated_at"], vec![e.roles.as_str().to_owned().into(), at.into()]),
+        UserEvent::UserBanned(e) => set(
+            &["banned_until", "ban_reason", "updated_at"],
+            vec![e.until.unwrap_or(FOR_EVER).into(), id(e.reason), at.into()],
+        ),
+        UserEvent::UserUnbanned(_) => {
+            set(&["banned_until", "ban_reason", "updated_at"], vec![Value::Null, Value::Null, at.into()])
+        }
+        UserEvent::AppMetadataSet(e) => set(&["app_metadata", "updated_at"], vec![id(e.metadata), at.into()]),
+        UserEvent::EmailUnverified(_) => set(&["email_verified", "updated_at"], vec![false.into(), at.into()]),
         UserEvent::GuestDisabled(_) => {
             set(&["standing", "updated_at"], vec![Standing::Disabled.name().into(), at.into()])
         }
@@ -117,6 +142,8 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::GuestReleased(_)
         | UserEvent::IdentityLinked(_)
         | UserEvent::IdentityUnlinked(_)
+        | UserEvent::PendingVoided(_)
+        | UserEvent::SessionStarted(_)
         | UserEvent::SessionRotated(_)
         | UserEvent::SessionEnded(_) => {}
     }
@@ -133,10 +160,13 @@ fn row(user: UserId, person: Value, standing: Standing, at: Timestamp) -> Change
         Value::Null,
         Value::Null,
         Value::Null,
-        "user".into(),
+        role::USER.into(),
         at.into(),
         at.into(),
         at.into(),
+        Value::Null,
+        Value::Null,
+        Value::Null,
     ];
     Change::Insert { table: &USERS, values }
 }
@@ -156,11 +186,34 @@ pub struct UserRow {
     pub role: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Of the user's own sessions.
+    pub last_active_at: Timestamp,
+    pub ban: Option<BanRow>,
+    pub app_metadata: Option<Sealed>,
     pub email: Option<Sealed>,
     pub name: Option<Sealed>,
     pub image: Option<Sealed>,
     pub metadata: Option<Sealed>,
     pub key: Option<WrappedKey>,
+}
+
+/// A ban as it was spoken: whether it still holds is a matter of time.
+#[derive(Clone, Debug)]
+pub struct BanRow {
+    /// None: until it is lifted.
+    pub until: Option<Timestamp>,
+    pub reason: Option<Sealed>,
+}
+
+impl UserRow {
+    /// The ban that holds at that time.
+    pub fn banned(&self, at: Timestamp) -> Option<&BanRow> {
+        self.ban.as_ref().filter(|ban| ban.until.is_none_or(|until| until > at))
+    }
+
+    pub fn administers(&self) -> bool {
+        self.standing == Standing::Member && role::listed(&self.role, role::ADMIN)
+    }
 }
 
 /// A person's key, wrapped under the key encryption key of an epoch; none once the person was erased.
@@ -183,6 +236,11 @@ macro_rules! user_columns {
     () => {
         concat!(
             "u.user_id, u.person_id, u.standing, u.email_claim, u.email_verified, u.role, u.created_at, u.updated_at, ",
+            "u.last_active_at, u.banned_until, ",
+            sealed!("u.ban_reason"),
+            ", ",
+            sealed!("u.app_metadata"),
+            ", ",
             sealed!("u.email"),
             ", ",
             sealed!("u.name"),
@@ -213,6 +271,12 @@ pub fn read(c: &mut Cursor<'_>) -> Option<UserRow> {
         role: c.text()?,
         created_at: c.time()?,
         updated_at: c.time()?,
+        last_active_at: c.time()?,
+        ban: {
+            let (until, reason) = (c.time(), c.sealed());
+            until.map(|until| BanRow { until: ban_until(until), reason })
+        },
+        app_metadata: c.sealed(),
         email: c.sealed(),
         name: c.sealed(),
         image: c.sealed(),

@@ -1,25 +1,20 @@
 //! Who may administer: an API key within its permissions, or an administrator in a session of their own.
 
 use chrysalis_domain::id::{ApiKeyId, OrganizationId, SessionId, UserId};
-use chrysalis_domain::user::Standing;
+use chrysalis_domain::user::{Impersonation, Impersonator};
 use chrysalis_domain::{Permission, Permissions, Timestamp};
 use chrysalis_projections::Value;
-use chrysalis_projections::api_keys::{self, ApiKeyRow, Maker};
+use chrysalis_projections::api_keys::{self, ApiKeyRow};
+use chrysalis_projections::sessions;
+use chrysalis_projections::table;
+use chrysalis_projections::users::{self, UserRow};
 use subtle::ConstantTimeEq;
 
 use super::identify::Presented;
-use super::{App, Caller};
+use super::{App, Caller, Refusal};
 use crate::keys::ApiSecret;
 use crate::log::cqrs::{Concurrency, Step};
-use crate::log::{Actor, LogFault, ask};
-
-/// The role that administers.
-pub const ADMIN: &str = "admin";
-
-/// Whether one of the roles, which stand with commas between, is that one.
-pub fn has_role(roles: &str, role: &str) -> bool {
-    roles.split(',').any(|own| own.trim() == role)
-}
+use crate::log::{Actor, LogFault, ask, ask_one};
 
 /// What somebody who administers may do, and who answers for it.
 #[derive(Clone, Debug)]
@@ -42,7 +37,8 @@ impl Authority {
     /// Of a session whose user administers; none of any other.
     pub fn of_session(presented: &Presented) -> Option<Self> {
         let row = &presented.row;
-        let administers = row.user.standing == Standing::Member && has_role(&row.user.role, ADMIN);
+        // Whoever acts as a user who was made an administrator since is none by it.
+        let administers = row.user.administers() && !presented.is_impersonated();
         administers.then(|| Self { by: By::Admin(row.user.user, row.session), permissions: Permissions::all() })
     }
 
@@ -52,6 +48,20 @@ impl Authority {
 
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
+    }
+
+    /// Whether it reaches as far as an administrator's own: what an administrator has must not be got by way of one.
+    pub fn over(&self, user: &UserRow) -> Result<(), Refusal> {
+        if user.administers() { self.whole() } else { Ok(()) }
+    }
+
+    /// Whether it is all that an administrator has.
+    pub fn whole(&self) -> Result<(), Refusal> {
+        self.permissions.lacks(&Permissions::all()).map_or(Ok(()), |permission| Err(Refusal::Lacking(permission)))
+    }
+
+    pub fn needs(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.may(permission) { Ok(()) } else { Err(Refusal::Lacking(permission)) }
     }
 
     /// As the log has it.
@@ -125,6 +135,25 @@ impl App {
         }))
     }
 
+    /// Whether whoever acts as a user may still do so: an administrator who signed out, was banned or administers no more
+    /// may not, nor a key that is not good any more.
+    pub(super) async fn impersonation_holds(&self, held: Impersonation, now: Timestamp) -> Result<bool, LogFault> {
+        let log = self.log.as_ref();
+        let administers = |user: &UserRow| user.administers() && user.banned(now).is_none();
+        Ok(match (held.by, held.session) {
+            (_, Some(session)) => {
+                let row = ask_one(log, &sessions::BY_ID, &[table::id(session)]).await?;
+                row.is_some_and(|row| row.ended_at.is_none() && row.expires_at > now && administers(&row.user))
+            }
+            (Impersonator::Admin(user), None) => {
+                ask_one(log, &users::BY_ID, &[table::id(user)]).await?.is_some_and(|user| administers(&user))
+            }
+            (Impersonator::Key(key), None) => {
+                ask_one(log, &api_keys::BY_ID, &[table::id(key)]).await?.is_some_and(|row| is_good(&row, now))
+            }
+        })
+    }
+
     /// Notes that the key was used, where that is due. A log that is down does not stop the call.
     pub async fn touch_key(&self, key: &ValidKey, caller: &Caller) {
         let granularity = self.config.sessions.activity_granularity;
@@ -141,22 +170,8 @@ impl App {
 }
 
 fn is_good(row: &ApiKeyRow, now: Timestamp) -> bool {
-    let made_by_an_admin = |maker: &Maker| maker.standing == Some(Standing::Member) && has_role(&maker.role, ADMIN);
     row.revoked_at.is_none()
         && row.enabled
         && row.expires_at.is_none_or(|end| end > now)
-        && row.maker.as_ref().is_none_or(made_by_an_admin)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_role;
-
-    #[test]
-    fn roles_are_compared_whole() {
-        assert!(has_role("admin", "admin") && has_role("user, admin", "admin"));
-        for roles in ["", "user", "administrator", "superadmin", "admin user", "Admin"] {
-            assert!(!has_role(roles, "admin"), "{roles}");
-        }
-    }
+        && row.maker.as_ref().is_none_or(|maker| maker.administers(now))
 }

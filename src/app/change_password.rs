@@ -116,6 +116,6 @@ impl App {
     pub(super) fn fresh_enough(&self, caller: &Caller, presented: &Presented) -> Result<(), Refusal> {
         let age = self.config.sessions.fresh_age;
         let stale = age > Span::ZERO && caller.at.since(presented.row.authenticated_at) >= age;
-        if stale { Err(Refusal::NotFresh) } else { Ok(()) }
+        if stale || presented.is_impersonated() { Err(Refusal::NotFresh) } else { Ok(()) }
     }
 }

@@ -106,6 +106,7 @@ impl App {
                     updated_at: caller.at,
                     active_organization: None,
                     client: seen,
+                    impersonated_by: None,
                 },
                 user: UserView::guest(user, caller.at),
                 remembered: true,

@@ -197,7 +197,8 @@ impl App {
             // From another network a right code is a try like any other; from the asker's own it only has to be one that
             // may still be made.
             let quotas = self.code_quota(&email, !found.own);
-            return Ok((self.standing(caller, purpose, found.challenge).await?, quotas));
+            let brought = self.standing(caller, purpose, found.challenge).await.map_err(as_code)?;
+            return Ok((brought, quotas));
         }
         place.keep();
         if expired.iter().any(|row| matches(&row)) {

@@ -34,8 +34,14 @@ impl Presented {
         self.row.user.standing.is_guest()
     }
 
+    /// Whoever presented it acts as the user, and is not them.
+    pub fn is_impersonated(&self) -> bool {
+        self.row.impersonation.is_some()
+    }
+
     pub fn actor(&self) -> Actor {
-        Actor::user(self.row.user.user).by(self.row.session)
+        let impersonator = self.row.impersonation.map(|impersonation| impersonation.by.to_string());
+        Actor { impersonator, ..Actor::user(self.row.user.user).by(self.row.session) }
     }
 }
 
@@ -64,6 +70,11 @@ impl App {
         let presented = |row| Presented { row, carrier, token: token.to_owned(), extended: false };
         if let Some(row) = found.into_iter().find(|row| same(&row.token_hash)) {
             let row = self.bound_by(&caller.settings, row);
+            if let Some(impersonation) = row.impersonation
+                && !self.impersonation_holds(impersonation, now).await?
+            {
+                return Ok(Identity::Ended);
+            }
             return Ok(match &row {
                 row if row.ended_at.is_some() => Identity::Ended,
                 row if row.expires_at <= now => Identity::Expired(presented(row.clone())),
@@ -81,6 +92,10 @@ impl App {
     /// Notes that the session was used, and lets it live on, where either is due. A log that is down does not stop the
     /// call: it is answered, and clean-up pauses with the log.
     pub async fn touch(&self, presented: &mut Presented, caller: &Caller, extend: bool) {
+        // Who acts as the user is not the user.
+        if presented.is_impersonated() {
+            return;
+        }
         if self.activity_due(presented, caller.at) {
             let command = UserCommand::RecordActivity {
                 session: presented.row.session,

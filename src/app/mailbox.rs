@@ -72,8 +72,11 @@ impl App {
     /// Whether it was the holder's own browser, or a session of theirs by bearer. A session cookie alone does not count: it
     /// may have been planted.
     pub(super) fn is_own(holder: &Holder, presented: Option<&Presented>, claims: &[ClaimId]) -> bool {
-        let by_bearer = presented
-            .is_some_and(|presented| presented.carrier == Carrier::Bearer && presented.row.user.user == holder.user);
+        let by_bearer = presented.is_some_and(|presented| {
+            presented.carrier == Carrier::Bearer
+                && presented.row.user.user == holder.user
+                && !presented.is_impersonated()
+        });
         by_bearer || claims.contains(&holder.claim)
     }
 

@@ -121,7 +121,12 @@ impl App {
     }
 
     async fn execute(&self, ask: Ask) -> Result<Done, ExecuteError> {
-        execute(self.log.as_ref(), self.entropy.as_ref(), ask).await
+        let proven = self.may_be_appointed(&ask);
+        let done = execute(self.log.as_ref(), self.entropy.as_ref(), ask).await?;
+        if let Some(user) = proven {
+            self.appoint(user).await;
+        }
+        Ok(done)
     }
 
     /// What seals and opens a user's data.

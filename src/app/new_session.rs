@@ -2,11 +2,12 @@
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::SessionId;
+use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::command::{NewSession, NewToken, Renewal, Rotation, RotationPolicy};
 use chrysalis_domain::value::Authentication;
 use chrysalis_projections::sessions::SessionRow;
 
-use super::identify::Presented;
+use super::identify::{Identity, Presented};
 use super::transfer::Transfer;
 use super::view::{ClientSeen, SessionView, UserView};
 use super::{App, AppError, Caller};
@@ -72,6 +73,7 @@ impl App {
             replayable_until: None,
             verified: None,
             limit: self.config.sessions.per_user,
+            impersonation: None,
         };
         Ok(Opening { session, token, client, seen })
     }
@@ -108,6 +110,29 @@ impl App {
         Ok(Rotation { policy, carrier: presented.carrier, token: public(token)?, grace })
     }
 
+    /// The session with another token after its user's roles changed, where that is due and not done (SECURITY S6). `None`:
+    /// it goes on as it is.
+    pub async fn renewed(&self, caller: &Caller, presented: &Presented) -> Result<Option<Identity>, AppError> {
+        if !presented.row.rotation_due {
+            return Ok(None);
+        }
+        let token = SessionToken::create(self.entropy.as_ref(), caller.at);
+        let rotation = self.rotation(presented, &token, GRACE)?;
+        let command = UserCommand::RotateSession { session: presented.row.session, rotation };
+        let ask = self.ask(caller, presented.actor(), presented.row.user.user, command);
+        self.execute(ask.whatever_the_settings()).await?;
+        let row = self.session_row(presented.row.session).await?.ok_or(super::Refusal::SessionNotLive)?;
+        Ok(if row.token_hash == token.hash().0 {
+            let token = token.as_str().to_owned();
+            Some(Identity::Live(Presented { row, token, ..presented.clone() }))
+        } else if row.token_hash == presented.row.token_hash {
+            None
+        } else {
+            // Another call was a moment faster, and has the new token.
+            Some(Identity::Superseded(presented.clone()))
+        })
+    }
+
     /// The session after a command, with the token that leads to it now.
     pub(super) async fn signed_in(
         &self,
@@ -122,7 +147,8 @@ impl App {
     /// What there is to say of a session whose token is known.
     pub fn signed_in_as(&self, row: &SessionRow, token: &str) -> Result<SignedIn, AppError> {
         let (session, user) = self.view(row)?;
-        let claim = row.user.email_claim.filter(|_| !row.user.email_verified);
+        // Whoever acts as the user made no claim of theirs.
+        let claim = row.user.email_claim.filter(|_| !row.user.email_verified && row.impersonation.is_none());
         Ok(SignedIn {
             session,
             user,

@@ -73,6 +73,18 @@ pub enum Refusal {
     JobEnded,
     /// The link was opened outside the browser that made the claim.
     ConfirmationRequired,
+    Banned,
+    /// Whoever calls acts as the user, and may not do this in their name.
+    Impersonating,
+    NotImpersonating,
+    UserUnknown,
+    /// Of an administrator's own self.
+    RemovesThemselves,
+    BansThemselves,
+    ImpersonatesAdmin,
+    RoleUnknown,
+    /// There is no address to say anything of.
+    NoAddress,
     ApiKeyUnknown,
     /// Who asks lacks this, so they can't give it.
     Lacking(Permission),
@@ -166,6 +178,10 @@ impl From<UserRefusal> for AppError {
                 Refusal::SessionNotLive.into()
             }
             UserRefusal::NotAnonymous => Refusal::NotAnonymous.into(),
+            UserRefusal::Banned => Refusal::Banned.into(),
+            UserRefusal::Impersonated => Refusal::Impersonating.into(),
+            UserRefusal::Administers => Refusal::ImpersonatesAdmin.into(),
+            UserRefusal::NoAddress => Refusal::NoAddress.into(),
             UserRefusal::NoPassword => Refusal::NoPassword.into(),
             UserRefusal::Anonymous => Refusal::Anonymous.into(),
             UserRefusal::HasPassword => Refusal::PasswordAlreadySet.into(),

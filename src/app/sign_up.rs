@@ -14,6 +14,7 @@ use crate::log::Actor;
 
 /// What came of a sign-up.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a request")]
 pub enum SignedUp {
     In(Box<SignedIn>),
     /// The address has to be proven before the first session (`emailPassword.requireEmailVerification`).

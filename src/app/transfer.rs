@@ -46,7 +46,8 @@ impl App {
         mut signed_in: SignedIn,
     ) -> Result<SignedIn, AppError> {
         let account = signed_in.session.user;
-        let guest = guest.filter(|guest| guest.is_guest() && guest.row.user.user != account);
+        let guest =
+            guest.filter(|guest| guest.is_guest() && guest.row.user.user != account && !guest.is_impersonated());
         let Some(guest) = guest else { return Ok(signed_in) };
         let guest = guest.row.user.user;
         let epoch = async |user| Ok::<_, LogFault>(load::<User>(self.log.as_ref(), user).await?.state.epoch);

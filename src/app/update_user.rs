@@ -22,8 +22,8 @@ pub const METADATA_MAX: usize = 16 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateError {
-    #[error("metadata is larger than 16 KB")]
-    MetadataTooLarge,
+    #[error("{field} takes at most {max} bytes")]
+    TooLarge { field: &'static str, max: usize },
     #[error(transparent)]
     App(#[from] AppError),
 }
@@ -55,7 +55,7 @@ impl App {
             Some(changes) => {
                 let merged = merge(self.view_user(&user)?.metadata.as_deref().map_or("{}", |json| json.get()), changes);
                 if merged.len() > METADATA_MAX {
-                    return Err(UpdateError::MetadataTooLarge);
+                    return Err(UpdateError::TooLarge { field: "metadata", max: METADATA_MAX });
                 }
                 set(SealKind::Metadata, &merged)
             }
@@ -68,7 +68,7 @@ impl App {
     }
 }
 
-fn merge(current: &str, changes: Map<String, Value>) -> String {
+pub(super) fn merge(current: &str, changes: Map<String, Value>) -> String {
     let mut merged: Map<String, Value> = serde_json::from_str(current).unwrap_or_default();
     for (key, value) in changes {
         if value.is_null() {

@@ -36,8 +36,9 @@ impl App {
         }
         let (challenge, row) = self.verification(caller, token).await?;
         // A session cookie alone does not count: it may have been planted.
-        let by_bearer = presented
-            .is_some_and(|presented| presented.carrier == Carrier::Bearer && presented.row.user.user == row.user);
+        let by_bearer = presented.is_some_and(|presented| {
+            presented.carrier == Carrier::Bearer && presented.row.user.user == row.user && !presented.is_impersonated()
+        });
         if !by_bearer && !claims.contains(&row.claim) {
             return Err(Refusal::ConfirmationRequired.into());
         }

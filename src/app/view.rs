@@ -2,6 +2,8 @@
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{OrganizationId, SessionId, UserId};
+use chrysalis_domain::role;
+use chrysalis_domain::user::Impersonator;
 use chrysalis_projections::sessions::SessionRow;
 use chrysalis_projections::table::Sealed;
 use chrysalis_projections::users::UserRow;
@@ -23,9 +25,22 @@ pub struct UserView {
     pub image: Option<String>,
     /// A JSON object.
     pub metadata: Option<Box<RawValue>>,
+    /// What the app decides: a JSON object.
+    pub app_metadata: Option<Box<RawValue>>,
+    /// With commas between.
     pub role: String,
+    /// While it holds.
+    pub ban: Option<BanView>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    pub last_active_at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub struct BanView {
+    pub reason: Option<String>,
+    /// None: until it is lifted.
+    pub until: Option<Timestamp>,
 }
 
 impl UserView {
@@ -39,9 +54,12 @@ impl UserView {
             name: None,
             image: None,
             metadata: None,
-            role: "user".to_owned(),
+            app_metadata: None,
+            role: role::USER.to_owned(),
+            ban: None,
             created_at,
             updated_at: created_at,
+            last_active_at: created_at,
         }
     }
 }
@@ -57,6 +75,8 @@ pub struct SessionView {
     /// Where the user works in this session.
     pub active_organization: Option<OrganizationId>,
     pub client: ClientSeen,
+    /// Whoever has it acts as the user.
+    pub impersonated_by: Option<Impersonator>,
 }
 
 /// From where a session was started. Sealed as JSON with these names.
@@ -73,13 +93,41 @@ pub struct ClientSeen {
 impl App {
     /// Opens a session and its user.
     pub fn view(&self, row: &SessionRow) -> Result<(SessionView, UserView), AppError> {
-        let sealed = [&row.client, &row.user.email, &row.user.name, &row.user.image, &row.user.metadata];
-        let sealer = sealed.iter().any(|sealed| sealed.is_some()).then(|| self.sealer(&row.user)).transpose()?;
-        Ok((session(row, sealer.as_ref())?, user(&row.user, sealer.as_ref())?))
+        let user = &row.user;
+        let sealed = [&row.client, &user.email, &user.name, &user.image, &user.metadata, &user.app_metadata];
+        let said = sealed.iter().any(|sealed| sealed.is_some()) || user.ban.is_some();
+        let sealer = said.then(|| self.sealer(user)).transpose()?;
+        Ok((session(row, sealer.as_ref())?, self.user_view(user, sealer.as_ref())?))
     }
 
     pub fn view_user(&self, row: &UserRow) -> Result<UserView, AppError> {
-        Ok(user(row, Some(&self.sealer(row)?))?)
+        Ok(self.user_view(row, Some(&self.sealer(row)?))?)
+    }
+
+    fn user_view(&self, row: &UserRow, sealer: Option<&PersonSealer>) -> Result<UserView, LogFault> {
+        let json = |kind, sealed| Ok(read(kind, sealed, sealer)?.and_then(|json| RawValue::from_string(json).ok()));
+        let ban = match row.banned(self.clock.now()) {
+            Some(ban) => {
+                let reason = read(SealKind::BanReason, ban.reason.as_ref(), sealer)?;
+                Some(BanView { reason, until: ban.until })
+            }
+            None => None,
+        };
+        Ok(UserView {
+            id: row.user,
+            is_anonymous: row.standing.is_guest(),
+            email: read(SealKind::Email, row.email.as_ref(), sealer)?,
+            email_verified: row.email_verified,
+            name: read(SealKind::Name, row.name.as_ref(), sealer)?,
+            image: read(SealKind::Image, row.image.as_ref(), sealer)?,
+            metadata: json(SealKind::Metadata, row.metadata.as_ref())?,
+            app_metadata: json(SealKind::AppMetadata, row.app_metadata.as_ref())?,
+            role: row.role.clone(),
+            ban,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            last_active_at: row.last_active_at,
+        })
     }
 }
 
@@ -95,23 +143,7 @@ fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionVie
         updated_at: row.updated_at,
         active_organization: row.active_organization,
         client,
-    })
-}
-
-fn user(row: &UserRow, sealer: Option<&PersonSealer>) -> Result<UserView, LogFault> {
-    let metadata =
-        read(SealKind::Metadata, row.metadata.as_ref(), sealer)?.and_then(|json| RawValue::from_string(json).ok());
-    Ok(UserView {
-        id: row.user,
-        is_anonymous: row.standing.is_guest(),
-        email: read(SealKind::Email, row.email.as_ref(), sealer)?,
-        email_verified: row.email_verified,
-        name: read(SealKind::Name, row.name.as_ref(), sealer)?,
-        image: read(SealKind::Image, row.image.as_ref(), sealer)?,
-        metadata,
-        role: row.role.clone(),
-        created_at: row.created_at,
-        updated_at: row.updated_at,
+        impersonated_by: row.impersonation.map(|impersonation| impersonation.by),
     })
 }
 

@@ -50,6 +50,12 @@ pub const KEYS: &[Key] = &[
         "The first API key, which may do everything: `sk_live_` and at least 32 random characters. Taken only while no key was ever stored; `chrysalis api-key create` makes one without it.",
     ),
     key(
+        "admin.emails",
+        "",
+        "Addresses, separated by commas: whoever holds one administers once it is verified, whatever role they were given.",
+    ),
+    key("admin.roles", "", "Roles that users may have besides `user` and `admin`, separated by commas."),
+    key(
         "trusted_origins",
         "",
         "Origins of apps that may call with cookies, separated by commas: `https://app.example.com`, `https://*.example.com`, `myapp://`.",

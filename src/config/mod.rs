@@ -16,7 +16,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use chrysalis_domain::{PasswordPolicy, Span};
+use chrysalis_domain::role::Roles;
+use chrysalis_domain::{EmailAddress, PasswordPolicy, Span};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -43,6 +44,7 @@ pub struct Config {
     pub secret: SecretSource,
     pub secret_previous: Option<SecretString>,
     pub bootstrap_api_key: Option<SecretString>,
+    pub admin: Admin,
     pub trusted_origins: Vec<OriginPattern>,
     pub trusted_proxies: Vec<IpNet>,
     pub rate_limits: bool,
@@ -85,6 +87,14 @@ pub enum SecretSource {
     File(PathBuf),
     /// Made on the first start, kept in the data folder.
     Own,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Admin {
+    /// Whoever holds one of these, verified, administers.
+    pub emails: Vec<EmailAddress>,
+    /// Besides `user` and `admin`.
+    pub roles: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -299,6 +309,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         secret: secret_source(r),
         secret_previous: r.text("secret_previous").map(|text| text.to_owned().into()),
         bootstrap_api_key: bootstrap_api_key(r),
+        admin: admin(r),
         trusted_origins: trusted_origins(r),
         trusted_proxies,
         rate_limits: r.switch("rate_limits"),
@@ -413,6 +424,25 @@ fn bootstrap_api_key(r: &mut Reader) -> Option<SecretString> {
         );
     }
     Some(key.into())
+}
+
+fn admin(r: &mut Reader) -> Admin {
+    let mut admin = Admin::default();
+    for email in r.list("admin.emails") {
+        match EmailAddress::parse(&email) {
+            Ok(email) => admin.emails.push(email),
+            Err(_) => {
+                r.mistake("admin.emails", format!("{email:?} is no address"), "write addresses with commas between")
+            }
+        }
+    }
+    for role in r.list("admin.roles") {
+        if Roles::parse(&role).is_none() {
+            r.mistake("admin.roles", format!("{role:?} is no role"), "write words of letters, digits, - and _");
+        }
+        admin.roles.push(role);
+    }
+    admin
 }
 
 fn trusted_origins(r: &mut Reader) -> Vec<OriginPattern> {

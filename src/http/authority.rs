@@ -61,12 +61,6 @@ impl Known {
 }
 
 impl Authority {
-    #[allow(dead_code, reason = "the calls of /admin come next")]
-    /// What else this takes, where it depends on what is asked for.
-    pub(super) fn needs(&self, permission: Permission) -> Result<(), ApiError> {
-        if self.may(permission) { Ok(()) } else { Err(ApiError::insufficient_permission(permission.name())) }
-    }
-
     /// A `projectId` in a request must be that of the project.
     pub(super) fn within_project(&self, fields: &mut Fields) -> Result<(), ApiError> {
         match fields.remove("projectId") {
@@ -114,7 +108,6 @@ impl Http {
     }
 }
 
-#[allow(dead_code, reason = "the calls of /admin come next")]
 /// 403 of the admin plugin's: a code, whose words are the message.
 pub(super) fn not_allowed(code: &'static str) -> ApiError {
     let mut message = code.to_ascii_lowercase().replace('_', " ");

@@ -20,10 +20,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::Instrument;
 
+use super::admin::impersonation;
 use super::authority::Project;
 use super::state::Http;
 use super::who::{Known, Standing, Who};
 use super::{BASE_PATH, again};
+use crate::app::identify::Presented;
 use crate::app::{self, Caller};
 use crate::entropy;
 use crate::limits::{self, Authority, ClientAddress, Particulars, Rule, rule_for};
@@ -177,6 +179,9 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
         http.app.limits.admit(rule, &counted, who.caller.at).map_err(limited)?;
     }
     csrf::check(&who.caller.settings.origins, Head::from(&*request), path, who.authorized)?;
+    if who.live().is_some_and(Presented::is_impersonated) && impersonation::forbids(path) {
+        return Err(ApiError::impersonation_not_allowed());
+    }
     superseded_reads_only(path, request.method(), &mut who);
     // A path that is none uses nothing.
     if uses_session(path) && http.route(request.uri().path()).is_some() {

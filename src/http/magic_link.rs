@@ -163,6 +163,7 @@ fn error_of(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::SignUpClosed => "new_user_signup_disabled",
         Refusal::MagicLinkDisabled => "MAGIC_LINK_DISABLED",
+        Refusal::Banned => "BANNED_USER",
         // Unknown, used, expired, or the guest who asked is no guest any more: it leads nowhere.
         _ => "INVALID_TOKEN",
     }

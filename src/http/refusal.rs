@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use super::forms;
+use crate::app::update_user::UpdateError;
 use crate::app::{AppError, Refusal};
 use crate::log::LogFault;
 use crate::wire::error::ApiError;
@@ -13,6 +15,15 @@ impl From<AppError> for ApiError {
             AppError::SettingsMoved => ApiError::service_unavailable(1).resting_on_settings(true),
             AppError::Unavailable { retry_after } => ApiError::service_unavailable(seconds(retry_after)),
             AppError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<UpdateError> for ApiError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::TooLarge { field, max } => forms::unfit(field, format!("takes at most {} KB", max / 1024)),
+            UpdateError::App(error) => error.into(),
         }
     }
 }
@@ -108,6 +119,23 @@ impl From<Refusal> for ApiError {
                 "CONFIRMATION_REQUIRED",
                 "Open this link in the browser in which the address was given",
             ),
+            Refusal::Banned => ApiError::banned_user(),
+            Refusal::Impersonating => ApiError::impersonation_not_allowed(),
+            Refusal::NotImpersonating => said(S::BAD_REQUEST, "NOT_IMPERSONATING", "You are not impersonating anyone"),
+            Refusal::UserUnknown => ApiError::user_not_found(),
+            Refusal::RemovesThemselves => {
+                said(S::BAD_REQUEST, "YOU_CANNOT_REMOVE_YOURSELF", "You cannot remove yourself")
+            }
+            Refusal::BansThemselves => said(S::BAD_REQUEST, "YOU_CANNOT_BAN_YOURSELF", "You cannot ban yourself"),
+            Refusal::ImpersonatesAdmin => {
+                said(S::FORBIDDEN, "YOU_CANNOT_IMPERSONATE_ADMINS", "You cannot impersonate admins")
+            }
+            Refusal::RoleUnknown => said(
+                S::BAD_REQUEST,
+                "YOU_ARE_NOT_ALLOWED_TO_SET_NON_EXISTENT_VALUE",
+                "You are not allowed to set a non-existent role value",
+            ),
+            Refusal::NoAddress => forms::unfit("emailVerified", "is of an address, and there is none"),
             Refusal::ApiKeyUnknown => said(S::NOT_FOUND, "KEY_NOT_FOUND", "API Key not found"),
             Refusal::Lacking(permission) => ApiError::insufficient_permission(permission.name()),
             Refusal::WebhookUnknown => said(S::NOT_FOUND, "WEBHOOK_NOT_FOUND", "Webhook endpoint not found"),

@@ -7,11 +7,12 @@ use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::admin::impersonation::AdminCookie;
 use super::forms::Nothing;
 use super::shape::{STATUS_TRUE, SUCCESS, Session, SessionAndUser, Status, Success, User};
 use super::state::Http;
 use super::who::{Standing, Who};
-use crate::app::identify::Presented;
+use crate::app::identify::{Identity, Presented};
 use crate::app::view::UserView;
 use crate::wire::body::Body;
 use crate::wire::cookie::CookieKind;
@@ -34,7 +35,21 @@ pub async fn get(State(http): State<Http>, who: Who) -> Result<Response, ApiErro
     };
     match &who.standing {
         Standing::Live(presented) => {
+            let renewed = match http.app.renewed(&who.caller, presented).await {
+                Ok(Some(Identity::Superseded(late))) => return seen(&late, true).map(|(response, _)| response),
+                Ok(Some(Identity::Live(renewed))) => Some(renewed),
+                Ok(_) => None,
+                // The session is read all the same, and renewed the next time.
+                Err(error) => {
+                    tracing::warn!(%error, "a session was not renewed");
+                    None
+                }
+            };
+            let presented = renewed.as_ref().unwrap_or(presented);
             let (mut response, user) = seen(presented, false)?;
+            if renewed.is_some() {
+                http.give_session(&mut response, &who, &http.app.signed_in_as(&presented.row, &presented.token)?);
+            }
             match http.token_for(&who, &presented.row, &user).await {
                 Ok(token) => drop(response.headers_mut().insert(SET_AUTH_JWT, token)),
                 // The session is read all the same.
@@ -64,6 +79,11 @@ pub async fn sign_out(
     headers: HeaderMap,
     Body(_): Body<Nothing>,
 ) -> Result<Response, ApiError> {
+    let jar = Jar::parse(&headers, &http.cookies);
+    if let Some(own) = AdminCookie::of(&jar, &http) {
+        // Whoever acted as a user from this browser leaves it altogether.
+        http.app.sign_out_by_token(&who.caller, &own.token).await?;
+    }
     match &who.standing {
         // The token of a moment ago ends its session too: signing out must always work.
         Standing::Live(presented) | Standing::Superseded(presented) => {
@@ -73,7 +93,10 @@ pub async fn sign_out(
     }
     let mut response = Json(SUCCESS).into_response();
     http.delete_session(&mut response);
-    for state in Jar::parse(&headers, &http.cookies).states() {
+    if jar.has(CookieKind::AdminSession) {
+        http.delete(&mut response, CookieKind::AdminSession);
+    }
+    for state in jar.states() {
         http.delete(&mut response, CookieKind::State(state));
     }
     Ok(response)

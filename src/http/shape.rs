@@ -25,7 +25,7 @@ pub struct User {
     metadata: Box<RawValue>,
     /// What the app decides about the user.
     #[schema(value_type = Object)]
-    app_metadata: Empty,
+    app_metadata: Box<RawValue>,
     role: String,
     banned: bool,
     ban_reason: Option<String>,
@@ -35,10 +35,6 @@ pub struct User {
     created_at: JsonTime,
     updated_at: JsonTime,
 }
-
-/// `{}`.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Empty {}
 
 impl User {
     /// With `hidden`, without name, address and image: what the holder of a token that was rotated away may see.
@@ -52,11 +48,11 @@ impl User {
             image: shown(view.image),
             is_anonymous: view.is_anonymous,
             metadata: view.metadata.unwrap_or_else(empty_object),
-            app_metadata: Empty {},
+            app_metadata: view.app_metadata.unwrap_or_else(empty_object),
             role: view.role,
-            banned: false,
-            ban_reason: None,
-            ban_expires: None,
+            banned: view.ban.is_some(),
+            ban_expires: view.ban.as_ref().and_then(|ban| ban.until).map(Into::into),
+            ban_reason: view.ban.and_then(|ban| ban.reason),
             two_factor_enabled: false,
             created_at: view.created_at.into(),
             updated_at: view.updated_at.into(),
@@ -100,7 +96,7 @@ impl Session {
             ip_address: view.client.ip,
             user_agent: view.client.ua,
             active_organization_id: view.active_organization,
-            impersonated_by: None,
+            impersonated_by: view.impersonated_by.map(|by| by.to_string()),
         }
     }
 }

@@ -192,6 +192,7 @@ fn said(error: SocialError) -> ApiError {
         SocialRefusal::LinkedToAnother => Refusal::AlreadyLinked.into(),
         SocialRefusal::EmailInUse => Refusal::EmailInUse.into(),
         SocialRefusal::SignUpDisabled => Refusal::SignUpClosed.into(),
+        SocialRefusal::Banned => Refusal::Banned.into(),
         SocialRefusal::StateNotFound | SocialRefusal::StateMismatch => ApiError::unauthorized(),
         SocialRefusal::EmailDoesNotMatch => ApiError::new(
             StatusCode::FORBIDDEN,

@@ -14,7 +14,7 @@ use super::state::Http;
 use super::who::Who;
 use crate::app::AppError;
 use crate::app::delete_user::Deleted;
-use crate::app::update_user::{ProfileForm, UpdateError};
+use crate::app::update_user::ProfileForm;
 use crate::wire::body::{Body, Query};
 use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::optional::Patch;
@@ -83,11 +83,8 @@ pub async fn update(State(http): State<Http>, who: Who, Body(form): Body<UpdateF
         other => other,
     };
     let profile = ProfileForm { name: forms::name(form.name)?, image, metadata: form.metadata };
-    match http.app.update_user(&who.caller, presented, profile).await {
-        Ok(()) => Ok(Json(STATUS_TRUE).into_response()),
-        Err(UpdateError::MetadataTooLarge) => Err(forms::unfit("metadata", "takes at most 16 KB")),
-        Err(UpdateError::App(error)) => Err(error.into()),
-    }
+    http.app.update_user(&who.caller, presented, profile).await?;
+    Ok(Json(STATUS_TRUE).into_response())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -22,6 +22,9 @@ pub enum SealKind {
     Name,
     Image,
     Metadata,
+    /// What the app decides about a user.
+    AppMetadata,
+    BanReason,
     /// Network address and user agent of a session.
     Client,
     Referrer,
@@ -44,6 +47,8 @@ impl SealKind {
             SealKind::Name => "name",
             SealKind::Image => "image",
             SealKind::Metadata => "metadata",
+            SealKind::AppMetadata => "app_metadata",
+            SealKind::BanReason => "ban_reason",
             SealKind::Client => "client",
             SealKind::Referrer => "referrer",
             SealKind::CallbackUrl => "callback_url",

@@ -8,6 +8,7 @@ use chrysalis_domain::{Span, Timestamp};
 use http::HeaderValue;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::log::LogFault;
@@ -38,13 +39,22 @@ pub struct Claims {
     pub sub: UserId,
     pub sid: SessionId,
     pub auth_time: i64,
-    pub amr: Amr,
+    pub amr: Option<Amr>,
     pub is_anonymous: bool,
     pub email_verified: bool,
     pub name: Option<String>,
     pub email: Option<String>,
     pub image: Option<String>,
     pub role: String,
+    /// What the app decides about the user: a JSON object.
+    pub app_metadata: Option<Box<RawValue>>,
+    pub act: Option<Act>,
+}
+
+/// Who acts as the subject (RFC 8693, 4.1).
+#[derive(Clone, Debug, Serialize)]
+pub struct Act {
+    pub sub: String,
 }
 
 /// As it is signed. Some things are said twice, for readers of two habits.
@@ -57,7 +67,7 @@ struct Body<'a> {
     iat: i64,
     exp: i64,
     auth_time: i64,
-    amr: [Amr; 1],
+    amr: &'a [Amr],
     is_anonymous: bool,
     email_verified: bool,
     id: UserId,
@@ -69,6 +79,10 @@ struct Body<'a> {
     anonymous: bool,
     image: &'a Option<String>,
     role: &'a str,
+    #[serde(rename = "appMetadata")]
+    app_metadata: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Act>,
 }
 
 impl Signer {
@@ -92,6 +106,7 @@ impl Claims {
     /// What is signed: header and claims. The same claims and time always give the same text.
     pub(super) fn text(&self, signer: &Signer, issuer: &str, iat: Timestamp, life: Span) -> Result<String, LogFault> {
         let iat = iat.as_millis() / 1000;
+        let nothing: &RawValue = serde_json::from_str("{}").map_err(|error| LogFault::Bug(error.to_string()))?;
         let body = Body {
             iss: issuer,
             aud: issuer,
@@ -100,7 +115,7 @@ impl Claims {
             iat,
             exp: iat + life.as_millis() / 1000,
             auth_time: self.auth_time,
-            amr: [self.amr],
+            amr: self.amr.as_slice(),
             is_anonymous: self.is_anonymous,
             email_verified: self.email_verified,
             id: self.sub,
@@ -110,6 +125,8 @@ impl Claims {
             anonymous: self.is_anonymous,
             image: &self.image,
             role: &self.role,
+            app_metadata: self.app_metadata.as_deref().unwrap_or(nothing),
+            act: self.act.as_ref(),
         };
         let body = serde_json::to_vec(&body).map_err(|error| LogFault::Bug(error.to_string()))?;
         let mut text = String::with_capacity(signer.header.len() + body.len() * 4 / 3 + 96);

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::log::{Log, LogFault};
 use cache::Cache;
+use jwt::Act;
 pub use jwt::{Claims, Jwk};
 use keys::Keys;
 
@@ -88,5 +89,7 @@ pub fn claims_of(row: &SessionRow, view: &crate::app::view::UserView) -> Claims 
         email: view.email.clone(),
         image: view.image.clone(),
         role: view.role.clone(),
+        app_metadata: view.app_metadata.clone(),
+        act: row.impersonation.map(|impersonation| Act { sub: impersonation.by.to_string() }),
     }
 }

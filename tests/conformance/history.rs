@@ -1,11 +1,13 @@
 //! Random lives: every command there is, in no sensible order, by people who want each other's addresses.
 
+mod admin;
+
 use chrysalis::keys::SealKind;
 use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
 use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
 use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued, VoidReason};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent, Purpose};
-use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, EventId, OrganizationId, SessionId, UserId};
+use chrysalis_domain::id::{AccountId, ApiKeyId, ChallengeId, ClaimId, EventId, OrganizationId, SessionId, UserId};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::user::command::{
     ExpiryTerms, NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity,
@@ -44,11 +46,12 @@ pub struct History {
     pub(super) people: Vec<(UserId, Person)>,
     pub(super) organizations: Vec<(OrganizationId, Person)>,
     asked: Vec<ChallengeId>,
+    keys: Vec<ApiKeyId>,
 }
 
 impl History {
     pub fn of(world: World) -> Self {
-        Self { world, people: Vec::new(), organizations: Vec::new(), asked: Vec::new() }
+        Self { world, people: Vec::new(), organizations: Vec::new(), asked: Vec::new(), keys: Vec::new() }
     }
 
     /// Lets things happen. Refusals are part of life, faults are not.
@@ -57,7 +60,8 @@ impl History {
             self.world.clock.advance(Span::from_millis(i64::try_from(self.world.chance.below(5_000)).unwrap()));
             match self.step().await {
                 Ok(())
-                | Err(ExecuteError::Refused(_) | ExecuteError::Unmet(_) | ExecuteError::Disallowed(_))
+                | Err(ExecuteError::Refused(_) | ExecuteError::Unmet(_))
+                | Err(ExecuteError::Disallowed(_) | ExecuteError::ApiKey(_))
                 | Err(ExecuteError::Append(AppendError::Refused(_))) => {}
                 Err(fault) => panic!("{fault}"),
             }
@@ -99,6 +103,7 @@ impl History {
             6..=8 => return self.bring_a_proof_back().await,
             9..=11 => return self.try_to_send_a_mail().await,
             12..=19 => return self.organize().await,
+            20 => return self.do_something_with_a_key().await,
             _ => {}
         }
         let (command, sealed, claims) = self.command(person, &state);
@@ -155,6 +160,9 @@ impl History {
                 C::AbsorbGuest { guest: other, epoch }
             });
         }
+        if chance.below(if state.standing == Standing::Member { 6 } else { 40 }) == 0 {
+            return self.by_an_administrator(person, state);
+        }
         match chance.below(25) {
             0..=3 | 23 | 24 => {
                 let ask =
@@ -177,11 +185,7 @@ impl History {
                 plain(C::RecordActivity { session, carrier, granularity: Span::ZERO })
             }
             7 => plain(C::ExtendSession { session, expires_at: world.now() + Span::from_days(8) }),
-            8 => plain(C::RotateSession {
-                session,
-                token: world.token().1,
-                grace: *chance.pick(&[Span::ZERO, Span::from_secs(30)]),
-            }),
+            8 => plain(C::RotateSession { session, rotation: world.rotation() }),
             9 => plain(C::RevokeSession { session, reason: EndReason::SignedOut }),
             10 => plain(C::RevokeSessions { except: chance.toss().then_some(session) }),
             11 => {

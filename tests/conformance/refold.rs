@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrysalis::keys::{Keyring, KeyringClaims};
 use chrysalis::log::refold::{Difference, Report};
 use chrysalis::log::{LogFault, Store as WholeStore};
+use chrysalis_domain::api_key::ApiKeyEvent;
 use chrysalis_domain::challenge::ChallengeEvent;
 use chrysalis_domain::mail::MailEvent;
 use chrysalis_domain::organization::OrganizationEvent;
@@ -80,7 +81,7 @@ async fn tables(store: &dyn Store) -> Vec<(u64, String)> {
 async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
     let (mut met, mut filled) = (BTreeSet::new(), BTreeSet::new());
     let all = UserEvent::TYPES.iter().chain(ChallengeEvent::TYPES);
-    let all = all.chain(MailEvent::TYPES).chain(OrganizationEvent::TYPES);
+    let all = all.chain(MailEvent::TYPES).chain(OrganizationEvent::TYPES).chain(ApiKeyEvent::TYPES);
     let all: BTreeSet<_> = all.map(|(name, _)| (*name).to_owned()).collect();
     let mut history = lived(store, 0, 0).await;
     // Until everything has happened that can.

@@ -249,6 +249,7 @@ impl World {
             replayable_until: None,
             verified: None,
             limit: 100,
+            impersonation: None,
         }
     }
 

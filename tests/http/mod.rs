@@ -2,7 +2,9 @@
 //!
 //! The clock stands still unless a test moves it, so that seven days pass in no time and a limit is exact.
 
+mod admin;
 mod api_keys;
+mod bans;
 mod bodies;
 mod change_email;
 mod cors;
@@ -14,6 +16,7 @@ mod guest_budgets;
 mod guest_by_get;
 mod https;
 mod idempotency;
+mod impersonation;
 mod limits;
 mod list_users;
 mod magic_link;
@@ -29,6 +32,7 @@ mod profile;
 mod recovery;
 mod remove_users;
 mod reset_password;
+mod roles;
 mod rotation;
 mod session_life;
 mod sessions;

@@ -136,6 +136,15 @@ impl App {
         events.into_iter().map(|event| event.command_id).collect::<HashSet<_>>().len()
     }
 
+    /// Who caused what, in order: the type of each event, and the kind, id and impersonator of its actor.
+    pub async fn actors(&self) -> Vec<(String, String, Option<String>, Option<String>)> {
+        let events = self.log.read_all(0, 100_000).await.unwrap();
+        events
+            .into_iter()
+            .map(|event| (event.event_type, event.actor_type, event.actor_id, event.impersonator))
+            .collect()
+    }
+
     /// All that the log holds, as text.
     pub async fn everything(&self) -> String {
         let events = self.log.read_all(0, 100_000).await.unwrap();
@@ -179,6 +188,15 @@ impl App {
         let asked = json!({ "name": "a test", "permissions": permissions });
         let made = self.operator().post("/api-key/create", &asked).await.ok();
         self.bearer(made["key"].as_str().unwrap())
+    }
+
+    /// An administrator in a browser. Needs [`KEY`] in the configuration.
+    pub async fn admin(&self, email: &str) -> Client {
+        let asked = json!({ "email": email, "password": super::PASSWORD, "name": "Ada", "role": "admin" });
+        self.operator().post("/admin/create-user", &asked).await.ok();
+        let browser = self.browser();
+        browser.sign_in(email).await;
+        browser
     }
 
     /// A page of the app in a browser that has no cookies yet.

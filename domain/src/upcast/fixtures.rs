@@ -178,9 +178,26 @@ fn words<T: DeserializeOwned + Serialize + Debug>(list: &[&str]) {
 
 #[test]
 fn every_word_ever_written_still_reads() {
-    words::<Method>(&["anonymous", "password", "social", "magic_link", "email_otp", "verification_link", "recovery"]);
+    words::<Method>(&[
+        "anonymous",
+        "password",
+        "social",
+        "magic_link",
+        "email_otp",
+        "verification_link",
+        "recovery",
+        "administrator",
+    ]);
     words::<Amr>(&["anon", "pwd", "otp", "email", "fed"]);
-    words::<ProofKind>(&["verification_link", "magic_link", "email_otp", "password_reset", "email_change", "provider"]);
+    words::<ProofKind>(&[
+        "verification_link",
+        "magic_link",
+        "email_otp",
+        "password_reset",
+        "email_change",
+        "provider",
+        "administrator",
+    ]);
     words::<Carrier>(&["cookie", "bearer", "replay"]);
     words::<ReleaseReason>(&["replaced", "superseded", "unlinked", "changed", "disabled", "deleted"]);
     words::<EndReason>(&[
@@ -194,6 +211,8 @@ fn every_word_ever_written_still_reads() {
         "reclaimed",
         "transferred",
         "email_change_undone",
+        "banned",
+        "impersonation_ended",
         "disabled",
         "deleted",
     ]);
@@ -258,7 +277,9 @@ fn every_word_ever_written_still_reads() {
 #[test]
 fn rows_and_events_use_the_same_words() {
     let same = |name: &str, written: Result<Value, serde_json::Error>| assert_eq!(written.unwrap(), name);
-    for word in ["anonymous", "password", "social", "magic_link", "email_otp", "verification_link", "recovery"] {
+    for word in
+        ["anonymous", "password", "social", "magic_link", "email_otp", "verification_link", "recovery", "administrator"]
+    {
         let method: Method = serde_json::from_value(word.into()).unwrap();
         same(method.name(), serde_json::to_value(method));
     }
@@ -273,6 +294,8 @@ fn rows_and_events_use_the_same_words() {
         "reclaimed",
         "transferred",
         "email_change_undone",
+        "banned",
+        "impersonation_ended",
         "disabled",
         "deleted",
     ] {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::time::Timestamp;
 use crate::user::event::*;
 use crate::user::{
-    Announced, DeviceLink, Disabled, Email, Held, Identity, Membership, Password, Session, Standing, SuspendedPassword,
-    User, UserEvent, Verification,
+    Announced, Ban, DeviceLink, Disabled, Email, Held, Identity, Membership, Password, Session, Standing,
+    SuspendedPassword, User, UserEvent, Verification,
 };
 use crate::value::{Carrier, Change};
 
@@ -144,6 +144,7 @@ impl User {
                 if let Some(session) = self.sessions.get_mut(&e.session) {
                     session.locator = e.locator;
                     session.token_hash = e.token_hash;
+                    session.rotation_due = false;
                 }
             }
             UserEvent::SessionEnded(e) => {
@@ -154,6 +155,23 @@ impl User {
                 change(&mut self.image, e.image);
                 change(&mut self.metadata, e.metadata);
             }
+            UserEvent::AppMetadataSet(e) => self.app_metadata = Some(e.metadata),
+            UserEvent::RoleSet(e) => {
+                self.roles = e.roles.clone();
+                self.sessions.values_mut().for_each(|session| session.rotation_due = true);
+            }
+            UserEvent::UserBanned(e) => {
+                self.ban = Some(Ban { reason: e.reason, until: e.until });
+                self.verification = None;
+                self.begin_epoch();
+            }
+            UserEvent::UserUnbanned(_) => self.ban = None,
+            UserEvent::EmailUnverified(e) => {
+                if let Some(email) = self.email.as_mut().filter(|email| email.claim == e.claim) {
+                    email.verified = false;
+                }
+            }
+            UserEvent::PendingVoided(_) => self.begin_epoch(),
             UserEvent::NoticeRequested(_) => {}
             UserEvent::EmailChangeUndone(_) => self.begin_epoch(),
             UserEvent::RecoveryCodeIssued(e) => self.recovery = Some(e.hash),
@@ -260,7 +278,10 @@ impl User {
 
     fn start_session(&mut self, e: &SessionStarted) {
         let at = e.authentication.at;
-        self.was_active(at);
+        // Who acts as the user is not the user: it keeps no guest from being cleaned up.
+        if e.impersonation.is_none() {
+            self.was_active(at);
+        }
         self.sessions.insert(
             e.session,
             Session {
@@ -276,6 +297,8 @@ impl User {
                 replayed: false,
                 replayable: e.replayable_until.is_some(),
                 active: None,
+                rotation_due: false,
+                impersonation: e.impersonation,
             },
         );
     }

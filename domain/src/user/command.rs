@@ -5,8 +5,10 @@ use crate::Passed;
 use crate::id::{
     AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
+use crate::role::Roles;
 use crate::time::{Span, Timestamp};
 use crate::user::event::{DeletionReason, EndReason, MembershipEnd};
+use crate::user::impersonation::Impersonation;
 use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
 
 /// A command and the time of its decision.
@@ -102,10 +104,10 @@ pub enum UserCommand {
         session: SessionId,
         expires_at: Timestamp,
     },
+    /// After the user's roles changed.
     RotateSession {
         session: SessionId,
-        token: NewToken,
-        grace: Span,
+        rotation: Rotation,
     },
     RevokeSession {
         session: SessionId,
@@ -294,9 +296,44 @@ pub enum UserCommand {
         reason: DeletionReason,
         only_if_guest: bool,
     },
+    /// A member who did not come by themselves.
+    CreateMember {
+        member: Box<NewMember>,
+    },
+    Administer {
+        administration: Box<Administration>,
+    },
+    Ban {
+        reason: SealedId,
+        until: Option<Timestamp>,
+    },
+    Unban,
+    /// Opens a session for somebody who acts as the user.
+    Impersonate {
+        session: NewSession,
+    },
 }
 
 impl UserCommand {
+    /// Whether an address may be proven by it.
+    pub const fn may_prove(&self) -> bool {
+        matches!(
+            self,
+            UserCommand::VerifyEmail { .. }
+                | UserCommand::SignUpByMail { .. }
+                | UserCommand::UpgradeByMail { .. }
+                | UserCommand::SignInByMail { .. }
+                | UserCommand::ResetPassword { .. }
+                | UserCommand::ChangeEmail { .. }
+                | UserCommand::UndoEmailChange { .. }
+                | UserCommand::LinkSocial { .. }
+                | UserCommand::SignUpSocial { .. }
+                | UserCommand::SignInVouched { .. }
+                | UserCommand::CreateMember { .. }
+                | UserCommand::Administer { .. }
+        )
+    }
+
     /// The same without the mail that it asks for along the way.
     pub fn ask_for_no_mail(&mut self) {
         match self {
@@ -360,6 +397,40 @@ pub struct NewSession {
     pub verified: Option<SealedId>,
     /// How many sessions the user may have; the oldest ends for one more. At least 1.
     pub limit: usize,
+    /// Whoever gets it acts as the user, and is not them.
+    pub impersonation: Option<Impersonation>,
+}
+
+/// A user as an administrator makes them.
+#[derive(Clone, Debug)]
+pub struct NewMember {
+    pub user: UserId,
+    pub person: PersonId,
+    pub claim: ClaimId,
+    pub address: SealedId,
+    /// The administrator says that the user reads the address.
+    pub verified: bool,
+    pub password: Option<ChosenPassword>,
+    pub name: Option<SealedId>,
+    pub image: Option<SealedId>,
+    pub metadata: Option<SealedId>,
+    pub app_metadata: Option<SealedId>,
+    pub roles: Option<Roles>,
+}
+
+/// What an administrator changes about a user, in one go.
+#[derive(Clone, Debug)]
+pub struct Administration {
+    pub name: Change,
+    pub image: Change,
+    pub metadata: Change,
+    pub app_metadata: Option<SealedId>,
+    pub roles: Option<Roles>,
+    /// Whether the user reads the address.
+    pub verified: Option<bool>,
+    /// The account is for a user who has no password.
+    pub password: Option<ChosenPassword>,
+    pub notice: NewNotice,
 }
 
 #[derive(Clone, Copy, Debug)]

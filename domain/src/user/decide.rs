@@ -1,5 +1,6 @@
 //! Decisions: what may happen to a user, and what then did. Pure; one function for each command.
 
+mod admin;
 mod expiry;
 mod membership;
 mod proof;
@@ -30,6 +31,7 @@ impl User {
             C::SignUpByMail { user, person, proven, profile, session } => {
                 self.sign_up_by_mail(user, person, proven, profile, session, at)
             }
+            C::CreateMember { member } => self.create_member(*member, at),
             C::SignUpSocial { user, person, identity, session } => {
                 self.sign_up_social(user, person, identity, session, at)
             }
@@ -49,7 +51,8 @@ impl User {
             C::CreateAnonymous { .. }
             | C::SignUpWithPassword { .. }
             | C::SignUpByMail { .. }
-            | C::SignUpSocial { .. } => Err(UserRefusal::Exists),
+            | C::SignUpSocial { .. }
+            | C::CreateMember { .. } => Err(UserRefusal::Exists),
             C::UpgradeWithPassword { session, credentials, renewal, strict } => {
                 self.upgrade_with_password(session, credentials, renewal, strict, at)
             }
@@ -74,10 +77,7 @@ impl User {
                 self.record_activity(session, carrier, granularity, at)
             }
             C::ExtendSession { session, expires_at } => self.extend(session, expires_at, at),
-            C::RotateSession { session, token, grace } => {
-                let current = self.live(session, at)?;
-                Ok(vec![rotated(session, current, token, grace, at)])
-            }
+            C::RotateSession { session, rotation } => self.rotate(session, rotation, at),
             C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
             C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
             C::UpdateProfile { name, image, metadata } => Ok(self.update_profile(name, image, metadata, at)),
@@ -145,6 +145,10 @@ impl User {
             C::HoldGuest { until } => self.hold(until, at),
             C::ReleaseGuest => Ok(self.release(at)),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
+            C::Administer { administration } => self.administer(*administration, at),
+            C::Ban { reason, until } => self.ban(reason, until, at),
+            C::Unban => self.unban(at),
+            C::Impersonate { session } => self.impersonate(session, at),
         }
     }
 
@@ -189,7 +193,7 @@ impl User {
         at: Timestamp,
     ) -> Decision {
         self.is_guest()?;
-        let current = self.live(session, at)?;
+        let current = self.own(session, at)?;
         let authentication = Authentication::password(at);
         // A further upgrade replaces the one that awaits proof.
         let mut events = self.drop_pending(ReleaseReason::Replaced);
@@ -238,6 +242,7 @@ impl User {
         if self.standing == Standing::Disabled {
             return Err(UserRefusal::Deleted);
         }
+        self.not_banned(at)?;
         if let Some(verified) = session.verified {
             self.still_verified(verified)?;
         }
@@ -246,8 +251,9 @@ impl User {
 
     /// One more session; the oldest make room for it.
     fn opened(&self, session: NewSession, at: Timestamp) -> Vec<UserEvent> {
-        let excess = (self.sessions.len() + 1).saturating_sub(session.limit.max(1));
-        let mut by_age: Vec<_> = self.sessions.iter().map(|(id, session)| (session.started_at, *id)).collect();
+        let own = self.sessions.iter().filter(|(_, session)| session.impersonation.is_none());
+        let mut by_age: Vec<_> = own.map(|(id, session)| (session.started_at, *id)).collect();
+        let excess = (by_age.len() + 1).saturating_sub(session.limit.max(1));
         by_age.sort_unstable();
         let oldest = by_age.into_iter().take(excess);
         let mut events: Vec<UserEvent> =
@@ -258,6 +264,10 @@ impl User {
 
     fn record_activity(&self, session: SessionId, carrier: Carrier, granularity: Span, at: Timestamp) -> Decision {
         let current = self.live(session, at)?;
+        // Who acts as the user is not the user.
+        if current.impersonation.is_some() {
+            return Ok(Vec::new());
+        }
         let due = at.since(current.last_seen) >= granularity;
         let news = match carrier {
             Carrier::Cookie => !current.by_cookie,
@@ -305,7 +315,7 @@ impl User {
         renewal: Rotation,
         at: Timestamp,
     ) -> Decision {
-        let current = self.live(session, at)?;
+        let current = self.own(session, at)?;
         let account = self.password.as_ref().ok_or(UserRefusal::NoPassword)?.account;
         let mut events = vec![PasswordChanged { account, hash, at }.into()];
         if revoke_others {
@@ -389,6 +399,7 @@ fn started(session: NewSession) -> UserEvent {
         authentication: session.authentication,
         client: session.client,
         replayable_until: session.replayable_until,
+        impersonation: session.impersonation,
     }
     .into()
 }

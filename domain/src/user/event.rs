@@ -9,7 +9,9 @@ use crate::event::{Names, events};
 use crate::id::{
     AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
+use crate::role::Roles;
 use crate::time::Timestamp;
+use crate::user::impersonation::Impersonation;
 use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
 
 events! {
@@ -40,6 +42,12 @@ events! {
     SessionRotated 1,
     SessionEnded 1,
     ProfileUpdated 1,
+    AppMetadataSet 1,
+    RoleSet 1,
+    UserBanned 1,
+    UserUnbanned 1,
+    EmailUnverified 1,
+    PendingVoided 1,
     NoticeRequested 1,
     EmailChangeUndone 1,
     RecoveryCodeIssued 1,
@@ -294,6 +302,9 @@ pub struct SessionStarted {
     /// The answer that made it may be given again until this time, to the same `Idempotency-Key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayable_until: Option<Timestamp>,
+    /// Whoever has it acts as the user, and is not them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impersonation: Option<Impersonation>,
 }
 
 /// The session was used: at most once an hour, and when it is first presented in a way that later decisions ask for.
@@ -354,6 +365,9 @@ pub enum EndReason {
     Transferred,
     /// Whoever reads the address of before took it back.
     EmailChangeUndone,
+    Banned,
+    /// Whoever acted as the user is themselves again.
+    ImpersonationEnded,
     Disabled,
     Deleted,
 }
@@ -371,6 +385,8 @@ impl EndReason {
             EndReason::Reclaimed => "reclaimed",
             EndReason::Transferred => "transferred",
             EndReason::EmailChangeUndone => "email_change_undone",
+            EndReason::Banned => "banned",
+            EndReason::ImpersonationEnded => "impersonation_ended",
             EndReason::Disabled => "disabled",
             EndReason::Deleted => "deleted",
         }
@@ -407,6 +423,51 @@ impl ProfileBefore {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What the app decides about the user, as a whole: set by administrators, read by everybody, also in tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppMetadataSet {
+    pub metadata: SealedId,
+    /// What it replaced, in a record that an earlier event brought along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<SealedId>,
+    pub at: Timestamp,
+}
+
+/// The user's roles are these from here on. Each session has another token when it is next read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleSet {
+    pub roles: Roles,
+    pub before: Roles,
+    pub at: Timestamp,
+}
+
+/// The user is out, and can't come in until that time, or at all. What was begun in their name is void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserBanned {
+    pub reason: SealedId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserUnbanned {
+    pub at: Timestamp,
+}
+
+/// An administrator says that the address is not known to be read by this user: it is reserved again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailUnverified {
+    pub claim: ClaimId,
+    pub at: Timestamp,
+}
+
+/// Links, codes and tickets that were begun in the user's name are void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingVoided {
+    pub at: Timestamp,
 }
 
 /// The user is to be told of a change, by mail to an address they hold or held.
@@ -700,9 +761,15 @@ impl Names for UserEvent {
             E::PasswordRehashed(e) => vec![e.hash],
             E::IdentityLinked(e) => vec![e.subject],
             E::SessionStarted(e) => e.client.into_iter().collect(),
+            E::AppMetadataSet(e) => vec![e.metadata],
+            E::UserBanned(e) => vec![e.reason],
             E::DeviceLinkClaimed(e) => e.client.into_iter().collect(),
             E::ProfileUpdated(e) => [e.name, e.image, e.metadata].into_iter().filter_map(Change::sealed).collect(),
             E::MemberSignedUp(_)
+            | E::RoleSet(_)
+            | E::UserUnbanned(_)
+            | E::EmailUnverified(_)
+            | E::PendingVoided(_)
             | E::VerificationMissed(_)
             | E::UpgradeBegun(_)
             | E::GuestUpgraded(_)

@@ -17,12 +17,13 @@ pub(crate) use self::steps::{any_step, wait};
 use crate::Passed;
 use crate::event::Names;
 use crate::id::{
-    AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+    AccountId, ApiKeyId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
+use crate::role::Roles;
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
 use crate::user::event::{ActivityRecorded, DeletionReason, EndReason, MembershipEnd};
-use crate::user::{User, UserEvent, UserRefusal};
+use crate::user::{Impersonation, Impersonator, User, UserEvent, UserRefusal};
 use crate::value::{Authentication, Carrier, Change, Entry, Label, Locale, Locator, ProofKind, TokenHash};
 
 /// How many sessions a user of these lives may have: few, so that the oldest often has to go.
@@ -188,9 +189,7 @@ impl Life {
                 session: self.session(dice),
                 expires_at: self.now + dice.of(&[7, 1, 0].map(Span::from_days)),
             },
-            Kind::RotateSession => {
-                C::RotateSession { session: self.session(dice), token: self.token(), grace: dice.grace() }
-            }
+            Kind::RotateSession => C::RotateSession { session: self.session(dice), rotation: self.rotation(dice) },
             Kind::RevokeSession => C::RevokeSession {
                 session: self.session(dice),
                 reason: dice.of(&[EndReason::SignedOut, EndReason::Revoked]),
@@ -294,6 +293,23 @@ impl Life {
                 }
             }
             Kind::SupersedeClaim => C::SupersedeClaim { claim: self.claim(dice) },
+            Kind::CreateMember => C::CreateMember { member: Box::new(self.new_member(dice)) },
+            Kind::Administer => C::Administer { administration: Box::new(self.administration(dice)) },
+            Kind::Ban => C::Ban {
+                reason: self.fresh(SealedId::from_ulid),
+                until: dice.flag().then(|| self.now + Span::from_hours(2)),
+            },
+            Kind::Unban => C::Unban,
+            Kind::Impersonate => {
+                let by = match dice.one_in(3) {
+                    true => Impersonator::Key(ApiKeyId::from_ulid(Ulid::from_parts(1, 1))),
+                    false => Impersonator::Admin(self.other(dice)),
+                };
+                let session = dice.flag().then(|| self.fresh(SessionId::from_ulid));
+                let opened = self.new_session(dice, Authentication::administrator(self.now));
+                let impersonation = Some(Impersonation { by, session });
+                C::Impersonate { session: NewSession { impersonation, remembered: false, ..opened } }
+            }
             Kind::ExpireGuest => {
                 let notice = if dice.one_in(6) { Span::from_hours(1) } else { Span::ZERO };
                 C::ExpireGuest { terms: self.terms(dice, notice), passed: self.passed(dice) }
@@ -346,6 +362,7 @@ impl Life {
             replayable_until: dice.one_in(3).then(|| self.now + Span::from_hours(24)),
             verified: dice.one_in(3).then(|| self.password(dice)),
             limit: SESSION_LIMIT,
+            impersonation: None,
         }
     }
 
@@ -364,6 +381,48 @@ impl Life {
             image: self.sealed(dice),
             verification: (!dice.one_in(4)).then(|| self.verification(dice)),
         }
+    }
+
+    fn new_member(&mut self, dice: &mut Dice) -> NewMember {
+        let Profile { name, image, metadata, password } = self.profile(dice);
+        NewMember {
+            user: self.fresh(UserId::from_ulid),
+            person: self.fresh(PersonId::from_ulid),
+            claim: self.fresh(ClaimId::from_ulid),
+            address: self.fresh(SealedId::from_ulid),
+            verified: dice.flag(),
+            password,
+            name,
+            image,
+            metadata,
+            app_metadata: self.sealed(dice),
+            roles: self.roles(dice),
+        }
+    }
+
+    fn administration(&mut self, dice: &mut Dice) -> Administration {
+        let password = dice.one_in(4).then(|| ChosenPassword {
+            account: self.fresh(AccountId::from_ulid),
+            hash: self.fresh(SealedId::from_ulid),
+        });
+        Administration {
+            name: self.change(dice),
+            image: self.change(dice),
+            metadata: self.change(dice),
+            app_metadata: self.sealed(dice),
+            roles: self.roles(dice),
+            verified: dice.one_in(3).then(|| dice.flag()),
+            password,
+            notice: self.notice(),
+        }
+    }
+
+    /// Mostly none.
+    fn roles(&self, dice: &mut Dice) -> Option<Roles> {
+        if !dice.one_in(3) {
+            return None;
+        }
+        Roles::parse(dice.of(&["user", "admin", "editor,user"]))
     }
 
     fn proven(&mut self, dice: &mut Dice) -> ProvenAddress {

@@ -11,6 +11,7 @@ mod decide;
 pub mod event;
 #[cfg(any(test, feature = "histories"))]
 pub mod histories;
+mod impersonation;
 mod refusal;
 
 #[cfg(test)]
@@ -24,10 +25,12 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Timed, UserCommand};
 pub use event::UserEvent;
+pub use impersonation::{Impersonation, Impersonator};
 pub use refusal::UserRefusal;
 
 use crate::decider::decider;
 use crate::id::{AccountId, ChallengeId, ClaimId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId};
+use crate::role::Roles;
 use crate::time::Timestamp;
 use crate::user::event::ExpiryEvidence;
 use crate::value::{Locator, Method, TokenHash};
@@ -106,6 +109,10 @@ pub struct User {
     pub link: Option<DeviceLink>,
     /// At most one of each organization.
     pub memberships: BTreeMap<OrganizationId, Membership>,
+    pub roles: Roles,
+    pub ban: Option<Ban>,
+    /// What the app decides about the user.
+    pub app_metadata: Option<SealedId>,
     pub name: Option<SealedId>,
     pub image: Option<SealedId>,
     pub metadata: Option<SealedId>,
@@ -161,6 +168,17 @@ pub struct Session {
     pub replayable: bool,
     /// The membership that was chosen last; it may have ended since.
     pub active: Option<MemberId>,
+    /// The user's roles changed since the token was made.
+    pub rotation_due: bool,
+    /// Whoever has it acts as the user.
+    pub impersonation: Option<Impersonation>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    pub reason: SealedId,
+    /// None: until it is lifted.
+    pub until: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,9 +235,13 @@ pub struct Disabled {
     pub sessions: BTreeMap<SessionId, Session>,
 }
 
-decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 4);
+decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 6);
 
 impl User {
+    pub fn is_banned(&self, at: Timestamp) -> bool {
+        self.ban.as_ref().is_some_and(|ban| ban.until.is_none_or(|until| until > at))
+    }
+
     /// The session, if it is live at that time.
     pub fn live_session(&self, id: SessionId, at: Timestamp) -> Option<&Session> {
         self.sessions.get(&id).filter(|session| session.expires_at > at)

@@ -14,7 +14,7 @@ use crate::upcast::{self, Stored};
 use crate::user::command::ExpiryTerms;
 use crate::user::event::{GuestDisabled, UpgradeSuperseded, UserDeleted};
 use crate::user::histories::{Life, SESSION_LIMIT, Step, Turn, lives};
-use crate::user::{Standing, User, UserEvent, UserRefusal};
+use crate::user::{Standing, User, UserCommand, UserEvent, UserRefusal};
 
 fn replay<'a>(events: impl IntoIterator<Item = &'a UserEvent>) -> User {
     let mut user = User::default();
@@ -130,7 +130,11 @@ proptest! {
         let mut life = Life::default();
         for step in &steps {
             life.live(step);
-            prop_assert!(life.user.sessions.len() <= SESSION_LIMIT);
+            let (own, others): (Vec<_>, Vec<_>) =
+                life.user.sessions.values().partition(|session| session.impersonation.is_none());
+            prop_assert!(own.len() <= SESSION_LIMIT);
+            let by: HashSet<_> = others.iter().filter_map(|session| session.impersonation).map(|held| held.by).collect();
+            prop_assert_eq!(by.len(), others.len(), "one at a time for each who acts as the user");
         }
     }
 
@@ -271,6 +275,32 @@ proptest! {
         }
     }
 
+    /// However they come.
+    #[test]
+    fn nobody_who_is_banned_gets_in(steps in lives()) {
+        for turn in live(&steps).1 {
+            let opened = turn.outcome.iter().flatten().any(|event| matches!(event, UserEvent::SessionStarted(_)));
+            prop_assert!(!opened || !turn.before.is_banned(turn.at));
+            let banned = turn.outcome.iter().flatten().any(|event| matches!(event, UserEvent::UserBanned(_)));
+            prop_assert!(!banned || turn.before.sessions.len() == turn.outcome.iter().flatten().count() - 1);
+        }
+    }
+
+    /// Whoever acts as a user gets no way in that outlives it, takes none away, and is not taken for them.
+    #[test]
+    fn who_acts_as_a_user_is_not_the_user(steps in lives()) {
+        let mut life = Life::default();
+        for step in &steps {
+            let turn = life.live(step);
+            let acting = turn.command.as_ref().and_then(session_of).and_then(|id| turn.before.sessions.get(&id));
+            if acting.is_some_and(|session| session.impersonation.is_some()) {
+                let ways = |user: &User| (user.email.clone(), user.password.clone(), user.identities.clone(), user.recovery, user.link.clone(), user.standing);
+                prop_assert_eq!(ways(&turn.before), ways(&life.user), "{:?}", turn.command);
+                prop_assert_eq!(turn.before.last_activity, life.user.last_activity);
+            }
+        }
+    }
+
     /// CONTRACT 2.6 and 2.7: members are never touched, nor who was one until superseded, nor who was active since.
     #[test]
     fn a_clean_up_takes_nobody_but_an_idle_guest(steps in lives()) {
@@ -290,6 +320,30 @@ proptest! {
             }
             superseded |= turn.outcome.iter().flatten().any(|event| matches!(event, UserEvent::UpgradeSuperseded(_)));
         }
+    }
+}
+
+/// The session in which a command is given.
+fn session_of(command: &UserCommand) -> Option<SessionId> {
+    use UserCommand as C;
+    match command {
+        C::UpgradeWithPassword { session, .. }
+        | C::LinkSocial { session, .. }
+        | C::UnlinkAccount { session, .. }
+        | C::RecordActivity { session, .. }
+        | C::ExtendSession { session, .. }
+        | C::RotateSession { session, .. }
+        | C::ChangePassword { session, .. }
+        | C::AddPassword { session, .. }
+        | C::RestorePassword { session, .. }
+        | C::UpgradeByMail { session, .. }
+        | C::IssueRecoveryCode { session, .. }
+        | C::RevokeRecoveryCode { session, .. }
+        | C::OfferDeviceLink { session, .. }
+        | C::ConfirmDeviceLink { session }
+        | C::WithdrawDeviceLink { session } => Some(*session),
+        C::ChangeEmail { session, .. } => *session,
+        _ => None,
     }
 }
 
@@ -323,6 +377,10 @@ fn the_lives_reach_every_event_and_every_refusal() {
         R::NotAnonymous,
         R::SessionNotLive,
         R::NoPassword,
+        R::NoAddress,
+        R::Banned,
+        R::Administers,
+        R::Impersonated,
         R::Anonymous,
         R::HasPassword,
         R::EmailNotVerified,

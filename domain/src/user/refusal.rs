@@ -20,6 +20,14 @@ pub enum UserRefusal {
     HasPassword,
     #[error("the address is not verified")]
     EmailNotVerified,
+    #[error("the user has no address")]
+    NoAddress,
+    #[error("the user is banned")]
+    Banned,
+    #[error("the user administers")]
+    Administers,
+    #[error("whoever has this session acts as the user, and is not them")]
+    Impersonated,
     #[error("the user has no password")]
     NoPassword,
     #[error("the password was changed in between")]

@@ -1,6 +1,7 @@
 //! Given what happened, when something is asked, then this follows: every command, told in events.
 
 mod addresses;
+mod admin;
 mod beginnings;
 mod credentials;
 mod email_change;
@@ -19,11 +20,12 @@ use cqrs_es::test::{AggregateResultValidator, TestFramework};
 use ulid::Ulid;
 
 use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
+use crate::role::Roles;
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;
 use crate::user::event::*;
 use crate::user::{Timed, User, UserCommand, UserEvent};
-use crate::value::{Authentication, Carrier, Entry, Locale, Locator, ProofKind, TokenHash};
+use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
 
 fn when(given: Vec<UserEvent>, at: Timestamp, command: UserCommand) -> AggregateResultValidator<User> {
     TestFramework::<User>::with(()).given(given).when(Timed { at, command })
@@ -120,6 +122,7 @@ fn started(number: u8, at: Timestamp) -> UserEvent {
         authentication: Authentication::anonymous(at),
         client: None,
         replayable_until: None,
+        impersonation: None,
     }
     .into()
 }
@@ -198,7 +201,25 @@ fn deleted() -> Vec<UserEvent> {
     and_then(member(), minute(30), UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest: false })
 }
 
+fn roles(text: &str) -> UserEvent {
+    RoleSet { roles: Roles::parse(text).unwrap(), before: Roles::default(), at: minute(1) }.into()
+}
+
 // --- what may be asked ---
+
+/// Nothing, of a user by an administrator.
+fn administration() -> Administration {
+    Administration {
+        name: Change::Kept,
+        image: Change::Kept,
+        metadata: Change::Kept,
+        app_metadata: None,
+        roles: None,
+        verified: None,
+        password: None,
+        notice: notice(),
+    }
+}
 
 fn new_session(number: u8, at: Timestamp) -> NewSession {
     NewSession {
@@ -211,6 +232,7 @@ fn new_session(number: u8, at: Timestamp) -> NewSession {
         replayable_until: None,
         verified: None,
         limit: 100,
+        impersonation: None,
     }
 }
 

@@ -28,16 +28,9 @@ pub struct ListUsers {
     pub limit: u32,
 }
 
-/// A user, readable, and when they were last active.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    pub user: UserView,
-    pub last_active_at: Timestamp,
-}
-
 #[derive(Clone, Debug)]
 pub struct Page {
-    pub users: Vec<Listed>,
+    pub users: Vec<UserView>,
     pub total: Total,
     /// Ask for the page before this user.
     pub before: Option<UserId>,
@@ -73,8 +66,7 @@ impl App {
         };
         let fresh = found.into_iter().filter_map(|row| row.user);
         let fresh = fresh.filter(|user| listing.conditions.iter().all(|condition| still_holds(condition, user)));
-        let users = fresh.map(|(row, last_active_at)| Ok(Listed { user: self.view_user(&row)?, last_active_at }));
-        let users = users.collect::<Result<_, AppError>>()?;
+        let users = fresh.map(|row| self.view_user(&row)).collect::<Result<_, AppError>>()?;
         Ok(Page { users, total: self.total(&listing).await?, before, after })
     }
 
@@ -102,11 +94,11 @@ impl App {
 }
 
 /// What a row of the read model said a moment ago, held against the user as they stand.
-pub(super) fn still_holds(condition: &Condition, (user, last_active_at): &(UserRow, Timestamp)) -> bool {
+pub(super) fn still_holds(condition: &Condition, user: &UserRow) -> bool {
     match condition {
         Condition::Flag(Field::IsAnonymous, guest) => user.standing.is_guest() == *guest,
         Condition::Flag(Field::EmailVerified, verified) => user.email_verified == *verified,
-        Condition::Time(Field::LastActiveAt, compare, time) => compare.holds(*last_active_at, *time),
+        Condition::Time(Field::LastActiveAt, compare, time) => compare.holds(user.last_active_at, *time),
         _ => true,
     }
 }

@@ -79,8 +79,7 @@ impl App {
             self.step(&on_behalf, job.job, JobCommand::End { outcome: JobOutcome::Finished }).await?;
             return Ok(true);
         };
-        let matching =
-            |row: &(UserRow, Timestamp)| listing.conditions.iter().all(|condition| still_holds(condition, row));
+        let matching = |user: &UserRow| listing.conditions.iter().all(|condition| still_holds(condition, user));
         let gone = places.into_iter().map(|place| {
             let matches = place.user.as_ref().is_some_and(&matching);
             let on_behalf = &on_behalf;

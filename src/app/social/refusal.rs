@@ -27,6 +27,7 @@ pub enum SocialRefusal {
     EmailInUse,
     SignUpDisabled,
     UnableToCreateSession,
+    Banned,
 }
 
 impl SocialRefusal {
@@ -48,6 +49,7 @@ impl SocialRefusal {
             SocialRefusal::EmailInUse => "email_already_in_use",
             SocialRefusal::SignUpDisabled => "signup_disabled",
             SocialRefusal::UnableToCreateSession => "unable_to_create_session",
+            SocialRefusal::Banned => "BANNED_USER",
         }
     }
 }
@@ -83,6 +85,7 @@ impl From<AppError> for SocialError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::Refused(Refusal::SignUpClosed) => SocialRefusal::SignUpDisabled.into(),
+            AppError::Refused(Refusal::Banned) => SocialRefusal::Banned.into(),
             error => SocialError::App(error),
         }
     }

@@ -12,11 +12,11 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::AdminUser;
 use super::list_query::ListQuery;
-use crate::app::admin::list_users::{ListUsers, Listed, Page, Total};
+use crate::app::admin::list_users::{ListUsers, Page, Total};
 use crate::http::authority::not_allowed;
 use crate::http::forms::unfit;
-use crate::http::shape::User;
 use crate::http::state::Http;
 use crate::http::who::Who;
 use crate::wire::body::{AdminBody, Body, Fields, Query};
@@ -129,8 +129,8 @@ pub(super) fn limit(asked: Option<u32>) -> u32 {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageBody {
-    users: Vec<ListedUser>,
-    data: Vec<ListedUser>,
+    users: Vec<AdminUser>,
+    data: Vec<AdminUser>,
     /// How many there are on all pages.
     total: u64,
     /// There may be more than `total`: no more were counted.
@@ -139,14 +139,6 @@ pub struct PageBody {
     limit: u32,
     offset: u32,
     list_metadata: ListMetadata,
-}
-
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ListedUser {
-    #[serde(flatten)]
-    user: User,
-    last_active_at: JsonTime,
 }
 
 /// Where the pages beside this one begin.
@@ -159,14 +151,8 @@ pub struct ListMetadata {
     after: Option<UserId>,
 }
 
-impl std::convert::From<Listed> for ListedUser {
-    fn from(listed: Listed) -> Self {
-        Self { user: User::new(listed.user, false), last_active_at: listed.last_active_at.into() }
-    }
-}
-
 fn body(page: Page, limit: u32, offset: u32) -> PageBody {
-    let users: Vec<ListedUser> = page.users.into_iter().map(Into::into).collect();
+    let users: Vec<AdminUser> = page.users.into_iter().map(Into::into).collect();
     let (total, total_is_estimate) = match page.total {
         Total::Exactly(total) => (total, false),
         Total::AtLeast(total) => (total, true),

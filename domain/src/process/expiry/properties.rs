@@ -192,6 +192,7 @@ fn arrived(number: usize, clock: Timestamp) -> Guest {
         client: None,
         replayable_until: None,
         verified: None,
+        impersonation: None,
         limit: 10,
     };
     let create = UserCommand::CreateAnonymous {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::id::AccountId;
+use crate::role::Roles;
 use crate::time::Span;
 use crate::user::Email;
 
@@ -69,6 +70,7 @@ impl User {
         events.extend(pending.map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason }.into()));
         let guest_again = provisional || self.identities.is_empty();
         events.push(UpgradeSuperseded { claim, guest_again, provisional }.into());
+        events.extend(self.roles_set(Roles::default(), at));
         events.extend(self.end(|id| Some(id) != email.session, EndReason::Superseded, at));
         Ok(events)
     }
@@ -101,7 +103,7 @@ impl User {
         at: Timestamp,
     ) -> Decision {
         self.is_guest()?;
-        let current = self.live(session, at)?;
+        let current = self.own(session, at)?;
         let proof = proven.proof;
         let mut events = self.drop_pending(ReleaseReason::Replaced);
         events.extend(self.taken(proven, profile, Some(session), at));
@@ -123,6 +125,7 @@ impl User {
         at: Timestamp,
     ) -> Decision {
         let Email { address, verified, .. } = *self.usable(claim)?;
+        self.not_banned(at)?;
         let mut events = self.proven_in(claim, proof, own, &session, at);
         if verified || own {
             events.extend(self.start(session, at)?);
@@ -157,7 +160,13 @@ impl User {
     }
 
     /// The address is proven, and with it a strict upgrade is complete. Nothing when it was proven before.
-    fn prove(&self, claim: ClaimId, proof: ProofKind, challenge: Option<ChallengeId>, at: Timestamp) -> Vec<UserEvent> {
+    pub(super) fn prove(
+        &self,
+        claim: ClaimId,
+        proof: ProofKind,
+        challenge: Option<ChallengeId>,
+        at: Timestamp,
+    ) -> Vec<UserEvent> {
         if self.email.as_ref().is_none_or(|email| email.verified) {
             return Vec::new();
         }
@@ -177,6 +186,8 @@ impl User {
         let mut events: Vec<UserEvent> =
             unproven.map(|held| IdentityUnlinked { account: held.account, claim: held.claim, reason }.into()).collect();
         events.push(UserReclaimed { claim, proof, at }.into());
+        // What was entrusted to whoever set the account up is not theirs who takes it over.
+        events.extend(self.roles_set(Roles::default(), at));
         events
     }
 
@@ -201,7 +212,7 @@ impl User {
             events.extend(self.reclaim(claim, proof, at));
         }
         events.push(PasswordReset { account, proof, at }.into());
-        let kept = session.filter(|_| !reclaims).filter(|(id, _)| self.live_session(*id, at).is_some());
+        let kept = session.filter(|_| !reclaims).filter(|(id, _)| self.own(*id, at).is_ok());
         let staying = kept.as_ref().map(|(id, _)| *id);
         events.extend(self.end(|id| Some(id) != staying, EndReason::PasswordReset, at));
         if let Some((id, renewal)) = kept {
@@ -219,7 +230,7 @@ impl User {
         hash: SealedId,
         at: Timestamp,
     ) -> Decision {
-        self.live(session, at)?;
+        self.own(session, at)?;
         if self.standing.is_guest() {
             return Err(UserRefusal::Anonymous);
         }
@@ -251,8 +262,9 @@ impl User {
         notice: Option<NewNotice>,
         at: Timestamp,
     ) -> Decision {
+        self.not_banned(at)?;
         if let Some(session) = session {
-            self.live(session, at)?;
+            self.own(session, at)?;
         }
         let notice = notice.filter(|_| self.email.as_ref().is_some_and(|email| !email.verified));
         let told = self.tell(notice, Notice::EmailReplaced, at);

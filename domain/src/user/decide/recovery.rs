@@ -8,13 +8,13 @@ use crate::value::TokenHash;
 impl User {
     pub(super) fn issue_recovery_code(&self, session: SessionId, hash: TokenHash, at: Timestamp) -> Decision {
         self.is_guest()?;
-        self.live(session, at)?;
+        self.own(session, at)?;
         let replaced = self.recovery_ends(CodeEnd::Replaced, at);
         Ok(replaced.into_iter().chain([RecoveryCodeIssued { hash, at }.into()]).collect())
     }
 
     pub(super) fn revoke_recovery_code(&self, session: SessionId, at: Timestamp) -> Decision {
-        self.live(session, at)?;
+        self.own(session, at)?;
         Ok(self.recovery_ends(CodeEnd::Revoked, at).into_iter().collect())
     }
 
@@ -39,7 +39,7 @@ impl User {
         at: Timestamp,
     ) -> Decision {
         self.is_guest()?;
-        self.live(session, at)?;
+        self.own(session, at)?;
         let replaced = self.link_ends(CodeEnd::Replaced, at);
         Ok(replaced.into_iter().chain([DeviceLinkOffered { hash, expires_at, at }.into()]).collect())
     }
@@ -60,7 +60,7 @@ impl User {
     }
 
     pub(super) fn confirm_device_link(&self, session: SessionId, at: Timestamp) -> Decision {
-        self.live(session, at)?;
+        self.own(session, at)?;
         let link = self.standing_link(at)?;
         if link.ticket.is_none() {
             return Err(UserRefusal::ChallengeUnknown);
@@ -69,7 +69,7 @@ impl User {
     }
 
     pub(super) fn withdraw_device_link(&self, session: SessionId, at: Timestamp) -> Decision {
-        self.live(session, at)?;
+        self.own(session, at)?;
         Ok(self.link_ends(CodeEnd::Revoked, at).into_iter().collect())
     }
 

@@ -18,7 +18,7 @@ impl User {
         notice: Option<NewNotice>,
         at: Timestamp,
     ) -> Decision {
-        let current = self.live(session, at)?;
+        let current = self.own(session, at)?;
         self.can_link(&identity)?;
         if !self.standing.is_guest() {
             let mut events = self.linked(identity, Some(session), self.email.is_none(), at);
@@ -74,6 +74,7 @@ impl User {
         at: Timestamp,
     ) -> Decision {
         let Email { address, verified, .. } = *self.usable(claim)?;
+        self.not_banned(at)?;
         self.can_link(&identity)?;
         let mut events = self.proven_in(claim, ProofKind::Provider, own, &session, at);
         events.extend(self.linked(identity, None, false, at));
@@ -95,7 +96,7 @@ impl User {
         notice: Option<NewNotice>,
         at: Timestamp,
     ) -> Decision {
-        self.live(session, at)?;
+        self.own(session, at)?;
         let reason = ReleaseReason::Unlinked;
         let identity = self.identities.iter().find(|held| held.account == account);
         let password = self.password.as_ref().filter(|password| password.account == account);

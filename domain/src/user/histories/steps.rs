@@ -54,6 +54,11 @@ pub enum Kind {
     BeginMembership,
     EndMembership,
     ActivateOrganization,
+    CreateMember,
+    Administer,
+    Ban,
+    Unban,
+    Impersonate,
     ExpireGuest,
     AnnounceExpiry,
     FinishExpiry,
@@ -106,6 +111,11 @@ const WEIGHTS: &[(u32, Kind)] = &[
     (8, Kind::BeginMembership),
     (3, Kind::EndMembership),
     (4, Kind::ActivateOrganization),
+    (1, Kind::CreateMember),
+    (8, Kind::Administer),
+    (2, Kind::Ban),
+    (6, Kind::Unban),
+    (6, Kind::Impersonate),
     (6, Kind::ExpireGuest),
     (4, Kind::AnnounceExpiry),
     (3, Kind::FinishExpiry),
@@ -136,7 +146,8 @@ pub fn lives() -> impl Strategy<Value = Vec<Step>> {
         Union::new_weighted(weights.iter().map(|(weight, kind)| (*weight, Just(*kind))).collect())
     };
     let before = prop::collection::vec(step(kinds(WEIGHTS)), 0..2);
-    let birth = step(kinds(&[(8, Kind::CreateAnonymous), (2, Kind::SignUp), (1, Kind::SignUpByMail)]));
+    let birth =
+        step(kinds(&[(8, Kind::CreateAnonymous), (2, Kind::SignUp), (1, Kind::SignUpByMail), (1, Kind::CreateMember)]));
     let life = prop::collection::vec(step(kinds(WEIGHTS)), 0..300);
     let set_back = prop::bool::weighted(0.25);
     (before, birth, life, set_back).prop_map(|(before, birth, life, set_back)| {

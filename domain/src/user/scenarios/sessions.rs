@@ -116,16 +116,24 @@ fn a_session_that_ends_with_the_browser_is_never_extended() {
 
 #[test]
 fn a_new_token_leaves_the_old_one_readable_for_a_while() {
-    let rotate = UserCommand::RotateSession { session: session(1), token: token(9), grace: Span::from_secs(60) };
-    when(guest(), minute(3), rotate.clone()).then_expect_events(vec![rotated_to_9(minute(3))]);
-    let (before, after) = (user_after(&guest()), user_after(&and_then(guest(), minute(3), rotate)));
+    let due = [guest(), vec![roles("editor")]].concat();
+    let rotate = |grace| UserCommand::RotateSession {
+        session: session(1),
+        rotation: Rotation { grace, ..rotation(RotationPolicy::Always, Carrier::Bearer) },
+    };
+    when(due.clone(), minute(3), rotate(Span::from_secs(60))).then_expect_events(vec![rotated_to_9(minute(3))]);
+    let (before, after) = (user_after(&due), user_after(&and_then(due, minute(3), rotate(Span::from_secs(60)))));
     assert_eq!(after.sessions[&session(1)].token_hash, token(9).hash);
     assert_eq!(after.sessions[&session(1)].expires_at, before.sessions[&session(1)].expires_at);
 }
 
 #[test]
 fn a_new_token_without_grace_voids_the_old_one_at_once() {
-    let rotate = UserCommand::RotateSession { session: session(1), token: token(9), grace: Span::ZERO };
+    let due = [guest(), vec![roles("editor")]].concat();
+    let rotate = UserCommand::RotateSession {
+        session: session(1),
+        rotation: Rotation { grace: Span::ZERO, ..rotation(RotationPolicy::Always, Carrier::Bearer) },
+    };
     let expected = SessionRotated {
         session: session(1),
         locator: token(9).locator,
@@ -133,8 +141,8 @@ fn a_new_token_without_grace_voids_the_old_one_at_once() {
         previous: None,
         at: minute(3),
     };
-    when(guest(), minute(3), rotate.clone()).then_expect_events(vec![expected.into()]);
-    when(guest(), day(7), rotate).then_expect_error(UserRefusal::SessionNotLive);
+    when(due.clone(), minute(3), rotate.clone()).then_expect_events(vec![expected.into()]);
+    when(due, day(7), rotate).then_expect_error(UserRefusal::SessionNotLive);
 }
 
 #[test]
