@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrysalis::app::api_keys::{ApiKeyView, ApiKeys, NewApiKey};
+use chrysalis::app::audit::Trail;
+use chrysalis::app::audit::form::DeedRow;
+use chrysalis::app::audit::pages::{Filter, Page, Toward};
 use chrysalis::app::{AppError, Refusal};
 use chrysalis::clock::{Clock, SystemClock};
 use chrysalis::config::{Config, keys};
@@ -23,7 +26,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::progress::CopyBar;
-use crate::{ApiKey, Command, Keys, Log, Projections};
+use crate::{ApiKey, Audit, Command, Format, Keys, Log, Projections};
 
 /// `verify` found differences.
 const DIFFERENT: u8 = 3;
@@ -43,6 +46,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Verify => verify(&config).await,
             Command::Projections(Projections::Rebuild) => rebuild(&config).await,
             Command::Log(log) => show(&config, log).await,
+            Command::Audit(audit) => export(&config, audit).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,
             Command::Configuration(_) => Ok(ExitCode::SUCCESS),
@@ -191,6 +195,40 @@ fn event_line(event: &chrysalis::log::Recorded) -> serde_json::Value {
         "requestId": event.request_id, "commandId": event.command_id, "cause": event.cause, "settingsVersion": event.settings_version,
         "body": serde_json::from_slice::<serde_json::Value>(&event.body).unwrap_or_default(),
     })
+}
+
+/// Deeds that are held in memory at a time.
+const DEEDS: usize = 1_000;
+
+async fn export(config: &Config, what: Audit) -> Result<ExitCode, StartError> {
+    let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
+    let Audit::Export { format, from, to, action } = what;
+    models::fold_the_rest(store.clone()).await?;
+    let trail = Trail { log: store.as_ref(), keyring: &keyring };
+    let filter = Filter { actions: action.into_iter().collect(), ..Filter::default() };
+    if format == Format::Csv {
+        write!(std::io::stdout(), "{}", DeedRow::csv_head())?;
+    }
+    let Some(mut toward) = trail.since(from).await? else { return Ok(ExitCode::SUCCESS) };
+    loop {
+        let Page { mut rows, on } = trail.page(&filter, toward, DEEDS).await?;
+        let found = rows.len();
+        rows.retain(|row| to.is_none_or(|to| row.recorded_at <= to));
+        let ended = rows.len() < found;
+        let deeds: Vec<DeedRow> = trail.open(rows).await?.into_iter().map(Into::into).collect();
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        for deed in &deeds {
+            match format {
+                Format::Csv => write!(out, "{}", deed.csv())?,
+                Format::Jsonl => writeln!(out, "{}", serde_json::to_string(deed).map_err(std::io::Error::other)?)?,
+            }
+        }
+        out.flush()?;
+        match on.filter(|_| !ended) {
+            Some(on) => toward = Toward::newer_than(on),
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    }
 }
 
 async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use chrysalis::config::{Config, Overrides};
 use chrysalis::serve::StartError;
+use chrysalis::wire::json_time::JsonTime;
 use chrysalis_domain::Permission;
+use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::ApiKeyId;
 use clap::{Args, Parser, Subcommand};
 
@@ -61,6 +63,9 @@ enum Command {
     /// The log.
     #[command(subcommand)]
     Log(Log),
+    /// The audit trail.
+    #[command(subcommand)]
+    Audit(Audit),
     /// The keyring.
     #[command(subcommand)]
     Keys(Keys),
@@ -101,6 +106,37 @@ enum Log {
         #[arg(long)]
         to: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Who did what to whom, oldest first, one line each.
+    Export {
+        #[arg(long, value_enum, default_value = "jsonl")]
+        format: Format,
+        /// Only what was recorded at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        from: Option<Timestamp>,
+        /// Only what was recorded at this time or before.
+        #[arg(long, value_parser = time)]
+        to: Option<Timestamp>,
+        /// Only this action, such as user.deleted.
+        #[arg(long)]
+        action: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// JSON, a line each.
+    Jsonl,
+    Csv,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let midnight = format!("{text}T00:00:00.000Z");
+    let read = JsonTime::parse(text).or_else(|_| JsonTime::parse(&midnight));
+    read.map(|time| time.0).map_err(|_| "write YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,15 +3,14 @@
 //! No row holds anything personal, nor a copy of it: readers join what is left of it when they read. Indexes stand for the
 //! filters that there are, and each ends with the place, so that a page is a stretch of one index.
 
-use chrysalis_domain::id::PersonId;
-use chrysalis_domain::note::{NoteEvent, Noted};
+use chrysalis_domain::id::SealedId;
+use chrysalis_domain::note::NoteEvent;
 use chrysalis_domain::{Event, Timestamp};
 use serde_json::json;
 
 use crate::deeds::{self, Deed};
 use crate::model::{Entry, Model};
-use crate::table::{Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, id, integer, text};
-use crate::users::WrappedKey;
+use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, text};
 
 pub static MODEL: Model = Model { name: "audit", version: 1, tables: &[&ROWS, &MORE], fold };
 
@@ -64,69 +63,94 @@ static MORE: Table = Table {
 };
 
 fn fold(entry: &Entry, out: &mut Vec<Change>) {
-    for (nth, deed) in deeds::of(entry).into_iter().enumerate() {
-        let place = deeds::place(entry.position, nth).cast_signed();
-        for target in deed.targets.iter().skip(2) {
-            let values = vec![target.id.clone().into(), place.into(), target.kind.clone().into()];
-            out.push(Change::Insert { table: &MORE, values });
-        }
-        out.push(Change::Insert { table: &ROWS, values: row(entry, place, deed) });
+    for (row, further) in rows(entry) {
+        let place = row.place.cast_signed();
+        let further = further.into_iter().map(|target| Change::Insert {
+            table: &MORE,
+            values: vec![target.id.into(), place.into(), target.kind.into()],
+        });
+        out.extend(further);
+        out.push(Change::Insert { table: &ROWS, values: values(row) });
     }
 }
 
-fn row(entry: &Entry, place: i64, deed: Deed) -> Vec<Value> {
+/// The rows that an event leaves, each with its targets beyond the second.
+pub fn rows(entry: &Entry) -> Vec<(AuditRow, Vec<deeds::Target>)> {
+    let row = |(nth, deed)| row(entry, deeds::place(entry.position, nth), deed);
+    deeds::of(entry).into_iter().enumerate().map(row).collect()
+}
+
+fn row(entry: &Entry, place: u64, deed: Deed) -> (AuditRow, Vec<deeds::Target>) {
     let noted = match &entry.event {
         Event::Note(_, NoteEvent::Noted(noted)) => Some(noted),
         _ => None,
     };
     let Deed { name, targets, organization, before, after, metadata } = deed;
     let mut targets = targets.into_iter();
-    let mut target = || targets.next().map_or((Value::Null, Value::Null), |one| (one.kind.into(), one.id.into()));
-    let ((target_type, target_id), (also_type, also_id)) = (target(), target());
+    let (target, also) = (targets.next(), targets.next());
     let changed = !(before.is_null() && after.is_null());
-    let changes = changed.then(|| json!({ "before": before, "after": after }).to_string());
-    let metadata = (!metadata.is_empty()).then(|| serde_json::Value::Object(metadata).to_string());
-    let (kind, actor, by) = actor(entry, noted);
+    let stands = &entry.actor;
+    // Of what an app noted: whom it names, and the key or session by which it said so.
+    let (actor_type, actor, by) = match noted {
+        Some(noted) => {
+            let by = stands.by.as_ref().or(stands.id.as_ref());
+            (noted.actor_type.name().to_owned(), noted.actor.as_ref().map(ToString::to_string), by.cloned())
+        }
+        None => (stands.kind.clone(), stands.id.clone(), stands.by.clone()),
+    };
+    let row = AuditRow {
+        place,
+        action: name.as_str().to_owned(),
+        recorded_at: entry.recorded_at,
+        occurred_at: noted.map_or(entry.occurred_at, |noted| noted.occurred_at),
+        actor_type,
+        actor,
+        by,
+        impersonator: stands.impersonator.clone(),
+        request: entry.request.clone(),
+        target,
+        also,
+        organization,
+        changes: changed.then(|| json!({ "before": before, "after": after }).to_string()),
+        metadata: (!metadata.is_empty()).then(|| serde_json::Value::Object(metadata).to_string()),
+        idempotency_key: noted.and_then(|noted| noted.idempotency_key.as_ref()).map(ToString::to_string),
+        details: noted.map(|noted| noted.details),
+    };
+    (row, targets.collect())
+}
+
+/// In the order of the columns.
+fn values(row: AuditRow) -> Vec<Value> {
+    let target = |target: Option<deeds::Target>| {
+        target.map_or((Value::Null, Value::Null), |target| (target.kind.into(), target.id.into()))
+    };
+    let ((target_type, target_id), (also_type, also_id)) = (target(row.target), target(row.also));
     vec![
-        place.into(),
-        match name {
-            deeds::Name::Ours(action) => action.name().into(),
-            deeds::Name::Noted(word) => word.as_str().to_owned().into(),
-        },
-        entry.recorded_at.into(),
-        noted.map_or(entry.occurred_at, |noted| noted.occurred_at).into(),
-        kind,
-        actor.into(),
-        by.into(),
-        entry.actor.impersonator.clone().into(),
-        entry.request.clone().into(),
+        row.place.cast_signed().into(),
+        row.action.into(),
+        row.recorded_at.into(),
+        row.occurred_at.into(),
+        row.actor_type.into(),
+        row.actor.into(),
+        row.by.into(),
+        row.impersonator.into(),
+        row.request.into(),
         target_type,
         target_id,
         also_type,
         also_id,
-        organization.into(),
-        changes.into(),
-        metadata.into(),
-        noted.map_or(Value::Null, |noted| id(noted.details)),
-        noted.and_then(|noted| noted.idempotency_key.as_ref()).map(ToString::to_string).into(),
+        row.organization.into(),
+        row.changes.into(),
+        row.metadata.into(),
+        row.details.map(id).into(),
+        row.idempotency_key.into(),
     ]
-}
-
-/// Who did it, and through what. Of what an app noted: whom it names, and the key or session by which it said so.
-fn actor(entry: &Entry, noted: Option<&Noted>) -> (Value, Option<String>, Option<String>) {
-    let stands = &entry.actor;
-    match noted {
-        Some(noted) => {
-            let by = stands.by.clone().or_else(|| stands.id.clone());
-            (noted.actor_type.name().into(), noted.actor.as_ref().map(ToString::to_string), by)
-        }
-        None => (stands.kind.clone().into(), stands.id.clone(), stands.by.clone()),
-    }
 }
 
 /// A deed as it stands in the trail, unread.
 #[derive(Clone, Debug)]
 pub struct AuditRow {
+    /// See [`deeds::place`].
     pub place: u64,
     pub action: String,
     pub recorded_at: Timestamp,
@@ -142,15 +166,8 @@ pub struct AuditRow {
     pub changes: Option<String>,
     pub metadata: Option<String>,
     pub idempotency_key: Option<String>,
-    pub details: Option<Details>,
-}
-
-/// What an app said besides, sealed; nothing of it is left once the person was erased.
-#[derive(Clone, Debug)]
-pub struct Details {
-    pub record: Sealed,
-    pub person: Option<PersonId>,
-    pub key: Option<WrappedKey>,
+    /// Of what an app noted: all that it said besides, sealed as JSON.
+    pub details: Option<SealedId>,
 }
 
 /// Pages of what fits a condition, before a place with the newest first, and behind it with the oldest first. `?1` = the
@@ -167,7 +184,7 @@ macro_rules! stretch {
                 sql: concat!(
                     select!(),
                     $from,
-                    joined!(),
+                    " WHERE ",
                     $condition,
                     $place,
                     " < ?1 ORDER BY ",
@@ -177,7 +194,7 @@ macro_rules! stretch {
                 read,
             },
             behind: Question {
-                sql: concat!(select!(), $from, joined!(), $condition, $place, " > ?1 ORDER BY ", $place, " LIMIT ?2"),
+                sql: concat!(select!(), $from, " WHERE ", $condition, $place, " > ?1 ORDER BY ", $place, " LIMIT ?2"),
                 read,
             },
         }
@@ -188,13 +205,7 @@ macro_rules! select {
     () => {
         "SELECT a.place, a.action, a.recorded_at, a.occurred_at, a.actor_type, a.actor_id, a.actor_by, a.impersonator,
                 a.request_id, a.target_type, a.target_id, a.also_type, a.also_id, a.organization_id, a.changes, a.metadata,
-                a.idempotency_key, a.details, s.ciphertext, s.person_id, k.epoch, k.wrapped FROM "
-    };
-}
-
-macro_rules! joined {
-    () => {
-        " LEFT JOIN sealed s ON s.sealed_id = a.details LEFT JOIN person_keys k ON k.person_id = s.person_id WHERE "
+                a.idempotency_key, a.details FROM "
     };
 }
 
@@ -211,7 +222,7 @@ pub static OF_TARGET: [Stretch; 3] = [
 
 fn read(row: &dyn Row) -> Option<AuditRow> {
     let mut c = Cursor::new(row);
-    let row = AuditRow {
+    Some(AuditRow {
         place: c.integer()?.cast_unsigned(),
         action: c.text()?,
         recorded_at: c.time()?,
@@ -227,10 +238,8 @@ fn read(row: &dyn Row) -> Option<AuditRow> {
         changes: c.text(),
         metadata: c.text(),
         idempotency_key: c.text(),
-        details: None,
-    };
-    let (details, person, key) = (c.sealed(), c.parse(), WrappedKey::read(&mut c));
-    Some(AuditRow { details: details.map(|record| Details { record, person, key }), ..row })
+        details: c.parse(),
+    })
 }
 
 fn target(c: &mut Cursor<'_>) -> Option<deeds::Target> {
@@ -257,7 +266,7 @@ pub static FROM: Question<Milestone> = Question {
     read: milestone,
 };
 
-/// `?1` = a place. The last deed of all, if it stands behind it.
+/// `?1` = a place. The last deed of all, if it stands there or behind it.
 pub static LAST: Question<Milestone> = Question {
     sql: "SELECT a.place, a.recorded_at FROM audit a WHERE a.place >= ?1 ORDER BY a.place DESC LIMIT 1",
     read: milestone,

@@ -6,7 +6,7 @@
 
 use chrysalis_domain::{Event, Timestamp};
 
-use crate::table::{Change, Table};
+use crate::table::{Change, Question, Table};
 
 /// A read model that follows the log.
 pub struct Model {
@@ -48,3 +48,9 @@ pub struct Actor {
     pub by: Option<String>,
     pub impersonator: Option<String>,
 }
+
+/// `?1` = a model's name. The last event that is in the rows that are read of it.
+pub static FOLDED_TO: Question<u64> = Question {
+    sql: "SELECT g.position FROM generations g WHERE g.model = ?1 AND g.stage = 'live'",
+    read: |row| row.integer(0).map(i64::cast_unsigned),
+};

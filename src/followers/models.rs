@@ -92,6 +92,14 @@ pub async fn rebuild(store: Arc<dyn Store>, progress: &mut (dyn FnMut(Position) 
     }
 }
 
+/// Folds what no server has folded yet, whether or not one does meanwhile.
+pub async fn fold_the_rest(store: Arc<dyn Store>) -> Result<(), LogFault> {
+    let head = store.end().await?;
+    let mut follower = Follower { only: Some(Stage::Live), page: LONG_PAGE, ..Follower::new(store) };
+    while follower.round(head).await? {}
+    Ok(())
+}
+
 /// Done when every model that is read has come as far as the log had when this was asked; `false` when it took too long.
 pub async fn caught_up(store: &dyn Store, patience: Duration) -> Result<bool, LogFault> {
     let (head, asked) = (store.end().await?, Instant::now());

@@ -34,7 +34,6 @@ impl Known {
         self.authority_over(permission, None, denied)
     }
 
-    #[allow(dead_code, reason = "what is bound to one organization comes with organizations")]
     /// What the caller may do with one organization, if this is among it: a key may be bound to one.
     pub fn authority_in(&self, permission: Permission, organization: OrganizationId) -> Result<Authority, ApiError> {
         self.authority_over(permission, Some(organization), ApiError::forbidden)

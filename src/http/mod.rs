@@ -5,6 +5,7 @@ mod admission;
 mod again;
 mod anonymous;
 mod api_key;
+mod audit;
 mod authority;
 mod change_email;
 mod configuration;
@@ -160,6 +161,10 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(organization::active_member_role))
         .routes(routes!(organization::remove_member))
         .routes(routes!(organization::update_member_role))
+        .routes(routes!(audit::list::list))
+        .routes(routes!(audit::create::create))
+        .routes(routes!(audit::export::export))
+        .routes(routes!(audit::events::list))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
 }
