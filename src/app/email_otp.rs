@@ -141,11 +141,9 @@ impl App {
         let opening = if own { self.opening_by_proof(caller, &user, proof, typed.presented)? } else { None };
         let opens = opening.as_ref().map(|opening| opening.session.clone());
         let command = UserCommand::VerifyEmail { claim: holder.claim, challenge: None, proof, opens };
-        let mut ask = self.asking(caller, Actor::user(user.user)).then(brought.met()).then(Step::User(
-            user.user,
-            Concurrency::Exact,
-            command,
-        ));
+        let actor = Presented::acting_as(user.user, typed.presented);
+        let mut ask =
+            self.asking(caller, actor).then(brought.met()).then(Step::User(user.user, Concurrency::Exact, command));
         (ask.sealed, ask.quotas) = (opening.iter().map(|opening| opening.client.clone()).collect(), quotas);
         self.execute(ask).await.map_err(|error| as_code(error.into()))?;
         let user = self.user_row(holder.user).await?.ok_or(Refusal::InvalidOtp)?;

@@ -1,5 +1,6 @@
 //! Who is calling: from a presented token to a live session, and the traces that presenting it leaves.
 
+use chrysalis_domain::id::UserId;
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::value::Carrier;
 use chrysalis_domain::{Span, Timestamp};
@@ -42,6 +43,12 @@ impl Presented {
     pub fn actor(&self) -> Actor {
         let impersonator = self.row.impersonation.map(|impersonation| impersonation.by.to_string());
         Actor { impersonator, ..Actor::user(self.row.user.user).by(self.row.session) }
+    }
+
+    /// The user who shows a proof: in the session that comes along, where it is theirs.
+    pub fn acting_as(user: UserId, presented: Option<&Presented>) -> Actor {
+        let own = presented.filter(|presented| presented.row.user.user == user);
+        own.map_or_else(|| Actor::user(user), Presented::actor)
     }
 }
 

@@ -19,8 +19,8 @@ use super::upgrade::password_refusal;
 use super::{App, AppError, Caller, Refusal};
 use crate::entropy;
 use crate::keys::{SealKind, SessionToken};
+use crate::log::Quota;
 use crate::log::cqrs::{Concurrency, Step};
-use crate::log::{Actor, Quota};
 
 /// How long a link works.
 const LIFE: Span = Span::from_hours(1);
@@ -111,11 +111,9 @@ impl App {
             },
             epoch,
         };
-        let mut ask = self.asking(caller, Actor::user(user.user)).then(brought.met()).then(Step::User(
-            user.user,
-            Concurrency::Exact,
-            command,
-        ));
+        let actor = Presented::acting_as(user.user, presented);
+        let mut ask =
+            self.asking(caller, actor).then(brought.met()).then(Step::User(user.user, Concurrency::Exact, command));
         (ask.sealed, ask.quotas) = (vec![record], quotas);
         self.execute(ask).await?;
         let Some(own) = own else { return Ok(None) };

@@ -47,7 +47,7 @@ impl App {
         let opening = self.opening_by_proof(caller, &user, proof, presented)?;
         let opens = opening.as_ref().map(|opening| opening.session.clone());
         let command = UserCommand::VerifyEmail { claim: row.claim, challenge: Some(challenge), proof, opens };
-        let mut ask = self.ask(caller, Actor::user(row.user), row.user, command);
+        let mut ask = self.ask(caller, Presented::acting_as(row.user, presented), row.user, command);
         ask.sealed = opening.iter().map(|opening| opening.client.clone()).collect();
         self.execute(ask).await.map_err(gone)?;
         self.opened_by_proof(caller, opening, presented).await

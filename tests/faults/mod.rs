@@ -3,6 +3,7 @@
 //! Every case runs the real binary on a real disk and asserts what whoever uses it would notice. Short versions by
 //! default; `CHRYSALIS_TEST_LONG=1` runs the long ones.
 
+mod audit;
 mod disk;
 mod first_key;
 mod kill;

@@ -4,6 +4,7 @@
 
 mod admin;
 mod api_keys;
+mod audit;
 mod bans;
 mod bodies;
 mod change_email;

@@ -95,6 +95,10 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/admin/revoke-user-sessions", &["POST"]),
     ("/admin/impersonate-user", &["POST"]),
     ("/admin/stop-impersonating", &["POST"]),
+    ("/banata/audit-logs/list", &["POST"]),
+    ("/banata/audit-logs/create", &["POST"]),
+    ("/banata/audit-logs/export", &["POST"]),
+    ("/banata/events/list", &["POST"]),
     ("/ok", &["GET"]),
     ("/error", &["GET"]),
 ];

@@ -213,6 +213,9 @@ impl Half {
             Named { kind: target.kind.clone(), id: target.id.clone(), name }
         };
         let targets = self.targets().map(named).collect();
+        // Of a user who is gone nothing is shown, from that moment on.
+        let gone = self.row.target.as_ref().is_some_and(|target| target.kind == "user" && person(&target.id).is_none());
+        let records = if gone { &HashMap::new() } else { &known.records };
         let Self { row, changes, metadata } = self;
         let actor = row.actor.as_deref().and_then(person);
         let mut seen = Seen {
@@ -232,7 +235,7 @@ impl Half {
             organization: row.organization,
             client,
             request: row.request,
-            changes: changes.map(|changes| changes.open(known)).transpose()?,
+            changes: changes.map(|changes| changes.open(records)).transpose()?,
             metadata: metadata.map(|metadata| metadata.into_iter().map(|(name, value)| (name, shown(value))).collect()),
             idempotency_key: row.idempotency_key,
             noted: row.details.is_some(),
@@ -258,12 +261,12 @@ impl Seen {
 }
 
 impl Changes {
-    fn open(self, known: &Known) -> Result<Self, LogFault> {
+    fn open(self, records: &HashMap<SealedId, Record>) -> Result<Self, LogFault> {
         let open = |side: Value| {
             let Value::Object(fields) = side else { return Ok(side) };
             let open = |(name, value): (String, Value)| {
                 let value = match sealed_id(&value) {
-                    Some(sealed) => field(&name, known.records.get(&sealed))?,
+                    Some(sealed) => field(&name, records.get(&sealed))?,
                     None => shown(value),
                 };
                 Ok((name, value))

@@ -102,7 +102,10 @@ impl Desk {
             state.running -= 1;
             return None;
         };
-        let asked: Vec<_> = waiting.drain(..waiting.len().min(TOGETHER)).collect();
+        // A question without parameters has nothing to tell the askers apart by.
+        let alone = waiting.front().is_some_and(|asked| asked.parameters.is_empty());
+        let most = if alone { 1 } else { TOGETHER };
+        let asked: Vec<_> = waiting.drain(..waiting.len().min(most)).collect();
         if !waiting.is_empty() {
             state.waiting.push_back((sql, waiting));
         }
@@ -184,6 +187,10 @@ fn text(sql: &str, parameters: &[Value]) -> Text {
         Value::Text(_) | Value::Static(_) | Value::Null => Kind::Text,
     };
     let kinds: Vec<Kind> = parameters.iter().map(kind).collect();
+    if kinds.is_empty() {
+        let sql = format!("SELECT 1::bigint, answer.* FROM ({sql}) AS answer");
+        return Text { sql, kinds, types: Vec::new() };
+    }
     let arrays: Vec<_> = kinds.iter().zip(1..).map(|(kind, n)| format!("${n}::{}", array_sql(*kind))).collect();
     let columns: Vec<_> = (1..=kinds.len()).map(|n| format!("p{n}")).collect();
     let mut asked = sql.to_owned();
