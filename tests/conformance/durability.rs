@@ -49,7 +49,7 @@ async fn the_keyring_is_the_same_after_a_restart(store: &dyn Store) {
         all.collect::<Vec<_>>()
     };
     let before = secrets(&world.keyring);
-    assert_eq!(before.len(), 6, "one key for each purpose that is used from the start");
+    assert_eq!(before.len(), 7, "one key for each purpose that is used from the start");
     let clock = world.clock.clone();
     drop(world);
     let log = store.open(&clock, ROOMY).await;
