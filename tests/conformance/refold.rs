@@ -104,7 +104,9 @@ async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
         assert_clean(&verified(world).await);
         met.extend(events.into_iter().map(|event| event.event_type));
     }
-    let tables: BTreeSet<_> = INLINE.iter().map(|table| table.name).collect();
+    // Jobs and webhooks stand in streams of their own, which no person of these histories has.
+    let tables = INLINE.iter().map(|table| table.name).filter(|name| *name != "jobs" && !name.starts_with("webhook"));
+    let tables: BTreeSet<_> = tables.collect();
     assert_eq!(filled, tables, "a table that is always empty shows nothing");
     assert_eq!(met, all, "a history that leaves events out proves nothing of them");
 }

@@ -51,6 +51,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/magic-link/verify", &["GET"]),
     ("/magic-link/verify/confirm", &["POST"]),
     ("/sign-in/anonymous", &["GET", "POST"]),
+    ("/anonymous/challenge", &["GET"]),
     ("/anonymous/upgrade", &["POST"]),
     ("/delete-anonymous-user", &["POST"]),
     ("/sign-up/email", &["POST"]),
