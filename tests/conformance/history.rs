@@ -160,7 +160,7 @@ impl History {
                 C::AbsorbGuest { guest: other, epoch }
             });
         }
-        if chance.below(if state.standing == Standing::Member { 6 } else { 40 }) == 0 {
+        if state.ban.is_some() || chance.below(if state.standing == Standing::Member { 6 } else { 40 }) == 0 {
             return self.by_an_administrator(person, state);
         }
         match chance.below(25) {
