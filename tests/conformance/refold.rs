@@ -4,15 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrysalis::keys::SealedSecret;
 use chrysalis::keys::{Keyring, KeyringClaims};
+use chrysalis::log::cqrs::{Ask, Concurrency, Step};
 use chrysalis::log::refold::{Difference, Report};
 use chrysalis::log::{LogFault, Store as WholeStore};
 use chrysalis_domain::api_key::ApiKeyEvent;
 use chrysalis_domain::challenge::ChallengeEvent;
+use chrysalis_domain::id::{JobId, WebhookId};
+use chrysalis_domain::job::{JobCommand, JobRequested, UserFilter};
 use chrysalis_domain::mail::MailEvent;
 use chrysalis_domain::organization::OrganizationEvent;
 use chrysalis_domain::upcast::Stored;
 use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::webhook::WebhookCommand;
+use chrysalis_domain::webhook::event::WebhookCreated;
 use chrysalis_projections::INLINE;
 use chrysalis_projections::table::{Kind, Table};
 
@@ -91,6 +97,7 @@ async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
         }
         history.go_on(500).await;
         let world = &history.world;
+        beside_the_people(world).await;
         let events = everything(world.log.as_ref()).await;
         let report = verified(world).await;
         assert_clean(&report);
@@ -102,13 +109,36 @@ async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
         assert_clean(&rebuilt(world).await);
         assert_eq!(tables(store).await, live, "round {round}");
         assert_clean(&verified(world).await);
-        met.extend(events.into_iter().map(|event| event.event_type));
+        met.extend(events.into_iter().map(|event| event.event_type).filter(|kind| all.contains(kind)));
     }
-    // Jobs and webhooks stand in streams of their own, which no person of these histories has.
-    let tables = INLINE.iter().map(|table| table.name).filter(|name| *name != "jobs" && !name.starts_with("webhook"));
-    let tables: BTreeSet<_> = tables.collect();
+    let tables: BTreeSet<_> = INLINE.iter().map(|table| table.name).collect();
     assert_eq!(filled, tables, "a table that is always empty shows nothing");
     assert_eq!(met, all, "a history that leaves events out proves nothing of them");
+}
+
+/// What stands in streams that no person of a history has: a job, and an endpoint.
+async fn beside_the_people(world: &World) {
+    let job = world.fresh(JobId::from_ulid);
+    let requested = JobRequested { job, filter: UserFilter::default(), at: world.now() };
+    let ask = Ask::new(world.context(), world.now());
+    let ask = ask.then(Step::Job(job, Concurrency::New, JobCommand::Request(requested)));
+    world.execute(ask).await.unwrap();
+    let seal = |text| SealedSecret::seal(&world.keyring, text, &world.chance, world.now()).unwrap();
+    let (url, secret) = (seal("https://example.com/hook"), seal("whsec_0"));
+    let webhook = world.fresh(WebhookId::from_ulid);
+    let created = WebhookCreated {
+        webhook,
+        url: url.secret,
+        secret: secret.secret,
+        event_types: Vec::new(),
+        enabled: true,
+        at: world.now(),
+    };
+    let mut ask = Ask::new(world.context(), world.now());
+    ask.sealed = vec![url.record, secret.record];
+    ask.person_keys = vec![url.key, secret.key];
+    let create = WebhookCommand::Create(Box::new(created));
+    world.execute(ask.then(Step::Webhook(webhook, Concurrency::New, create))).await.unwrap();
 }
 
 async fn a_store_goes_on_after_a_rebuild_and_can_be_rebuilt_again(store: &dyn Store) {
