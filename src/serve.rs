@@ -20,7 +20,7 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
-use crate::followers::{expiry, jobs, mail, models, origins};
+use crate::followers::{expiry, invitations, jobs, mail, models, origins};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -101,6 +101,7 @@ impl Server {
             entropy: ports.entropy.clone(),
             post,
             public: config.public.clone(),
+            invitation_url: config.invitation_url(),
         });
         let hashing = &config.hashing;
         let hasher = Hasher::start(hashing.params, peppers(&keyring)?, hashing.threads, hashing.queue)?;
@@ -173,6 +174,7 @@ impl Server {
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
         following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
+        following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(expiry::follow(self.http.app.clone(), turn, halted.clone()));
         let service = http::service(self.http, self.outbox);
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));

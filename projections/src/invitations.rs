@@ -1,5 +1,5 @@
-//! `invitations`: one row for each invitation of an organization that exists, answered ones too. It goes with the
-//! organization, and with the user whose address it names.
+//! `invitations`: one row for each invitation of an organization that exists, ended ones too. It goes with the
+//! organization, and with the user whose address it names. One that ended tells what became of it, and no address.
 
 use chrysalis_domain::id::{ClaimId, InvitationId, OrganizationId, PersonId, UserId};
 use chrysalis_domain::organization::event::RevocationReason;
@@ -10,7 +10,7 @@ use chrysalis_domain::{Event, Timestamp};
 use crate::claims::{ClaimKeys, ClaimKind};
 use crate::organizations::{self, OrganizationRow, organization_columns};
 use crate::table::{
-    Change, Column, Cursor, Index, Question, Row, Sealed, Table, bytes, id, integer, sealed, sealed_record, text,
+    Change, Column, Cursor, Index, Question, Row, Sealed, Table, Value, bytes, id, integer, sealed, sealed_record, text,
 };
 use crate::users::{PERSON_KEY, WrappedKey};
 
@@ -20,8 +20,9 @@ pub static INVITATIONS: Table = Table {
     columns: COLUMNS,
     indexes: &[
         Index { columns: &["invitation_id"], unique: true, only_present: false },
-        Index { columns: &["hash"], unique: false, only_present: false },
+        Index { columns: &["hash"], unique: false, only_present: true },
         Index { columns: &["user_id"], unique: false, only_present: true },
+        Index { columns: &["open_until"], unique: false, only_present: true },
     ],
     // Made by the organization; gone with a user.
     shared: true,
@@ -30,11 +31,13 @@ pub static INVITATIONS: Table = Table {
 const COLUMNS: &[Column] = &[
     text("organization_id"),
     text("invitation_id"),
-    text("person_id").with(PERSON_KEY),
+    // While it is open.
+    text("person_id").optional().with(PERSON_KEY),
     sealed_record!("address"),
     // Of the address, as in `claims`.
-    bytes("hash"),
-    integer("key_id"),
+    bytes("hash").optional(),
+    integer("key_id").optional(),
+    integer("open_until").optional(),
     // Who held the address when it was invited, or followed the invitation.
     text("user_id").optional(),
     text("role"),
@@ -77,9 +80,17 @@ impl Status {
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Change>) {
     let ended = |invitation: InvitationId, status: Status| Change::Update {
         table: &INVITATIONS,
-        set: &["status"],
+        set: &["status", "person_id", "address", "hash", "key_id", "open_until"],
         by: "invitation_id",
-        values: vec![status.name().into(), id(invitation)],
+        values: vec![
+            status.name().into(),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            id(invitation),
+        ],
     };
     let (organization, event) = match event {
         Event::Organization(organization, event) => (organization, event),
@@ -91,36 +102,41 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Ch
     };
     match event {
         OrganizationEvent::InvitationCreated(e) => {
-            if let Some(key) = keys.claim_key(ClaimKind::Email, of_address(e.invitation), e.address) {
-                let values = vec![
-                    id(organization),
-                    id(e.invitation),
-                    id(e.person),
-                    id(e.address),
-                    key.hash.into(),
-                    i64::from(key.key_id).into(),
-                    e.invitee.map(id).into(),
-                    e.role.name().into(),
-                    Status::Pending.name().into(),
-                    e.inviter.map(id).into(),
-                    at.into(),
-                    e.expires_at.into(),
-                ];
-                out.push(Change::Insert { table: &INVITATIONS, values });
-            }
+            // Whom the address stood for may be erased since: what became of the invitation is told all the same.
+            let key = keys.claim_key(ClaimKind::Email, of_address(e.invitation), e.address);
+            let (hash, key_id) = key.map(|key| (key.hash, i64::from(key.key_id))).unzip();
+            let values = vec![
+                id(organization),
+                id(e.invitation),
+                id(e.person),
+                id(e.address),
+                hash.into(),
+                key_id.into(),
+                e.expires_at.into(),
+                e.invitee.map(id).into(),
+                e.role.name().into(),
+                Status::Pending.name().into(),
+                e.inviter.map(id).into(),
+                at.into(),
+                e.expires_at.into(),
+            ];
+            out.push(Change::Insert { table: &INVITATIONS, values });
         }
         OrganizationEvent::InvitationRenewed(e) => out.push(Change::Update {
             table: &INVITATIONS,
-            set: &["expires_at"],
+            set: &["expires_at", "open_until"],
             by: "invitation_id",
-            values: vec![e.expires_at.into(), id(e.invitation)],
+            values: vec![e.expires_at.into(), e.expires_at.into(), id(e.invitation)],
         }),
-        OrganizationEvent::InvitationAccepted(e) => out.push(Change::Update {
-            table: &INVITATIONS,
-            set: &["status", "user_id"],
-            by: "invitation_id",
-            values: vec![Status::Accepted.name().into(), id(e.user), id(e.invitation)],
-        }),
+        OrganizationEvent::InvitationAccepted(e) => {
+            out.push(ended(e.invitation, Status::Accepted));
+            out.push(Change::Update {
+                table: &INVITATIONS,
+                set: &["user_id"],
+                by: "invitation_id",
+                values: vec![id(e.user), id(e.invitation)],
+            });
+        }
         OrganizationEvent::InvitationRejected(e) => out.push(ended(e.invitation, Status::Rejected)),
         OrganizationEvent::InvitationRevoked(e) => {
             let expired = e.reason == RevocationReason::Expired;
@@ -150,8 +166,10 @@ pub fn of_address(invitation: InvitationId) -> ClaimId {
 pub struct InvitationRow {
     pub organization: OrganizationId,
     pub invitation: InvitationId,
-    pub person: PersonId,
-    pub hash: Vec<u8>,
+    pub person: Option<PersonId>,
+    pub hash: Option<Vec<u8>>,
+    /// Who held the address when it was invited, or followed the invitation.
+    pub user: Option<UserId>,
     pub role: Role,
     /// As it was last told by an event: [`Status::Expired`] only where something made room.
     pub status: Status,
@@ -171,7 +189,7 @@ impl InvitationRow {
 macro_rules! invitation_columns {
     () => {
         concat!(
-            "i.organization_id, i.invitation_id, i.person_id, i.hash, i.role, i.status, i.inviter_id, i.created_at,
+            "i.organization_id, i.invitation_id, i.person_id, i.hash, i.user_id, i.role, i.status, i.inviter_id, i.created_at,
              i.expires_at, ",
             sealed!("i.address"),
             ", i.person_key_epoch, i.person_key"
@@ -216,6 +234,14 @@ pub static BELOW: Question<InvitationRow> = Question {
     read: invitation,
 };
 
+/// `?1` = now, `?2` = how many. Organizations that have invitations past their time which nobody has answered.
+pub static PAST: Question<OrganizationId> = Question {
+    sql: "SELECT DISTINCT p.organization_id FROM (
+              SELECT i.organization_id FROM invitations i WHERE i.open_until <= ?1 ORDER BY i.open_until LIMIT ?2
+          ) p",
+    read: |row| Cursor::new(row).parse(),
+};
+
 /// An invitation and the organization that it is to.
 #[derive(Clone, Debug)]
 pub struct InvitedRow {
@@ -247,8 +273,9 @@ fn read(c: &mut Cursor<'_>) -> Option<InvitationRow> {
     Some(InvitationRow {
         organization: c.parse()?,
         invitation: c.parse()?,
-        person: c.parse()?,
-        hash: c.bytes()?,
+        person: c.parse(),
+        hash: c.bytes(),
+        user: c.parse(),
         role: Role::from_name(&c.text()?)?,
         status: Status::from_name(&c.text()?)?,
         inviter: c.parse(),

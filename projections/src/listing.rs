@@ -4,7 +4,7 @@
 //! can't be said this way can't be asked. A page is found by the last id of the page before it, so it stays right while
 //! rows come, change and go.
 
-use chrysalis_domain::id::UserId;
+use chrysalis_domain::id::{OrganizationId, UserId};
 use chrysalis_domain::{Span, Timestamp};
 use ulid::Ulid;
 
@@ -66,6 +66,8 @@ pub enum Condition {
     Role(String, bool),
     /// Is one of these users, or is none of them.
     Among(Vec<UserId>, bool),
+    /// Is a member of the organization.
+    Member(OrganizationId),
     /// A time stands so to this one.
     Time(Field, Compare, Timestamp),
     /// An id stands so to this one.
@@ -176,6 +178,11 @@ impl Builder {
                     (false, "NULL") => "1 = 1".to_owned(),
                     _ => format!("d.user_id {not}IN ({users})"),
                 });
+            }
+            Condition::Member(organization) => {
+                let organization = self.bind(id(organization));
+                let members = format!("SELECT m.user_id FROM members m WHERE m.organization_id = {organization}");
+                self.conditions.push(format!("d.user_id IN ({members})"));
             }
             Condition::Time(Field::CreatedAt, compare, time) => self.created(*compare, *time),
             Condition::Time(field, compare, time) => {

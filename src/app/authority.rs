@@ -21,6 +21,8 @@ use crate::log::{Actor, LogFault, ask, ask_one};
 pub struct Authority {
     by: By,
     permissions: Permissions,
+    /// It ends at this organization.
+    within: Option<OrganizationId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,7 @@ enum By {
 
 impl Authority {
     pub fn of_key(key: &ValidKey) -> Self {
-        Self { by: By::Key(key.id, key.maker), permissions: key.permissions.clone() }
+        Self { by: By::Key(key.id, key.maker), permissions: key.permissions.clone(), within: key.organization }
     }
 
     /// Of a session whose user administers; none of any other.
@@ -39,11 +41,17 @@ impl Authority {
         let row = &presented.row;
         // Whoever acts as a user who was made an administrator since is none by it.
         let administers = row.user.administers() && !presented.is_impersonated();
-        administers.then(|| Self { by: By::Admin(row.user.user, row.session), permissions: Permissions::all() })
+        let by = By::Admin(row.user.user, row.session);
+        administers.then(|| Self { by, permissions: Permissions::all(), within: None })
     }
 
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.has(permission)
+    }
+
+    /// Whether it reaches an organization; none: all of them, and those to come.
+    pub fn reaches(&self, organization: Option<OrganizationId>) -> bool {
+        self.within.is_none() || self.within == organization
     }
 
     pub fn permissions(&self) -> &Permissions {

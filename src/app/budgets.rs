@@ -93,7 +93,7 @@ impl App {
     }
 
     /// Executes what also asks for a mail, to an address that is not known to be its holder's: it gets its share, and all else
-    /// goes on. Without one, mails are not counted.
+    /// goes on. Without one, mails are not counted. What else is counted stays so.
     pub(super) async fn execute_mailing(
         &self,
         caller: &Caller,
@@ -102,14 +102,16 @@ impl App {
     ) -> Result<Done, ExecuteError> {
         let Some(email) = email else { return self.execute(ask).await };
         let mut mailing = ask.clone();
-        mailing.quotas = self.mail_quotas(caller, email);
+        mailing.quotas.extend(self.mail_quotas(caller, email));
         match self.execute(mailing).await {
             Err(ExecuteError::Append(AppendError::Refused(Refused::QuotaExceeded { .. }))) => {}
             done => return done,
         }
         for step in &mut ask.steps {
-            if let Step::User(_, _, command) = step {
-                command.ask_for_no_mail();
+            match step {
+                Step::User(_, _, command) => command.ask_for_no_mail(),
+                Step::Organization(_, _, command) => command.ask_for_no_mail(),
+                _ => {}
             }
         }
         self.execute(ask).await

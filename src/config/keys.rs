@@ -118,6 +118,11 @@ pub const KEYS: &[Key] = &[
     key("magic_link.enabled", "on", "Whether links are mailed that sign in."),
     key("email_otp.enabled", "on", "Whether codes are mailed that sign in or prove an address."),
     key("organization.enabled", "on", "Whether users may form organizations."),
+    key(
+        "organization.invitation_url",
+        "/accept-invitation/{id}",
+        "Where the mail that tells of an invitation leads: a page of the app's, as a path or an absolute URL, in which `{id}` stands for the invitation's id. The page has its reader sign in, and calls `/organization/accept-invitation`.",
+    ),
     key("guests.create_organizations", "on", "Whether guests may make organizations: five at the most."),
     key("upgrade.require_verified_email", "off", "Strict mode: a guest stays anonymous until the address is proven."),
     key("delete_user.enabled", "on", "Whether users may delete themselves."),

@@ -59,6 +59,8 @@ pub struct Config {
     pub magic_link: bool,
     pub email_otp: bool,
     pub organization: bool,
+    /// As it was given, with `{id}` in it.
+    invitation_url: String,
     pub guests_create_organizations: bool,
     pub email: Email,
     pub mail: Mail,
@@ -235,6 +237,13 @@ impl Config {
         }
     }
 
+    /// Where the mail that tells of an invitation leads, with `{id}` in it.
+    pub fn invitation_url(&self) -> String {
+        let base = self.app_origin.as_ref().unwrap_or(&self.public);
+        let path = self.invitation_url.starts_with('/');
+        if path { format!("{base}{}", self.invitation_url) } else { self.invitation_url.clone() }
+    }
+
     /// What may be meant, and should be known.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.unknown.clone();
@@ -330,6 +339,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         magic_link: r.switch("magic_link.enabled"),
         email_otp: r.switch("email_otp.enabled"),
         organization: r.switch("organization.enabled"),
+        invitation_url: invitation_url(r),
         guests_create_organizations: r.switch("guests.create_organizations"),
         mail: mail?,
         social: social::read(r),
@@ -388,6 +398,17 @@ fn app_origin(r: &mut Reader) -> Option<Origin> {
         );
     }
     origin
+}
+
+fn invitation_url(r: &mut Reader) -> String {
+    let text = r.or_default("organization.invitation_url");
+    let path = text.starts_with('/') && !text.starts_with("//");
+    let absolute = url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    if !text.contains("{id}") || !(path || absolute) {
+        let remedy = "write a path or an https URL with {id} in it, such as /accept-invitation/{id}";
+        r.mistake("organization.invitation_url", format!("{text:?} leads nowhere"), remedy);
+    }
+    text
 }
 
 fn secret_source(r: &mut Reader) -> SecretSource {

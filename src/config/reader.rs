@@ -30,7 +30,7 @@ impl Reader {
     }
 
     /// What was given, or the table's default.
-    fn or_default(&self, key: &str) -> String {
+    pub(super) fn or_default(&self, key: &str) -> String {
         let default = || keys::find(key).map_or("", |known| known.default);
         self.text(key).unwrap_or_else(default).to_owned()
     }

@@ -8,7 +8,9 @@ use chrysalis_domain::event::{Event, Subject};
 use chrysalis_domain::id::{CommandId, EventId, ProjectId, SealedId};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::{Span, Timestamp};
+use chrysalis_projections::invitations::{self, Status};
 use chrysalis_projections::mails::{self, MailRow};
+use chrysalis_projections::table;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
@@ -18,7 +20,7 @@ use crate::app::challenge::Details;
 use crate::clock::Clock;
 use crate::entropy::{self, Entropy};
 use crate::keys::{Keyring, MailedSecret, Record, SealKind, mailed_secret};
-use crate::log::{Actor, AppendError, Context, Expected, Group, Lane, Log, LogFault, Refused, ask};
+use crate::log::{Actor, AppendError, Context, Expected, Group, Lane, Log, LogFault, Refused, ask, ask_one};
 use crate::mail::{Letter, Post, SendError};
 use crate::wire::origin::Origin;
 use crate::wire::uri::encode_component;
@@ -53,6 +55,8 @@ pub struct Mailer {
     pub entropy: Arc<dyn Entropy>,
     pub post: Post,
     pub public: Origin,
+    /// Where invitations lead, with `{id}` in it.
+    pub invitation_url: String,
 }
 
 /// What became of an attempt.
@@ -194,6 +198,13 @@ impl Mailer {
             token: None,
             code: None,
         };
+        if let Some(invitation) = row.invitation {
+            let standing = ask_one(self.log.as_ref(), &invitations::BY_ID, &[table::id(invitation)]).await?;
+            if standing.is_none_or(|standing| standing.status_at(now) != Status::Pending) {
+                return Ok(Err(Reason::Expired));
+            }
+            letter.url = Some(self.invitation_url.replace("{id}", &invitation.to_string()));
+        }
         let Some(challenge) = row.challenge else { return Ok(Ok(letter)) };
         let secret = mailed_secret(&self.keyring, None, &row.kind, challenge);
         match secret.ok_or_else(|| LogFault::Bug("there is no key for mail tokens".to_owned()))? {

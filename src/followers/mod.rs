@@ -4,6 +4,7 @@
 //! paused finds out late that another has its turn.
 
 pub mod expiry;
+pub mod invitations;
 pub mod jobs;
 pub mod mail;
 pub mod models;

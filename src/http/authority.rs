@@ -47,11 +47,9 @@ impl Known {
     ) -> Result<Authority, ApiError> {
         match &self.key {
             Key::Valid(key) => {
-                let within = key.organization.is_none() || key.organization == organization;
-                let allowed = within && key.permissions.has(permission);
-                allowed
-                    .then(|| Authority::of_key(key))
-                    .ok_or_else(|| ApiError::insufficient_permission(permission.name()))
+                let authority = Authority::of_key(key);
+                let allowed = authority.reaches(organization) && authority.may(permission);
+                allowed.then_some(authority).ok_or_else(|| ApiError::insufficient_permission(permission.name()))
             }
             Key::Bad => Err(ApiError::invalid_api_key()),
             Key::None => Authority::of_session(self.session()?).ok_or_else(denied),

@@ -63,7 +63,7 @@ pub const BASE_PATH: &str = "/api/auth";
         (name = "session", description = "Reading, listing and ending sessions"),
         (name = "user", description = "The user's own account"),
         (name = "admin", description = "API keys, and what administrators do with users"),
-        (name = "organization", description = "Organizations and their members"),
+        (name = "organization", description = "Organizations, their members and invitations"),
         (name = "server", description = "Health, figures, documentation"),
     )
 )]
@@ -160,7 +160,16 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(organization::active_member))
         .routes(routes!(organization::active_member_role))
         .routes(routes!(organization::remove_member))
+        .routes(routes!(organization::add_member))
         .routes(routes!(organization::update_member_role))
+        .routes(routes!(organization::invite_member))
+        .routes(routes!(organization::cancel_invitation))
+        .routes(routes!(organization::revoke_invitation))
+        .routes(routes!(organization::accept_invitation))
+        .routes(routes!(organization::reject_invitation))
+        .routes(routes!(organization::get_invitation))
+        .routes(routes!(organization::list_invitations, organization::list_invitations_posted))
+        .routes(routes!(organization::list_user_invitations))
         .routes(routes!(audit::list::list))
         .routes(routes!(audit::create::create))
         .routes(routes!(audit::export::export))

@@ -25,10 +25,10 @@ macro_rules! shipped {
 const SHIPPED: &[(&str, &str)] = shipped! {
     "en": "verify-email" "confirm-address" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
           "password-changed" "reclaimed" "account-linked" "account-unlinked"
-          "change-email" "email-changed" "email-change-undone" "email-replaced" "delete-user";
+          "change-email" "email-changed" "email-change-undone" "email-replaced" "delete-user" "invitation";
     "de": "verify-email" "confirm-address" "magic-link" "reset-password" "otp-sign-in" "otp-email-verification" "otp-forget-password"
           "password-changed" "reclaimed" "account-linked" "account-unlinked"
-          "change-email" "email-changed" "email-change-undone" "email-replaced" "delete-user";
+          "change-email" "email-changed" "email-change-undone" "email-replaced" "delete-user" "invitation";
 };
 const LAYOUT: (&str, &str) = ("layout.html", include_str!("templates/layout.html"));
 

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::process::{Folder, Server};
+use crate::support::KEY;
 use provider::OidcProvider;
 
 /// Where the React page stands: not where the server is.
@@ -33,6 +34,16 @@ fn links_codes_and_resets_by_mail() {
 #[test]
 fn a_guest_that_costs_work() {
     drive("challenge.test.js", APP, &["challenge.kind=work".to_owned(), "challenge.effort=20".to_owned()]);
+}
+
+#[test]
+fn organizations_are_made_filled_and_left() {
+    node("organization.test.js");
+}
+
+#[test]
+fn administrators_do_what_they_do_and_a_clean_up_by_mistake_does_nothing() {
+    node("admin.test.js");
 }
 
 #[test]
@@ -77,12 +88,13 @@ fn node(file: &str) {
 fn drive(file: &str, app: &str, config: &[String]) {
     install();
     let folder = Folder::new();
-    let origins = format!("trusted_origins={app}");
-    let mut flags = vec!["--set", "rate_limits=off", "--set", "dev=on", "--set", &origins];
+    let (origins, key) = (format!("trusted_origins={app}"), format!("bootstrap_api_key={}", KEY.1));
+    let mut flags = vec!["--set", "rate_limits=off", "--set", "dev=on", "--set", &origins, "--set", &key];
     flags.extend(config.iter().flat_map(|line| ["--set", line.as_str()]));
     let server = Server::start_with(folder.path(), &flags);
     let mut command = Command::new("node");
     command.current_dir(home()).args(["--test", file]).env("CHRYSALIS_URL", server.url()).env("CHRYSALIS_APP_URL", app);
+    command.env("CHRYSALIS_KEY", KEY.1);
     if let Some(chromium) = chromium() {
         command.env("CHROMIUM", chromium);
     }

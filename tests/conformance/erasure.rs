@@ -69,7 +69,7 @@ fn rename(world: &World, guest: &Guest) -> Ask {
     Ask { sealed: vec![name], ..world.ask(guest.user, command) }
 }
 
-async fn assert_sound(world: &World) {
+pub async fn assert_sound(world: &World) {
     let report = world.log.verify(&KeyringClaims(&world.keyring), &mut |_| {}).await.unwrap();
     assert_eq!((report.differences, report.gaps, report.misfits), (vec![], vec![], vec![]));
     world.log.rebuild(&KeyringClaims(&world.keyring), &mut |_| {}).await.unwrap();

@@ -6,7 +6,7 @@ use chrysalis::keys::{PersonSealer, SealKind};
 use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
 use chrysalis::log::{Claim, Refused, SealedRecord, ask, ask_one};
 use chrysalis_domain::EmailAddress;
-use chrysalis_domain::id::{ClaimId, InvitationId, MailId, MemberId, OrganizationId, UserId};
+use chrysalis_domain::id::{ClaimId, InvitationId, MailId, MemberId, OrganizationId, PersonId, UserId};
 use chrysalis_domain::organization::command::{InvitationNotice, NewInvitation, NewSlug};
 use chrysalis_domain::organization::{
     By, Existence, Organization, OrganizationCommand, OrganizationRefusal, Role, Slug, Target,
@@ -17,6 +17,7 @@ use chrysalis_domain::value::{Change, Locale};
 use chrysalis_projections::{claims, invitations, members, table};
 use tokio::task::JoinSet;
 
+use super::erasure::assert_sound;
 use super::every_store;
 use super::history::{ADDRESSES, History};
 use super::store::Store;
@@ -31,6 +32,7 @@ every_store! {
     who_is_deleted_while_being_added_is_no_member,
     users_who_go_together_leave_what_they_share_in_order,
     many_can_join_at_once,
+    what_was_sealed_goes_with_the_invitation_and_the_organization,
 }
 
 /// Spelled in different ways, and few.
@@ -332,6 +334,56 @@ async fn many_can_join_at_once(store: &dyn Store) {
     assert_eq!(world.members(id).await.len(), 65);
 }
 
+async fn what_was_sealed_goes_with_the_invitation_and_the_organization(store: &dyn Store) {
+    let world = World::on(store).await;
+    let (owner, guest) = (world.arrival().await, world.arrival().await);
+    let (id, acme, ask) = world.founding(owner.user, "acme");
+    world.execute(ask).await.unwrap();
+    let by = By::Member(owner.user);
+    let mut invited = Vec::new();
+    for seen in 0..5 {
+        let (invitation, ask) = world.inviting(id, by, &format!("p{seen}@example.com"), seen);
+        invited.push((invitation, ask.person_keys[0].person));
+        world.execute(ask).await.unwrap();
+    }
+    let left = async |person: PersonId| {
+        let mut left = Vec::new();
+        for table in ["person_keys", "sealed"] {
+            let sql = format!("SELECT cast(count(*) AS text) FROM {table} WHERE person_id = '{person}'");
+            left.push(store.seen(&sql).await);
+        }
+        left
+    };
+    let copies = async || {
+        let held = "address_sealed IS NOT NULL OR person_key IS NOT NULL OR hash IS NOT NULL";
+        store.seen(&format!("SELECT cast(count(*) AS text) FROM invitations WHERE {held}")).await
+    };
+    assert_eq!(copies().await, "5");
+    world.execute(world.accepting(id, invited[0].0, guest.user)).await.unwrap();
+    let revoke = OrganizationCommand::RevokeInvitation { by, invitation: invited[1].0 };
+    world.execute(world.organization(revoke, id)).await.unwrap();
+    let reject = OrganizationCommand::RejectInvitation { invitation: invited[2].0, user: guest.user };
+    world.execute(world.organization(reject, id)).await.unwrap();
+    for (_, person) in &invited[..3] {
+        assert_eq!(left(*person).await, ["0", "0"]);
+    }
+    assert_eq!((left(invited[3].1).await, copies().await), (vec!["1".to_owned(), "1".to_owned()], "2".to_owned()));
+    // What became of them is still told; the log verifies, and folds to the same.
+    let ended = "SELECT cast(count(*) AS text) FROM invitations WHERE status <> 'pending'";
+    assert_eq!(store.seen(ended).await, "3");
+    assert_sound(&world).await;
+    assert_eq!(store.seen(ended).await, "3");
+
+    world.execute(world.organization(OrganizationCommand::Delete { by }, id)).await.unwrap();
+    for person in [invited[3].1, invited[4].1, acme.id] {
+        assert_eq!(left(person).await, ["0", "0"]);
+    }
+    for table in ["organizations", "members", "invitations"] {
+        assert_eq!(store.seen(&format!("SELECT cast(count(*) AS text) FROM {table}")).await, "0", "{table}");
+    }
+    assert_sound(&world).await;
+}
+
 // --- part of a random history ---
 
 impl History {
@@ -409,6 +461,7 @@ impl History {
                 };
                 world.organization(renew, id)
             }
+            12 if chance.toss() => world.organization(C::ExpireInvitations, id),
             12 => world.organization(C::RevokeInvitation { by, invitation }, id),
             13..=15 => world.accepting(id, invitation, user),
             16 => world.organization(C::RejectInvitation { invitation, user }, id),

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Client};
+use crate::support::{App, Client, KEY, PASSWORD};
 
 async fn app() -> App {
-    App::with(&[("dev", "on"), ("rate_limits", "off")]).await
+    App::with(&[KEY, ("dev", "on"), ("rate_limits", "off")]).await
 }
 
 async fn create(caller: &Client, slug: &str) -> Value {
@@ -146,4 +146,76 @@ async fn a_guest_makes_five_and_one_who_goes_leaves_nothing_behind() {
     let guest = off.browser();
     guest.arrive().await;
     guest.post("/organization/create", &sixth).await.refused(400, "USER_IS_ANONYMOUS");
+}
+
+/// CONTRACT 2.3, 6: whatever a guest becomes a member by, what it belongs to, is and has said stays.
+#[tokio::test]
+async fn every_upgrade_keeps_membership_role_and_metadata() {
+    let app = app().await;
+    let owner = app.browser();
+    owner.arrive().await;
+    let made = create(&owner, "acme").await;
+    for way in ["password", "magic link", "code"] {
+        let email = format!("{}@example.com", way.replace(' ', "-"));
+        let browser = app.browser();
+        let guest = browser.arrive().await;
+        let add = json!({ "organizationId": made["id"], "userId": guest["user"]["id"], "role": "admin" });
+        let member = app.operator().post("/organization/add-member", &add).await.ok();
+        browser.post("/organization/set-active", &json!({ "organizationId": made["id"] })).await.ok();
+        browser.post("/update-user", &json!({ "metadata": { "cart": [1, 2] } })).await.ok();
+        let app_metadata = json!({ "userId": guest["user"]["id"], "appMetadata": { "cohort": "b" } });
+        app.operator().post("/admin/update-user", &app_metadata).await.ok();
+        let before = browser.get("/organization/get-active-member").await.ok();
+        assert_eq!(before["id"], member["id"]);
+        match way {
+            "password" => {
+                browser.post("/anonymous/upgrade", &json!({ "email": email, "password": PASSWORD })).await.ok();
+            }
+            "magic link" => {
+                browser.post("/sign-in/magic-link", &json!({ "email": email })).await.ok();
+                let token = app.mail(&email).await["token"].as_str().unwrap().to_owned();
+                browser.get(&format!("/magic-link/verify?token={token}")).await.ok();
+            }
+            _ => {
+                let asked = json!({ "email": email, "type": "sign-in" });
+                browser.post("/email-otp/send-verification-otp", &asked).await.ok();
+                let otp = app.mail(&email).await["otp"].clone();
+                browser.post("/sign-in/email-otp", &json!({ "email": email, "otp": otp })).await.ok();
+            }
+        }
+        let now = browser.session().await;
+        assert_eq!((&now["user"]["id"], &now["user"]["isAnonymous"]), (&guest["user"]["id"], &json!(false)), "{way}");
+        assert_eq!(now["session"]["activeOrganizationId"], made["id"], "{way}");
+        assert_eq!(now["user"]["metadata"], json!({ "cart": [1, 2] }), "{way}");
+        assert_eq!(now["user"]["appMetadata"], json!({ "cohort": "b" }), "{way}");
+        assert_eq!(browser.get("/organization/get-active-member").await.ok(), before, "{way}");
+    }
+}
+
+/// CONTRACT 6: no organization is left ownerless by somebody who goes.
+#[tokio::test]
+async fn the_last_owner_who_goes_is_succeeded_or_the_organization_is_held() {
+    let app = app().await;
+    let (owner, admin, plain) = (app.browser(), app.browser(), app.browser());
+    owner.arrive().await;
+    let made = create(&owner, "acme").await;
+    for (browser, role) in [(&plain, "member"), (&admin, "admin")] {
+        let user = browser.arrive().await["user"]["id"].clone();
+        let add = json!({ "organizationId": made["id"], "userId": user, "role": role });
+        app.operator().post("/organization/add-member", &add).await.ok();
+    }
+    let path = format!("/organization/get-active-member-role?organizationId={}", made["id"].as_str().unwrap());
+    owner.post("/delete-anonymous-user", &json!({})).await.ok();
+    assert_eq!(admin.get(&path).await.ok()["role"], "owner");
+    admin.post("/delete-anonymous-user", &json!({})).await.ok();
+    assert_eq!(plain.get(&path).await.ok()["role"], "member", "nobody is made an owner who led nothing");
+    assert_eq!(app.types().await.iter().filter(|event| *event == "OrganizationHeld").count(), 1);
+    let own = plain.session().await["user"]["id"].clone();
+    let role = json!({ "organizationId": made["id"], "memberIdOrUserId": own, "role": "owner" });
+    plain
+        .post("/organization/update-member-role", &role)
+        .await
+        .refused(403, "YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER");
+    app.operator().post("/organization/update-member-role", &role).await.ok();
+    assert_eq!(plain.get(&path).await.ok()["role"], "owner");
 }

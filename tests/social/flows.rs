@@ -13,6 +13,7 @@ async fn a_guest_becomes_a_member_in_place() {
     let browser = app.browser();
     let guest = browser.arrive().await;
     browser.post("/update-user", &json!({ "metadata": { "cart": [1, 2] } })).await.ok();
+    let made = browser.post("/organization/create", &json!({ "name": "Acme", "slug": "acme" })).await.ok();
     let world = World { app, fake };
     let answer = world.upgrade(&browser, &jane()).await;
     answer.leads_to("/home");
@@ -26,6 +27,9 @@ async fn a_guest_becomes_a_member_in_place() {
     assert_eq!((user["email"].clone(), user["name"].clone()), (JANE.into(), "Jane Doe".into()));
     assert_eq!(user["image"], "https://pictures.example.com/jane.png");
     assert_eq!(user["metadata"], json!({ "cart": [1, 2] }));
+    assert_eq!(member["session"]["activeOrganizationId"], made["id"]);
+    let belongs = browser.get("/organization/get-active-member").await.ok();
+    assert_eq!((&belongs["id"], &belongs["role"]), (&made["members"][0]["id"], &json!("owner")));
     let token = browser.get("/token").await.ok()["token"].as_str().unwrap().to_owned();
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&claims).unwrap()["amr"], json!(["fed"]));

@@ -31,7 +31,8 @@ impl Organization {
             E::MemberRemoved(e) => self.unseat(e.user, e.role),
             E::InvitationCreated(e) => {
                 self.invited += 1;
-                let open = Invitation { role: e.role, inviter: e.inviter, expires_at: e.expires_at };
+                let person = Some(e.person).filter(|_| e.invitee.is_none());
+                let open = Invitation { person, role: e.role, inviter: e.inviter, expires_at: e.expires_at };
                 self.invitations.insert(e.invitation, open);
             }
             E::InvitationRenewed(e) => {

@@ -91,6 +91,8 @@ pub enum OrganizationCommand {
         invitation: InvitationId,
         user: UserId,
     },
+    /// Nobody asks: invitations that are past their time end.
+    ExpireInvitations,
     Delete {
         by: By,
     },

@@ -45,6 +45,7 @@ impl Organization {
             C::RevokeInvitation { by, invitation } => self.revoke(by, invitation, at),
             C::AcceptInvitation { invitation, target } => self.accept(invitation, target, at),
             C::RejectInvitation { invitation, user } => self.reject(invitation, user, at),
+            C::ExpireInvitations => Ok(self.past(None, at).collect()),
             C::Delete { by } => {
                 self.at_least(by, Role::Owner)?;
                 Ok(self.gone(OrganizationEnd::Requested, at))
@@ -97,10 +98,13 @@ impl Organization {
         Ok(events)
     }
 
-    /// The slug is released before the organization goes, by an event of its own.
+    /// Invitations end and the slug is released before the organization goes, by events of their own.
     fn gone(&self, reason: OrganizationEnd, at: Timestamp) -> Vec<OrganizationEvent> {
-        let mut events: Vec<_> = self.slug_released(at).into_iter().collect();
-        events.push(OrganizationDeleted { reason, at }.into());
+        let open = self.invitations.iter();
+        let mut events: Vec<_> =
+            open.map(|(id, open)| open.revoked(*id, RevocationReason::OrganizationDeleted, at)).collect();
+        events.extend(self.slug_released(at));
+        events.push(OrganizationDeleted { person: self.person, reason, at }.into());
         events
     }
 

@@ -174,6 +174,10 @@ pub struct InvitationRenewed {
 pub struct InvitationAccepted {
     pub invitation: InvitationId,
     pub user: UserId,
+    /// Whom the address stood for until then, where that was no user: what was sealed for them goes with this event. So it
+    /// is however an invitation ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     pub at: Timestamp,
 }
 
@@ -181,6 +185,8 @@ pub struct InvitationAccepted {
 pub struct InvitationRejected {
     pub invitation: InvitationId,
     pub user: UserId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     pub at: Timestamp,
 }
 
@@ -188,6 +194,8 @@ pub struct InvitationRejected {
 pub struct InvitationRevoked {
     pub invitation: InvitationId,
     pub reason: RevocationReason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     pub at: Timestamp,
 }
 
@@ -198,8 +206,10 @@ pub enum RevocationReason {
     Canceled,
     /// Whoever invited could not do so any more.
     InviterLost,
-    /// It was past its time, and stood in the way of another.
+    /// It was past its time.
     Expired,
+    /// The organization went.
+    OrganizationDeleted,
 }
 
 /// Nobody is left who could own it, and somebody is left in it: only a key of the API can make an owner.
@@ -208,9 +218,12 @@ pub struct OrganizationHeld {
     pub at: Timestamp,
 }
 
-/// The organization is gone, with all memberships and invitations. Nothing is accepted after this event.
+/// The organization is gone, with all memberships; its invitations ended before. Nothing is accepted after this event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrganizationDeleted {
+    /// With this event its key and what is sealed under it are destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
     pub reason: OrganizationEnd,
     pub at: Timestamp,
 }
@@ -227,6 +240,16 @@ impl Names for OrganizationEvent {
     fn declares(&self) -> Option<ClaimId> {
         match self {
             OrganizationEvent::SlugClaimed(e) => Some(e.claim),
+            _ => None,
+        }
+    }
+
+    fn erases(&self) -> Option<PersonId> {
+        match self {
+            OrganizationEvent::InvitationAccepted(e) => e.person,
+            OrganizationEvent::InvitationRejected(e) => e.person,
+            OrganizationEvent::InvitationRevoked(e) => e.person,
+            OrganizationEvent::OrganizationDeleted(e) => e.person,
             _ => None,
         }
     }

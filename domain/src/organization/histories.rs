@@ -238,6 +238,7 @@ impl Club {
                 let reject = C::RejectInvitation { invitation: self.open(dice), user: target.user };
                 return (None, vec![Asked::Organization(reject)]);
             }
+            Doing::Expire => return (None, vec![Asked::Organization(C::ExpireInvitations)]),
             Doing::Delete => vec![Asked::Organization(C::Delete { by })],
             Doing::DeleteUser => {
                 let delete = UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest: false };

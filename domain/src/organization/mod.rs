@@ -85,6 +85,8 @@ pub struct HeldSlug {
 /// An invitation that nobody has answered or taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
+    /// Whom the address stands for, where that is no user.
+    pub person: Option<PersonId>,
     pub role: Role,
     pub inviter: Option<UserId>,
     pub expires_at: Timestamp,
@@ -113,7 +115,7 @@ pub enum OrganizationRefusal {
     Overtaken,
 }
 
-decider!(Organization: Organization(OrganizationId), OrganizationCommand, OrganizationEvent, OrganizationRefusal, format 1);
+decider!(Organization: Organization(OrganizationId), OrganizationCommand, OrganizationEvent, OrganizationRefusal, format 2);
 
 impl Organization {
     /// The role of a user who is a member. That they are one, the user's own state says.

@@ -169,6 +169,30 @@ proptest! {
         prop_assert_eq!(club.organization.invitations.keys().copied().collect::<BTreeSet<_>>(), open);
     }
 
+    /// What was sealed for whoever is no user goes with the event that ends the invitation; the organization's own with the
+    /// organization.
+    #[test]
+    fn an_address_goes_with_its_invitation(steps in lives()) {
+        let (mut persons, (club, turns)) = (BTreeMap::new(), live(&steps));
+        for turn in turns {
+            for event in ours(&turn) {
+                let goes = match event {
+                    OrganizationEvent::InvitationCreated(e) => {
+                        persons.extend(e.invitee.is_none().then_some((e.invitation, e.person)));
+                        None
+                    }
+                    OrganizationEvent::InvitationAccepted(e) => persons.remove(&e.invitation),
+                    OrganizationEvent::InvitationRejected(e) => persons.remove(&e.invitation),
+                    OrganizationEvent::InvitationRevoked(e) => persons.remove(&e.invitation),
+                    OrganizationEvent::OrganizationDeleted(_) => turn.before.person,
+                    _ => None,
+                };
+                prop_assert_eq!(event.erases(), goes);
+            }
+        }
+        prop_assert!(club.organization.existence == Existence::Standing || persons.is_empty());
+    }
+
     #[test]
     fn one_slug_is_held_and_none_by_what_is_gone(steps in lives()) {
         let mut club = Club::default();

@@ -6,6 +6,7 @@ use super::command::{InvitationNotice, NewInvitation, NewSlug};
 use super::event::*;
 use super::{By, INVITATIONS_MAX, LEADERS_MAX, Organization, OrganizationCommand, OrganizationEvent};
 use super::{OrganizationRefusal, Role, Target};
+use crate::event::Names;
 use crate::id::{ClaimId, InvitationId, MailId, MemberId, OrganizationId, PersonId, SealedId, UserId};
 use crate::time::{Span, Timestamp};
 use crate::value::{Change, Locale};
@@ -50,10 +51,15 @@ fn invitation(number: u16) -> InvitationId {
     made(InvitationId::from_ulid, number)
 }
 
+/// Whom an address stands for that is no user's.
+fn invited(number: u16) -> Option<PersonId> {
+    Some(made(PersonId::from_ulid, 50 + number))
+}
+
 fn invite(by: By, number: u16, role: Role, seen: u64) -> C {
     let invitation = NewInvitation {
         invitation: invitation(number),
-        person: made(PersonId::from_ulid, 50 + number),
+        person: invited(number).unwrap(),
         address: made(SealedId::from_ulid, 50 + number),
         invitee: None,
         role,
@@ -211,7 +217,8 @@ fn without_an_admin_it_is_held_and_told_and_empty_it_goes() {
     assert!(organization.is_held());
 
     let events = happen(&mut organization, C::Depart { target: person(2) }, at(10)).unwrap();
-    let gone = OrganizationDeleted { reason: OrganizationEnd::Empty, at: at(10) };
+    let own = Some(made(PersonId::from_ulid, 1));
+    let gone = OrganizationDeleted { person: own, reason: OrganizationEnd::Empty, at: at(10) };
     assert_eq!(events[1..], [SlugReleased { claim: slug(1).claim, at: at(10) }.into(), gone.into()]);
     assert_eq!(happen(&mut organization, C::Depart { target: person(2) }, at(11)), Ok(vec![]), "twice is once");
     assert_eq!(happen(&mut organization, C::Delete { by: By::App }, at(11)), Err(OrganizationRefusal::NotFound));
@@ -248,7 +255,7 @@ fn it_is_answered_once_and_within_its_time() {
     let Target { member, user } = person(5);
     let accepted = happen(&mut organization, accept(1, 5), at(1)).unwrap();
     let added = MemberAdded { member, user, role: Role::Admin, invitation: Some(invitation(1)), at: at(1) };
-    let answered = InvitationAccepted { invitation: invitation(1), user, at: at(1) };
+    let answered = InvitationAccepted { invitation: invitation(1), user, person: invited(1), at: at(1) };
     assert_eq!(accepted, vec![added.into(), answered.into()]);
     let not_open = Err(OrganizationRefusal::InvitationNotOpen);
     assert_eq!(happen(&mut organization, accept(1, 6), at(2)), not_open);
@@ -280,7 +287,12 @@ fn one_that_is_past_its_time_can_be_renewed_or_makes_room() {
     assert!(renewed.decide(accept, late + Span::from_days(6)).is_ok());
 
     let events = happen(&mut organization, invite(by(1), 2, Role::Member, 1), late).unwrap();
-    let past = InvitationRevoked { invitation: invitation(1), reason: RevocationReason::Expired, at: late };
+    let past = InvitationRevoked {
+        invitation: invitation(1),
+        reason: RevocationReason::Expired,
+        person: invited(1),
+        at: late,
+    };
     assert_eq!(events[0], past.into());
     assert_eq!(organization.invitations.len(), 1);
 }
@@ -305,7 +317,8 @@ fn the_invitations_of_whoever_loses_the_power_to_make_them_end() {
         happen(&mut organization, invite(by, number, role, seen), at(0)).unwrap();
     }
     let lost = |number, at| -> OrganizationEvent {
-        InvitationRevoked { invitation: invitation(number), reason: RevocationReason::InviterLost, at }.into()
+        let reason = RevocationReason::InviterLost;
+        InvitationRevoked { invitation: invitation(number), reason, person: invited(number), at }.into()
     };
     let down = C::ChangeRole { by: by(1), target: person(2), role: Role::Admin };
     assert_eq!(happen(&mut organization, down, at(1)).unwrap()[1..], [lost(1, at(1))]);
@@ -313,6 +326,44 @@ fn the_invitations_of_whoever_loses_the_power_to_make_them_end() {
     assert_eq!(happen(&mut organization, out, at(2)).unwrap()[1..], [lost(2, at(2))]);
     assert_eq!(happen(&mut organization, C::Leave { target: person(3) }, at(3)).unwrap()[1..], [lost(3, at(3))]);
     assert_eq!(organization.invitations.len(), 1);
+}
+
+// --- what is left of it ---
+
+/// With an invitation goes what was sealed for whoever was invited; what was sealed for a user goes with the user.
+#[test]
+fn however_an_invitation_ends_it_takes_its_address_along() {
+    let users = |number, who: u16| {
+        let mut command = invite(by(1), number, Role::Member, u64::from(number) - 1);
+        if let C::Invite { invitation, .. } = &mut command {
+            invitation.invitee = Some(person(who).user);
+        }
+        command
+    };
+    let mut organization = organization(&[]);
+    for number in 1..=5 {
+        let seen = u64::from(number) - 1;
+        let command = if number == 2 { users(2, 6) } else { invite(by(1), number, Role::Member, seen) };
+        happen(&mut organization, command, at(0)).unwrap();
+    }
+    let erased = |events: &[OrganizationEvent]| events.iter().filter_map(Names::erases).collect::<Vec<_>>();
+    let one = |number| invited(number).into_iter().collect::<Vec<_>>();
+    let accept = |number, who| C::AcceptInvitation { invitation: invitation(number), target: person(who) };
+    let accepted = happen(&mut organization, accept(1, 5), at(1)).unwrap();
+    assert_eq!(erased(&accepted), one(1));
+    assert_eq!(erased(&happen(&mut organization, accept(2, 6), at(1)).unwrap()), []);
+    let reject = C::RejectInvitation { invitation: invitation(3), user: person(7).user };
+    assert_eq!(erased(&happen(&mut organization, reject, at(1)).unwrap()), one(3));
+    let revoke = C::RevokeInvitation { by: by(1), invitation: invitation(4) };
+    assert_eq!(erased(&happen(&mut organization, revoke, at(1)).unwrap()), one(4));
+
+    let late = at(0) + Span::from_days(7);
+    let expired = organization.decide(C::ExpireInvitations, late).unwrap();
+    assert_eq!((expired.len(), erased(&expired)), (1, one(5)));
+    assert_eq!(organization.decide(C::ExpireInvitations, at(2)), Ok(vec![]));
+    let gone = happen(&mut organization, C::Delete { by: by(1) }, at(2)).unwrap();
+    assert_eq!(erased(&gone), [invited(5).unwrap(), made(PersonId::from_ulid, 1)], "the organization's own too");
+    assert_eq!(happen(&mut organization, C::ExpireInvitations, late), Err(OrganizationRefusal::NotFound));
 }
 
 // --- bounds ---

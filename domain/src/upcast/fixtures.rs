@@ -269,7 +269,7 @@ fn every_word_ever_written_still_reads() {
     words::<MembershipEnd>(&["left", "removed", "organization_deleted", "user_deleted"]);
     words::<Role>(&["member", "admin", "owner"]);
     words::<RemovalReason>(&["left", "removed", "user_deleted"]);
-    words::<RevocationReason>(&["canceled", "inviter_lost", "expired"]);
+    words::<RevocationReason>(&["canceled", "inviter_lost", "expired", "organization_deleted"]);
     words::<OrganizationEnd>(&["requested", "empty"]);
 }
 

@@ -1,13 +1,12 @@
 //! An organization gets another name, slug, logo or metadata, or goes.
 
-use chrysalis_domain::organization::{By, OrganizationCommand, Slug};
+use chrysalis_domain::organization::{OrganizationCommand, Slug};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::event::MembershipEnd;
 use chrysalis_domain::value::Change;
 
 use super::refusal::not_allowed;
-use super::{OrganizationView, Refusal, Which, slug_taken};
-use crate::app::identify::Presented;
+use super::{Asker, OrganizationView, Refusal, Which, slug_taken};
 use crate::app::{App, AppError, Caller};
 use crate::keys::SealKind;
 use crate::log::cqrs::{Concurrency, ExecuteError, Step};
@@ -26,13 +25,11 @@ impl App {
     pub async fn update_organization(
         &self,
         caller: &Caller,
-        presented: &Presented,
+        asker: &Asker<'_>,
         which: Which,
         form: OrganizationChanges,
     ) -> Result<OrganizationView, AppError> {
-        let user = presented.row.user.user;
-        let id = self.which(which, presented.row.active_organization).await?.ok_or(Refusal::NotFound)?;
-        self.own_membership(user, id).await?;
+        let id = self.meant(asker, which).await?.id;
         let row = self.organization_row(id).await?.ok_or(Refusal::NotFound)?;
         let (sealer, current) = (self.organization_sealer(&row)?, self.view_organization(&row)?);
         let (mut sealed, mut claims) = (Vec::new(), Vec::new());
@@ -56,36 +53,32 @@ impl App {
             claims.push(claim);
             slug
         });
-        let update = OrganizationCommand::Update { by: By::Member(user), name, logo, metadata, slug };
-        let mut ask = self.asking(caller, presented.actor()).then(Step::Organization(id, Concurrency::Exact, update));
+        let update = OrganizationCommand::Update { by: asker.by(), name, logo, metadata, slug };
+        let mut ask = self.asking(caller, asker.actor()).then(Step::Organization(id, Concurrency::Exact, update));
         (ask.sealed, ask.claims) = (sealed, claims);
         self.execute(ask).await.map_err(|error| match error {
             error @ ExecuteError::Disallowed(_) => not_allowed(Refusal::MayNotUpdate)(error),
             error => slug_taken(error),
         })?;
-        let row = self.organization_row(id).await?.ok_or(Refusal::NotFound)?;
-        Ok(self.view_organization(&row)?)
+        self.organization(id).await
     }
 
-    /// It goes with all memberships; the sessions that worked in it work in none.
+    /// It goes with all memberships and invitations; the sessions that worked in it work in none.
     pub async fn delete_organization(
         &self,
         caller: &Caller,
-        presented: &Presented,
+        asker: &Asker<'_>,
         which: Which,
     ) -> Result<OrganizationView, AppError> {
-        let user = presented.row.user.user;
-        let id = self.which(which, presented.row.active_organization).await?.ok_or(Refusal::NotFound)?;
-        let own = self.own_membership(user, id).await?;
-        let row = self.organization_row(id).await?.ok_or(Refusal::NotFound)?;
-        let view = self.view_organization(&row)?;
-        let reason = MembershipEnd::OrganizationDeleted;
-        let end = UserCommand::EndMembership { organization: id, member: own.member, reason };
-        let delete = OrganizationCommand::Delete { by: By::Member(user) };
-        let ask = self
-            .asking(caller, presented.actor())
-            .then(Step::Organization(id, Concurrency::Exact, delete))
-            .then(Step::User(user, Concurrency::Exact, end));
+        let meant = self.meant(asker, which).await?;
+        let view = self.organization(meant.id).await?;
+        let delete = OrganizationCommand::Delete { by: asker.by() };
+        let mut ask = self.asking(caller, asker.actor()).then(Step::Organization(meant.id, Concurrency::Exact, delete));
+        if let Some(own) = meant.own {
+            let reason = MembershipEnd::OrganizationDeleted;
+            let end = UserCommand::EndMembership { organization: meant.id, member: own.member, reason };
+            ask = ask.then(Step::User(own.user, Concurrency::Exact, end));
+        }
         self.execute(ask).await.map_err(not_allowed(Refusal::MayNotDelete))?;
         Ok(view)
     }

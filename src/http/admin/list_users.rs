@@ -47,6 +47,9 @@ pub struct ListForm {
     email: Option<String>,
     #[serde(default)]
     role: Option<String>,
+    /// Members of this organization.
+    #[serde(default)]
+    organization_id: Option<String>,
     #[serde(default)]
     filter: FilterForm,
 }
@@ -105,6 +108,9 @@ impl ListForm {
             conditions.push(Condition::Among(Vec::new(), true));
         }
         conditions.extend(self.role.map(|role| Condition::Role(role, true)));
+        // What is no organization has no members.
+        let members = |id: String| id.parse().map_or(Condition::Among(Vec::new(), true), Condition::Member);
+        conditions.extend(self.organization_id.map(members));
         let from = match (self.after, self.before) {
             (None, None) => From::Start,
             (Some(after), None) => From::After(after),

@@ -7,20 +7,22 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::shape::{Member, Organization, WithMembers};
-use super::{Http, WhichForm, Who, on};
-use crate::app::organization::{NewOrganization, OrganizationChanges, Which};
+use super::list::{ListForm, Listed};
+use super::shape::{Full, Organization, WithMembers};
+use super::{Asked, WhichForm, changing, hidden, looking, which};
+use crate::app::organization::{Asker, NewOrganization, OrganizationChanges};
 use crate::http::forms;
 use crate::http::shape::{STATUS_TRUE, Status};
-use crate::wire::body::{Body, Query};
+use crate::http::state::Http;
 use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::optional::Patch;
 
-/// Members that come with an organization.
+/// Members and invitations that come with an organization.
 const SHOWN: u32 = 100;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = organization::CreateForm)]
 pub struct CreateForm {
     name: String,
     /// One organization each; case makes no second one.
@@ -32,6 +34,9 @@ pub struct CreateForm {
     metadata: Option<Map<String, Value>>,
     #[serde(default)]
     keep_current_active_organization: Option<bool>,
+    /// By key: whom it is made for. Without one it has no owner until one is added.
+    #[serde(default)]
+    user_id: Option<String>,
 }
 
 fn name(name: String) -> Result<String, ApiError> {
@@ -52,87 +57,91 @@ fn slug(slug: &str) -> Result<Slug, ApiError> {
     responses(
         (status = 200, description = "Made", body = WithMembers),
         (status = 400, description = "`ORGANIZATION_ALREADY_EXISTS`, `USER_IS_ANONYMOUS`, `VALIDATION_ERROR`", body = ErrorBody),
-        (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
-        (status = 403, description = "`YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS`", body = ErrorBody),
+        (status = 401, description = "`UNAUTHORIZED`, `INVALID_API_KEY`", body = ErrorBody),
+        (status = 403, description = "`YOU_HAVE_REACHED_THE_MAXIMUM_NUMBER_OF_ORGANIZATIONS`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
+        (status = 404, description = "By key: `USER_NOT_FOUND`", body = ErrorBody),
     )
 )]
 pub async fn create(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<CreateForm>,
+    Asked { who, form }: Asked<CreateForm>,
 ) -> Result<Json<WithMembers>, ApiError> {
-    on(&who)?;
+    let asker = changing(&who)?;
+    let owner = form.user_id.filter(|_| matches!(asker, Asker::App(..)));
     let form = NewOrganization {
         name: name(form.name)?,
         slug: slug(&form.slug)?,
         logo: forms::image(form.logo)?,
         metadata: forms::metadata(form.metadata)?,
         keep_active: form.keep_current_active_organization.unwrap_or(false),
+        owner: owner.map(|id| id.parse().map_err(|_| ApiError::user_not_found())).transpose()?,
     };
-    let (organization, member) = http.app.create_organization(&who.caller, who.session()?, form).await?;
-    Ok(Json(WithMembers { organization: organization.into(), members: vec![member.into()] }))
+    let (organization, member) = http.app.create_organization(&who.caller, &asker, form).await?;
+    let members = member.into_iter().map(Into::into).collect();
+    Ok(Json(WithMembers { organization: organization.into(), members }))
 }
 
-/// The organizations that the caller is a member of.
+/// The organizations that the caller is a member of; by key all there are, a page at a time.
 #[utoipa::path(
     get, path = "/organization/list", tag = "organization",
-    responses((status = 200, description = "Organizations", body = Vec<Organization>), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
+    responses((status = 200, description = "Organizations", body = Listed<Organization>), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
 )]
-pub async fn list(State(http): State<Http>, who: Who) -> Result<Json<Vec<Organization>>, ApiError> {
-    on(&who)?;
-    let all = http.app.list_organizations(who.reading()?.0).await?;
-    Ok(Json(all.into_iter().map(Organization::from).collect()))
+pub async fn list(
+    State(http): State<Http>,
+    Asked { who, form }: Asked<ListForm>,
+) -> Result<Json<Listed<Organization>>, ApiError> {
+    Ok(Json(match looking(&who)? {
+        Asker::User(presented) => {
+            let own = http.app.own_organizations(presented).await?;
+            Listed::Bare(own.into_iter().map(Organization::from).collect())
+        }
+        asker @ Asker::App(..) => {
+            http.app.all_organizations(&asker, form.pages()?).await?.map(Organization::from).into()
+        }
+    }))
 }
 
 /// The same.
 #[utoipa::path(
     post, path = "/organization/list", tag = "organization",
-    responses((status = 200, description = "Organizations", body = Vec<Organization>), (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody))
+    request_body = ListForm,
+    responses((status = 200, description = "Organizations", body = Listed<Organization>), (status = 401, description = "`UNAUTHORIZED`, `INVALID_API_KEY`", body = ErrorBody))
 )]
-pub async fn list_posted(
-    State(http): State<Http>,
-    who: Who,
-    Body(_): Body<forms::Nothing>,
-) -> Result<Json<Vec<Organization>>, ApiError> {
-    list(State(http), who).await
+pub async fn list_posted(http: State<Http>, asked: Asked<ListForm>) -> Result<Json<Listed<Organization>>, ApiError> {
+    list(http, asked).await
 }
 
-/// An organization with the first hundred of its members; `null` where the session works in none and none is named.
+/// An organization with the first hundred of its members, and for those who lead it the newest invitations; `null` where
+/// the session works in none and none is named.
 #[utoipa::path(
     get, path = "/organization/get-full-organization", tag = "organization",
     params(("organizationId" = Option<String>, Query), ("organizationSlug" = Option<String>, Query)),
     responses(
-        (status = 200, description = "The organization, or `null`", body = Option<WithMembers>),
+        (status = 200, description = "The organization, or `null`", body = Option<Full>),
         (status = 400, description = "`ORGANIZATION_NOT_FOUND`", body = ErrorBody),
         (status = 403, description = "`USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`", body = ErrorBody),
     )
 )]
 pub async fn full(
     State(http): State<Http>,
-    who: Who,
-    Query(form): Query<WhichForm>,
-) -> Result<Json<Option<WithMembers>>, ApiError> {
-    on(&who)?;
-    let (presented, hidden) = who.reading()?;
-    let full = http.app.full_organization(presented, form.which()?, SHOWN).await?;
-    Ok(Json(full.map(|full| WithMembers {
-        organization: full.organization.into(),
-        members: full.members.into_iter().map(|member| Member::with_user(member, hidden)).collect(),
-    })))
+    Asked { who, form }: Asked<WhichForm>,
+) -> Result<Json<Option<Full>>, ApiError> {
+    let full = http.app.full_organization(&looking(&who)?, form.which()?, SHOWN, who.caller.at).await?;
+    Ok(Json(full.map(|full| Full::new(full, hidden(&who)))))
 }
 
 /// The same.
 #[utoipa::path(
     post, path = "/organization/get-full-organization", tag = "organization",
     request_body = WhichForm,
-    responses((status = 200, description = "The organization, or `null`", body = Option<WithMembers>), (status = 400, description = "`ORGANIZATION_NOT_FOUND`", body = ErrorBody))
+    responses(
+        (status = 200, description = "The organization, or `null`", body = Option<Full>),
+        (status = 400, description = "`ORGANIZATION_NOT_FOUND`", body = ErrorBody),
+        (status = 403, description = "`USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
+    )
 )]
-pub async fn full_posted(
-    State(http): State<Http>,
-    who: Who,
-    Body(form): Body<WhichForm>,
-) -> Result<Json<Option<WithMembers>>, ApiError> {
-    full(State(http), who, Query(form)).await
+pub async fn full_posted(http: State<Http>, asked: Asked<WhichForm>) -> Result<Json<Option<Full>>, ApiError> {
+    full(http, asked).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -158,25 +167,19 @@ pub struct ActiveForm {
 )]
 pub async fn set_active(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<ActiveForm>,
+    Asked { who, form }: Asked<ActiveForm>,
 ) -> Result<Json<Option<Organization>>, ApiError> {
-    on(&who)?;
-    let which = match form.organization_id.into_change() {
+    let chosen = match form.organization_id.into_change() {
         Some(None) => None,
-        id => {
-            let form = WhichForm { organization_id: id.flatten(), organization_slug: form.organization_slug };
-            let which = form.which()?;
-            // An id counts before a slug.
-            Some(Which { slug: which.slug.filter(|_| which.id.is_none()), id: which.id })
-        }
+        id => Some(which(id.flatten(), form.organization_slug)?),
     };
-    let chosen = http.app.set_active(&who.caller, who.session()?, which).await?;
+    let chosen = http.app.set_active(&who.caller, who.session()?, chosen).await?;
     Ok(Json(chosen.map(Organization::from)))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = organization::UpdateForm)]
 pub struct UpdateForm {
     #[serde(default)]
     organization_id: Option<String>,
@@ -205,16 +208,15 @@ pub struct UpdateData {
     request_body = UpdateForm,
     responses(
         (status = 200, description = "As it is now", body = Organization),
-        (status = 400, description = "`ORGANIZATION_NOT_FOUND`, `ORGANIZATION_ALREADY_EXISTS`, `VALIDATION_ERROR`", body = ErrorBody),
-        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION`, `USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`", body = ErrorBody),
+        (status = 400, description = "`ORGANIZATION_NOT_FOUND`, `NO_ACTIVE_ORGANIZATION`, `ORGANIZATION_ALREADY_EXISTS`, `VALIDATION_ERROR`", body = ErrorBody),
+        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_ORGANIZATION`, `USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
     )
 )]
 pub async fn update(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<UpdateForm>,
+    Asked { who, form }: Asked<UpdateForm>,
 ) -> Result<Json<Organization>, ApiError> {
-    on(&who)?;
+    let asker = changing(&who)?;
     let data = form.data;
     let logo = match data.logo.into_change() {
         Some(Some(logo)) => Some(forms::image(Some(logo))?),
@@ -230,8 +232,8 @@ pub async fn update(
         logo,
         metadata,
     };
-    let which = WhichForm { organization_id: form.organization_id, organization_slug: None }.which()?;
-    Ok(Json(http.app.update_organization(&who.caller, who.session()?, which, changes).await?.into()))
+    let which = which(form.organization_id, None)?;
+    Ok(Json(http.app.update_organization(&who.caller, &asker, which, changes).await?.into()))
 }
 
 /// By an owner.
@@ -241,20 +243,19 @@ pub async fn update(
     responses(
         (status = 200, description = "As it was", body = Organization),
         (status = 400, description = "`ORGANIZATION_NOT_FOUND`", body = ErrorBody),
-        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION`, `USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`", body = ErrorBody),
+        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_ORGANIZATION`, `USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
     )
 )]
 pub async fn delete(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<WhichForm>,
+    Asked { who, form }: Asked<WhichForm>,
 ) -> Result<Json<Organization>, ApiError> {
-    on(&who)?;
+    let asker = changing(&who)?;
     // What is deleted is named.
     if form.organization_id.is_none() {
         return Err(forms::unfit("organizationId", "is required"));
     }
-    Ok(Json(http.app.delete_organization(&who.caller, who.session()?, form.which()?).await?.into()))
+    Ok(Json(http.app.delete_organization(&who.caller, &asker, form.which()?).await?.into()))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -270,11 +271,9 @@ pub struct SlugForm {
 )]
 pub async fn check_slug(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<SlugForm>,
+    Asked { who, form }: Asked<SlugForm>,
 ) -> Result<Json<Status>, ApiError> {
-    on(&who)?;
-    who.session()?;
+    looking(&who)?;
     http.app.slug_is_free(&slug(&form.slug)?).await?;
     Ok(Json(STATUS_TRUE))
 }

@@ -1,4 +1,4 @@
-//! Members: listed, led, removed, leaving.
+//! Members: listed, added, led, removed, leaving.
 
 use std::collections::BTreeMap;
 
@@ -6,54 +6,31 @@ use axum::Json;
 use axum::extract::State;
 use chrysalis_domain::EmailAddress;
 use chrysalis_domain::organization::Role;
-use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::shape::{Allowed, Member, Members, OneMember, Organization, RoleBody};
-use super::{Http, WhichForm, Who, on};
-use crate::app::organization::{self, Whom};
+use super::list::{ListForm, Listed};
+use super::shape::{Allowed, Member, OneMember, Organization, RoleBody};
+use super::{Asked, Roles, WhichForm, changing, hidden, looking, role, which};
+use crate::app::organization::{Asker, Whom};
 use crate::http::forms;
-use crate::wire::body::{Body, Query};
+use crate::http::state::Http;
+use crate::http::who::Key;
+use crate::wire::body::Fields;
 use crate::wire::error::{ApiError, ErrorBody};
+use crate::wire::fields;
 
-/// Members of one page.
-const PAGE: u32 = 100;
-const PAGE_MAX: u32 = 200;
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ListForm {
-    #[serde(default)]
-    organization_id: Option<String>,
-    #[serde(default)]
-    organization_slug: Option<String>,
-    #[serde(default)]
-    role: Option<String>,
-    /// At most 200; 100 where nothing is said.
-    #[serde(default)]
-    limit: Option<u32>,
-    #[serde(default)]
-    offset: Option<u32>,
-    #[serde(default)]
-    filter_field: Option<String>,
-    #[serde(default)]
-    sort_by: Option<String>,
-}
-
-async fn listed(http: &Http, who: &Who, form: ListForm) -> Result<Members, ApiError> {
-    on(who)?;
-    let (presented, hidden) = who.reading()?;
-    // What is not understood is refused: a filter that is dropped lists everybody.
-    if form.filter_field.is_some() || form.sort_by.is_some() {
-        return Err(forms::unfit("filterField", "members are listed by role alone, the oldest membership first"));
+async fn listed(http: &Http, Asked { who, form }: Asked<ListForm>) -> Result<Listed<Member>, ApiError> {
+    let (asker, form) = (looking(&who)?, form.plain()?);
+    let role = form.role.as_deref().map(role).transpose()?;
+    let member = |member| Member::with_user(member, hidden(&who));
+    if let Asker::App(..) = asker {
+        let pages = form.pages()?;
+        return Ok(http.app.members_by_the_page(&asker, form.which()?, role, pages).await?.map(member).into());
     }
-    let role = form.role.as_deref().map(said).transpose()?;
-    let which = WhichForm { organization_id: form.organization_id, organization_slug: form.organization_slug };
-    let (limit, offset) = (form.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX), form.offset.unwrap_or(0));
-    let (members, total) = http.app.members(presented, which.which()?, role, limit, offset).await?;
-    let members = members.into_iter().map(|member| Member::with_user(member, hidden)).collect();
-    Ok(Members { members, total })
+    let (limit, offset) = (form.limit(), form.offset.unwrap_or(0));
+    let (members, total) = http.app.members(&asker, form.which()?, role, limit, offset).await?;
+    Ok(Listed::Counted { members: members.into_iter().map(member).collect(), total })
 }
 
 /// Members of an organization that the caller is a member of.
@@ -64,31 +41,33 @@ async fn listed(http: &Http, who: &Who, form: ListForm) -> Result<Members, ApiEr
         ("role" = Option<String>, Query), ("limit" = Option<u32>, Query), ("offset" = Option<u32>, Query),
     ),
     responses(
-        (status = 200, description = "Members, and how many there are", body = Members),
+        (status = 200, description = "Members, and how many there are", body = Listed<Member>),
         (status = 400, description = "`NO_ACTIVE_ORGANIZATION`, `ORGANIZATION_NOT_FOUND`", body = ErrorBody),
         (status = 403, description = "`USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`", body = ErrorBody),
     )
 )]
-pub async fn list_members(
-    State(http): State<Http>,
-    who: Who,
-    Query(form): Query<ListForm>,
-) -> Result<Json<Members>, ApiError> {
-    Ok(Json(listed(&http, &who, form).await?))
+pub async fn list_members(State(http): State<Http>, asked: Asked<ListForm>) -> Result<Json<Listed<Member>>, ApiError> {
+    Ok(Json(listed(&http, asked).await?))
 }
 
-/// The same, as a bare array.
+/// The same as a bare array; by key a page at a time.
 #[utoipa::path(
     post, path = "/organization/list-members", tag = "organization",
     request_body = ListForm,
-    responses((status = 200, description = "Members", body = Vec<Member>), (status = 400, description = "`NO_ACTIVE_ORGANIZATION`, `ORGANIZATION_NOT_FOUND`", body = ErrorBody))
+    responses(
+        (status = 200, description = "Members", body = Listed<Member>),
+        (status = 400, description = "`NO_ACTIVE_ORGANIZATION`, `ORGANIZATION_NOT_FOUND`", body = ErrorBody),
+        (status = 403, description = "`USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
+    )
 )]
 pub async fn list_members_posted(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<ListForm>,
-) -> Result<Json<Vec<Member>>, ApiError> {
-    Ok(Json(listed(&http, &who, form).await?.members))
+    asked: Asked<ListForm>,
+) -> Result<Json<Listed<Member>>, ApiError> {
+    Ok(Json(match listed(&http, asked).await? {
+        Listed::Counted { members, .. } => Listed::Bare(members),
+        other => other,
+    }))
 }
 
 /// The caller as a member of the organization that the session works in.
@@ -96,9 +75,11 @@ pub async fn list_members_posted(
     get, path = "/organization/get-active-member", tag = "organization",
     responses((status = 200, description = "The member", body = Member), (status = 400, description = "`NO_ACTIVE_ORGANIZATION`", body = ErrorBody))
 )]
-pub async fn active_member(State(http): State<Http>, who: Who) -> Result<Json<Member>, ApiError> {
-    on(&who)?;
-    Ok(Json(http.app.active_member(who.reading()?.0, WhichForm::default().which()?).await?.into()))
+pub async fn active_member(
+    State(http): State<Http>,
+    Asked { who, .. }: Asked<forms::Nothing>,
+) -> Result<Json<Member>, ApiError> {
+    Ok(Json(http.app.active_member(who.reading()?.0, which(None, None)?).await?.into()))
 }
 
 /// The caller's role there.
@@ -109,12 +90,47 @@ pub async fn active_member(State(http): State<Http>, who: Who) -> Result<Json<Me
 )]
 pub async fn active_member_role(
     State(http): State<Http>,
-    who: Who,
-    Query(form): Query<WhichForm>,
+    Asked { who, form }: Asked<WhichForm>,
 ) -> Result<Json<RoleBody>, ApiError> {
-    on(&who)?;
     let member = http.app.active_member(who.reading()?.0, form.which()?).await?;
     Ok(Json(RoleBody { role: member.role.name() }))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddForm {
+    organization_id: String,
+    user_id: String,
+    /// `member` where nothing is said.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    role: Option<Roles>,
+}
+
+/// By key alone: a user becomes a member without being asked. Guests too.
+#[utoipa::path(
+    post, path = "/organization/add-member", tag = "organization",
+    request_body = AddForm,
+    responses(
+        (status = 200, description = "The member", body = Member),
+        (status = 400, description = "`ORGANIZATION_NOT_FOUND`, `USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION`, `ROLE_NOT_FOUND`", body = ErrorBody),
+        (status = 403, description = "`INSUFFICIENT_PERMISSION`", body = ErrorBody),
+        (status = 404, description = "`USER_NOT_FOUND`; `NOT_FOUND` in a session", body = ErrorBody),
+    )
+)]
+pub async fn add_member(
+    State(http): State<Http>,
+    Asked { who, form: fields }: Asked<Fields>,
+) -> Result<Json<Member>, ApiError> {
+    let asker = changing(&who)?;
+    if let Key::None = who.key {
+        return Err(ApiError::not_found());
+    }
+    let form: AddForm = fields::from_json(fields).map_err(|error| ApiError::validation(vec![error]))?;
+    let role = form.role.map_or(Ok(Role::Member), Roles::role)?;
+    let user = form.user_id.parse().map_err(|_| ApiError::user_not_found())?;
+    let which = which(Some(form.organization_id), None)?;
+    Ok(Json(http.app.add_member(&who.caller, &asker, which, user, role).await?.into()))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -148,18 +164,16 @@ impl MemberForm {
     responses(
         (status = 200, description = "The member as they were", body = OneMember),
         (status = 400, description = "`MEMBER_NOT_FOUND`, `YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER`", body = ErrorBody),
-        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER`", body = ErrorBody),
+        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
     )
 )]
 pub async fn remove_member(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<MemberForm>,
+    Asked { who, form }: Asked<MemberForm>,
 ) -> Result<Json<OneMember>, ApiError> {
-    on(&who)?;
-    let whom = form.whom()?;
-    let which = WhichForm { organization_id: form.organization_id, organization_slug: None }.which()?;
-    let member = http.app.remove_member(&who.caller, who.session()?, which, whom).await?;
+    let (asker, whom) = (changing(&who)?, form.whom()?);
+    let which = which(form.organization_id, None)?;
+    let member = http.app.remove_member(&who.caller, &asker, which, whom).await?;
     Ok(Json(OneMember { member: member.into() }))
 }
 
@@ -172,17 +186,6 @@ pub struct RoleForm {
     member: MemberForm,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Roles {
-    One(String),
-    Several(Vec<String>),
-}
-
-fn said(role: &str) -> Result<Role, ApiError> {
-    Role::said(role).ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "ROLE_NOT_FOUND", "Role not found"))
-}
-
 /// By an owner or an admin; to and from owner by an owner.
 #[utoipa::path(
     post, path = "/organization/update-member-role", tag = "organization",
@@ -190,22 +193,17 @@ fn said(role: &str) -> Result<Role, ApiError> {
     responses(
         (status = 200, description = "The member as they are now", body = Member),
         (status = 400, description = "`MEMBER_NOT_FOUND`, `ROLE_NOT_FOUND`, `YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER`", body = ErrorBody),
-        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER`", body = ErrorBody),
+        (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
     )
 )]
 pub async fn update_member_role(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<RoleForm>,
+    Asked { who, form }: Asked<RoleForm>,
 ) -> Result<Json<Member>, ApiError> {
-    on(&who)?;
-    let role = match form.role {
-        Roles::One(role) => said(&role)?,
-        Roles::Several(roles) => said(&roles.join(","))?,
-    };
-    let whom = form.member.whom()?;
-    let which = WhichForm { organization_id: form.member.organization_id, organization_slug: None }.which()?;
-    Ok(Json(http.app.change_member_role(&who.caller, who.session()?, which, whom, role).await?.into()))
+    let asker = changing(&who)?;
+    let (role, whom) = (form.role.role()?, form.member.whom()?);
+    let which = which(form.member.organization_id, None)?;
+    Ok(Json(http.app.change_member_role(&who.caller, &asker, which, whom, role).await?.into()))
 }
 
 /// The caller is a member no more. The only owner stays.
@@ -220,10 +218,8 @@ pub async fn update_member_role(
 )]
 pub async fn leave(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<WhichForm>,
+    Asked { who, form }: Asked<WhichForm>,
 ) -> Result<Json<Organization>, ApiError> {
-    on(&who)?;
     Ok(Json(http.app.leave_organization(&who.caller, who.session()?, form.which()?).await?.into()))
 }
 
@@ -244,12 +240,9 @@ pub struct PermissionForm {
 )]
 pub async fn has_permission(
     State(http): State<Http>,
-    who: Who,
-    Body(form): Body<PermissionForm>,
+    Asked { who, form }: Asked<PermissionForm>,
 ) -> Result<Json<Allowed>, ApiError> {
-    on(&who)?;
-    let which = WhichForm { organization_id: form.organization_id, organization_slug: None }.which()?;
-    let member = http.app.active_member(who.session()?, which).await?;
     let permissions: Vec<_> = form.permissions.into_iter().collect();
-    Ok(Json(Allowed { error: None, success: organization::allows(member.role, &permissions) }))
+    let success = http.app.may(&looking(&who)?, which(form.organization_id, None)?, &permissions).await?;
+    Ok(Json(Allowed { error: None, success }))
 }

@@ -1,12 +1,12 @@
-//! Organizations and members as JSON.
+//! Organizations, members and invitations as JSON.
 
-use chrysalis_domain::id::{MemberId, OrganizationId, UserId};
+use chrysalis_domain::id::{InvitationId, MemberId, OrganizationId, UserId};
 use chrysalis_projections::members::MemberRow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::app::organization::{MemberUser, OrganizationView};
+use crate::app::organization::{self, InvitationView, MemberUser, OrganizationView};
 use crate::wire::json_time::JsonTime;
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -96,10 +96,98 @@ pub struct WithMembers {
     pub members: Vec<Member>,
 }
 
+/// An organization with members and invitations.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Members {
-    pub members: Vec<Member>,
-    pub total: i64,
+pub struct Full {
+    #[serde(flatten)]
+    organization: WithMembers,
+    /// None for those who don't lead it.
+    invitations: Vec<Invitation>,
+}
+
+impl Full {
+    pub fn new(full: organization::Full, hidden: bool) -> Self {
+        let members = full.members.into_iter().map(|member| Member::with_user(member, hidden)).collect();
+        let invitations = full.invitations.into_iter().map(|view| Invitation::new(view, hidden)).collect();
+        Self { organization: WithMembers { organization: full.organization.into(), members }, invitations }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Invitation {
+    #[schema(value_type = String)]
+    id: InvitationId,
+    #[schema(value_type = String)]
+    organization_id: OrganizationId,
+    /// `null` of one that ended, unless a user followed it: an address is not kept longer than it is needed.
+    email: Option<String>,
+    role: &'static str,
+    /// `pending`, `accepted`, `rejected`, `canceled`, `expired`.
+    status: &'static str,
+    /// `null`: it was made by key.
+    #[schema(value_type = Option<String>)]
+    inviter_id: Option<UserId>,
+    expires_at: JsonTime,
+    created_at: JsonTime,
+}
+
+impl Invitation {
+    /// With `hidden`, without the address.
+    pub fn new(view: InvitationView, hidden: bool) -> Self {
+        Self {
+            id: view.id,
+            organization_id: view.organization,
+            email: view.email.filter(|_| !hidden),
+            role: view.role.name(),
+            status: view.status.name(),
+            inviter_id: view.inviter,
+            expires_at: view.expires_at.into(),
+            created_at: view.created_at.into(),
+        }
+    }
+}
+
+impl From<InvitationView> for Invitation {
+    fn from(view: InvitationView) -> Self {
+        Self::new(view, false)
+    }
+}
+
+/// An invitation as whoever was invited sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Invited {
+    #[serde(flatten)]
+    invitation: Invitation,
+    organization_name: String,
+    organization_slug: String,
+    /// Where one invitation is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    inviter_email: Option<Option<String>>,
+}
+
+impl Invited {
+    pub fn new(invited: organization::Invited, hidden: bool) -> Self {
+        Self {
+            invitation: Invitation::new(invited.invitation, hidden),
+            organization_name: invited.organization.name,
+            organization_slug: invited.organization.slug,
+            inviter_email: None,
+        }
+    }
+
+    pub fn by(self, inviter_email: Option<String>) -> Self {
+        Self { inviter_email: Some(inviter_email), ..self }
+    }
+}
+
+/// What came of an answer to an invitation.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Answered {
+    pub invitation: Invitation,
+    pub member: Option<Member>,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -113,6 +201,7 @@ pub struct RoleBody {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = organization::Allowed)]
 pub struct Allowed {
     #[schema(value_type = Option<String>)]
     pub error: Option<&'static str>,

@@ -301,7 +301,8 @@ async fn live_keys(
     let invitations = ids(|claim| InvitationId::from_ulid(claim.ulid()).to_string());
     let sql = "SELECT claim_id, key_id FROM claims WHERE claim_id = ANY($1)
                UNION ALL SELECT $4 || substr(challenge_id, 5), key_id FROM codes WHERE challenge_id = ANY($2)
-               UNION ALL SELECT $4 || substr(invitation_id, 5), key_id FROM invitations WHERE invitation_id = ANY($3)";
+               UNION ALL SELECT $4 || substr(invitation_id, 5), key_id FROM invitations
+                         WHERE invitation_id = ANY($3) AND key_id IS NOT NULL";
     let rows = client.query(sql, &[&claims, &challenges, &invitations, &ClaimId::PREFIX]).await.map_err(fault)?;
     Ok(rows.iter().filter_map(|row| Some((row.get::<_, &str>(0).parse().ok()?, row.get(1)))).collect())
 }

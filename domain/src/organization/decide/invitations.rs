@@ -5,8 +5,8 @@ use super::*;
 use crate::id::InvitationId;
 use crate::organization::{INVITATIONS_MAX, Invitation};
 
-/// Invitations past their time that make room in one decision.
-const TIDIED: usize = 16;
+/// Invitations past their time that end in one decision.
+const TIDIED: usize = 64;
 
 impl Organization {
     pub(super) fn invite(
@@ -21,13 +21,9 @@ impl Organization {
         if self.invited != seen {
             return Err(OrganizationRefusal::Overtaken);
         }
-        let past = self.invitations.iter().filter(|(_, open)| open.expires_at <= at).map(|(id, _)| *id);
-        let ends = past.filter(|id| Some(*id) != instead_of).take(TIDIED);
-        let replaced = instead_of.filter(|id| self.invitations.contains_key(id));
-        let mut events: Vec<OrganizationEvent> = ends
-            .chain(replaced)
-            .map(|invitation| InvitationRevoked { invitation, reason: RevocationReason::Expired, at }.into())
-            .collect();
+        let replaced =
+            instead_of.and_then(|id| Some(self.invitations.get(&id)?.revoked(id, RevocationReason::Expired, at)));
+        let mut events: Vec<OrganizationEvent> = self.past(instead_of, at).chain(replaced).collect();
         if self.invitations.len() - events.len() >= INVITATIONS_MAX {
             return Err(OrganizationRefusal::TooManyInvitations);
         }
@@ -53,21 +49,21 @@ impl Organization {
 
     pub(super) fn revoke(&self, by: By, invitation: InvitationId, at: Timestamp) -> Decision {
         self.at_least(by, Role::Admin)?;
-        let role = self.invitations.get(&invitation).ok_or(OrganizationRefusal::InvitationNotOpen)?.role;
-        self.may_handle(by, role)?;
-        Ok(vec![InvitationRevoked { invitation, reason: RevocationReason::Canceled, at }.into()])
+        let open = self.invitations.get(&invitation).ok_or(OrganizationRefusal::InvitationNotOpen)?;
+        self.may_handle(by, open.role)?;
+        Ok(vec![open.revoked(invitation, RevocationReason::Canceled, at)])
     }
 
     pub(super) fn accept(&self, invitation: InvitationId, target: Target, at: Timestamp) -> Decision {
-        let role = self.open(invitation, at)?.role;
-        let mut events = self.add(target, role, Some(invitation), at)?;
-        events.push(InvitationAccepted { invitation, user: target.user, at }.into());
+        let open = self.open(invitation, at)?;
+        let mut events = self.add(target, open.role, Some(invitation), at)?;
+        events.push(InvitationAccepted { invitation, user: target.user, person: open.person, at }.into());
         Ok(events)
     }
 
     pub(super) fn reject(&self, invitation: InvitationId, user: UserId, at: Timestamp) -> Decision {
-        self.open(invitation, at)?;
-        Ok(vec![InvitationRejected { invitation, user, at }.into()])
+        let person = self.open(invitation, at)?.person;
+        Ok(vec![InvitationRejected { invitation, user, person, at }.into()])
     }
 
     /// Open invitations of somebody who from now on has this role, or is a member no more, that they could not make now:
@@ -79,12 +75,29 @@ impl Organization {
         at: Timestamp,
     ) -> impl Iterator<Item = OrganizationEvent> {
         let lost = move |open: &Invitation| open.inviter == Some(inviter) && (role < Role::Admin || open.role > role);
-        let lost = self.invitations.iter().filter(move |(_, open)| lost(open)).map(|(id, _)| *id);
-        lost.map(move |invitation| InvitationRevoked { invitation, reason: RevocationReason::InviterLost, at }.into())
+        let lost = self.invitations.iter().filter(move |(_, open)| lost(open));
+        lost.map(move |(id, open)| open.revoked(*id, RevocationReason::InviterLost, at))
+    }
+
+    /// Some of those that are past their time end.
+    pub(super) fn past(&self, besides: Option<InvitationId>, at: Timestamp) -> impl Iterator<Item = OrganizationEvent> {
+        let past = self.invitations.iter().filter(move |(id, open)| open.expires_at <= at && Some(**id) != besides);
+        past.take(TIDIED).map(move |(id, open)| open.revoked(*id, RevocationReason::Expired, at))
     }
 
     fn open(&self, invitation: InvitationId, at: Timestamp) -> Result<&Invitation, OrganizationRefusal> {
         let open = self.invitations.get(&invitation).ok_or(OrganizationRefusal::InvitationNotOpen)?;
         if open.expires_at <= at { Err(OrganizationRefusal::InvitationExpired) } else { Ok(open) }
+    }
+}
+
+impl Invitation {
+    pub(super) fn revoked(
+        &self,
+        invitation: InvitationId,
+        reason: RevocationReason,
+        at: Timestamp,
+    ) -> OrganizationEvent {
+        InvitationRevoked { invitation, reason, person: self.person, at }.into()
     }
 }

@@ -22,6 +22,7 @@ pub enum Doing {
     Revoke,
     Accept,
     Reject,
+    Expire,
     Delete,
     DeleteUser,
 }
@@ -40,6 +41,7 @@ const WEIGHTS: &[(u32, Doing)] = &[
     (4, Doing::Revoke),
     (10, Doing::Accept),
     (3, Doing::Reject),
+    (2, Doing::Expire),
     (1, Doing::Delete),
     (3, Doing::DeleteUser),
 ];
