@@ -163,6 +163,10 @@ impl User {
             UserEvent::UserBanned(e) => {
                 self.ban = Some(Ban { reason: e.reason, until: e.until });
                 self.verification = None;
+                // Nor does undoing a clean-up lead one in.
+                if let Some(disabled) = &mut self.disabled {
+                    disabled.sessions.clear();
+                }
                 self.begin_epoch();
             }
             UserEvent::UserUnbanned(_) => self.ban = None,

@@ -235,7 +235,7 @@ pub struct Disabled {
     pub sessions: BTreeMap<SessionId, Session>,
 }
 
-decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 6);
+decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 7);
 
 impl User {
     pub fn is_banned(&self, at: Timestamp) -> bool {

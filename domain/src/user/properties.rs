@@ -237,13 +237,19 @@ proptest! {
             if said(|event| matches!(event, UserEvent::GuestDisabled(_))) {
                 before = Some(turn.before.clone());
             }
+            // A ban ends what could have been undone to.
+            if let Some(was) = before.as_mut().filter(|_| said(|event| matches!(event, UserEvent::UserBanned(_)))) {
+                was.sessions.clear();
+            }
             let Some(was) = before.as_ref().filter(|_| said(|event| matches!(event, UserEvent::GuestRestored(_)))) else { continue };
             let mut now = turn.before.clone();
             turn.outcome.iter().flatten().take(1).for_each(|event| now.apply(event));
             prop_assert_eq!(now.standing, Standing::Guest);
             for (id, session) in &was.sessions {
-                prop_assert_eq!(now.sessions.get(id), Some(session).filter(|session| session.expires_at > turn.at));
+                let own = session.impersonation.is_none() && session.expires_at > turn.at;
+                prop_assert_eq!(now.sessions.get(id), Some(session).filter(|_| own));
             }
+            prop_assert!(now.sessions.keys().all(|id| was.sessions.contains_key(id)));
             prop_assert_eq!((&now.name, &now.image), (&turn.before.name, &turn.before.image));
         }
     }
@@ -279,7 +285,11 @@ proptest! {
     #[test]
     fn nobody_who_is_banned_gets_in(steps in lives()) {
         for turn in live(&steps).1 {
-            let opened = turn.outcome.iter().flatten().any(|event| matches!(event, UserEvent::SessionStarted(_)));
+            let opened = turn.outcome.iter().flatten().any(|event| match event {
+                UserEvent::SessionStarted(_) => true,
+                UserEvent::GuestRestored(e) => !e.sessions.is_empty(),
+                _ => false,
+            });
             prop_assert!(!opened || !turn.before.is_banned(turn.at));
             let banned = turn.outcome.iter().flatten().any(|event| matches!(event, UserEvent::UserBanned(_)));
             prop_assert!(!banned || turn.before.sessions.len() == turn.outcome.iter().flatten().count() - 1);

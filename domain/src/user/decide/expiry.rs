@@ -58,9 +58,11 @@ impl User {
         Ok(vec![self.restored(disabled, Some(held_until), at)])
     }
 
-    /// The sessions that were ended live again, as far as they would have lived until now.
+    /// The guest's own sessions that were ended live again, as far as they would have lived until now. Whoever acted as the
+    /// guest has no part in it: what let them in may be gone.
     pub(super) fn restored(&self, disabled: &Disabled, held_until: Option<Timestamp>, at: Timestamp) -> UserEvent {
-        let live = disabled.sessions.iter().filter(|(_, session)| session.expires_at > at);
+        let own = disabled.sessions.iter().filter(|(_, session)| session.impersonation.is_none());
+        let live = own.filter(|(_, session)| session.expires_at > at);
         let sessions = live.map(|(id, _)| *id).collect();
         GuestRestored { sessions, held_until, last_activity: self.last_activity, at }.into()
     }

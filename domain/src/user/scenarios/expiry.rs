@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Passed;
-use crate::user::{Standing, UserRefusal};
+use crate::user::{Impersonation, Impersonator, Standing, UserRefusal};
 use crate::value::Authentication;
 
 const AN_HOUR: Span = Span::from_hours(1);
@@ -192,6 +192,44 @@ fn a_hold_keeps_a_guest_that_was_taken_out_of_use() {
     let given = and_then(disabled(), day(4), UserCommand::HoldGuest { until: day(20) });
     when(given.clone(), day(19), finish()).then_expect_error(UserRefusal::GuestHeld { until: day(20) });
     assert_eq!(user_after(&and_then(given, day(20), finish())).standing, Standing::Deleted);
+}
+
+// --- by somebody who is banned ---
+
+fn banned(given: Vec<UserEvent>) -> Vec<UserEvent> {
+    and_then(given, day(4), UserCommand::Ban { reason: sealed(30), until: Some(day(5)) })
+}
+
+/// Not even when the ban is over: it ended every session, also those that were to come back.
+#[test]
+fn whoever_was_banned_meanwhile_comes_back_without_a_session() {
+    for at in [day(4), day(6)] {
+        let given = banned(disabled());
+        let held_until = Some(at + Span::from_days(2));
+        let restored = GuestRestored { sessions: vec![], held_until, last_activity: minute(0), at };
+        when(given.clone(), at, UserCommand::RestoreGuest).then_expect_events(vec![restored.into()]);
+        assert_eq!(user_after(&and_then(given, at, UserCommand::RestoreGuest)).live_session(session(1), at), None);
+    }
+}
+
+#[test]
+fn a_visit_that_was_on_its_way_opens_nothing_to_whoever_was_banned_meanwhile() {
+    let given = [banned(disabled()), vec![used(1, Carrier::Cookie, day(3))]].concat();
+    let restored = GuestRestored { sessions: vec![], held_until: None, last_activity: day(3), at: day(5) };
+    when(given, day(5), finish()).then_expect_events(vec![restored.into()]);
+}
+
+/// Its holder may not act for anybody any more when the guest comes back.
+#[test]
+fn nobody_acts_as_a_guest_again_because_a_clean_up_is_undone() {
+    let by = Impersonator::Admin(made(UserId::from_ulid, 9));
+    let session_of_theirs =
+        NewSession { impersonation: Some(Impersonation { by, session: None }), ..new_session(2, day(3)) };
+    let given = and_then(guest(), day(3), UserCommand::Impersonate { session: session_of_theirs });
+    let given = and_then(given, day(3), expire(undoable()));
+    let restored =
+        GuestRestored { sessions: vec![session(1)], held_until: Some(day(6)), last_activity: minute(0), at: day(4) };
+    when(given, day(4), UserCommand::RestoreGuest).then_expect_events(vec![restored.into()]);
 }
 
 // --- by a clock that jumped ---
