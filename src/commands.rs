@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod waves;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::progress::CopyBar;
-use crate::{ApiKey, Audit, Command, Format, Keys, Log, Projections};
+use crate::{ApiKey, Audit, Command, Format, Guests, Keys, Log, Projections};
 
 /// `verify` found differences.
 const DIFFERENT: u8 = 3;
@@ -47,6 +49,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Projections(Projections::Rebuild) => rebuild(&config).await,
             Command::Log(log) => show(&config, log).await,
             Command::Audit(audit) => export(&config, audit).await,
+            Command::Guests(Guests::Waves(what)) => waves::run(&config, what).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,
             Command::Configuration(_) => Ok(ExitCode::SUCCESS),

@@ -6,12 +6,11 @@ mod progress;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chrysalis::config::{Config, Overrides};
+use chrysalis::config::{Config, Overrides, parse_span};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
-use chrysalis_domain::Permission;
-use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::ApiKeyId;
+use chrysalis_domain::id::{ApiKeyId, JobId};
+use chrysalis_domain::{Permission, Span, Timestamp};
 use clap::{Args, Parser, Subcommand};
 
 /// Guest-first authentication: a guest becomes a member in place.
@@ -66,6 +65,9 @@ enum Command {
     /// The audit trail.
     #[command(subcommand)]
     Audit(Audit),
+    /// Guests, in the store itself: a server may run meanwhile.
+    #[command(subcommand)]
+    Guests(Guests),
     /// The keyring.
     #[command(subcommand)]
     Keys(Keys),
@@ -137,6 +139,58 @@ fn time(text: &str) -> Result<Timestamp, String> {
     let midnight = format!("{text}T00:00:00.000Z");
     let read = JsonTime::parse(text).or_else(|_| JsonTime::parse(&midnight));
     read.map(|time| time.0).map_err(|_| "write YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+enum Guests {
+    #[command(flatten)]
+    Waves(Waves),
+}
+
+/// Many guests who came together.
+#[derive(Debug, Subcommand)]
+enum Waves {
+    /// How many guests came from where and when, and what became of them: the largest groups first, one line each.
+    Origins {
+        /// Who came within this time, such as 90m, 24h or 7d.
+        #[arg(long, default_value = "24h", value_parser = span)]
+        since: Span,
+        /// What is told apart: one width of networks, hours, or both.
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "network")]
+        by: Vec<GroupedBy>,
+        /// At most this many groups.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Takes all guests out of use who came in a time and still are guests: a running server does it. Prints the job.
+    DisableWave {
+        /// Who came at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        from: Timestamp,
+        /// Who came at this time or before.
+        #[arg(long, value_parser = time)]
+        to: Timestamp,
+        /// Only from this network, as `guests origins` names it.
+        #[arg(long, allow_hyphen_values = true)]
+        network: Option<String>,
+    },
+    /// Puts back whom that job took out of use: a running server does it. Prints the job.
+    RestoreWave { job: JobId },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum GroupedBy {
+    /// An IPv4 address, an IPv6 /64.
+    Network,
+    /// The IPv6 /56 around it.
+    Network56,
+    /// The IPv6 /48 around it.
+    Network48,
+    Hour,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    parse_span(text).ok_or_else(|| "write a time such as 90s, 15m, 24h or 7d".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

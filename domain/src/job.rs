@@ -1,16 +1,21 @@
-//! Something long that was asked for once: many users deleted by a filter. It is done in steps, each an event, so that it
-//! can stop anywhere and go on, and everybody can see how far it is.
+//! Something long that was asked for once: many users deleted by a filter, a wave of guests taken out of use or put back. It
+//! is done in steps, each an event, so that it can stop anywhere and go on, and everybody can see how far it is.
 
 use serde::{Deserialize, Serialize};
 
 use crate::decider::decider;
 use crate::event::{Names, events};
-use crate::id::{JobId, UserId};
+use crate::id::{JobId, PersonId, SealedId, UserId};
 use crate::time::Timestamp;
+
+#[cfg(test)]
+mod scenarios;
 
 events! {
     JobEvent:
     JobRequested 1,
+    WaveDisablingRequested 1,
+    WaveRestoringRequested 1,
     JobAdvanced 1,
     JobEnded 1,
 }
@@ -50,13 +55,50 @@ impl UserFilter {
     }
 }
 
+/// Guests are to be taken out of use: all who came with the wave and still are guests when their turn comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaveDisablingRequested {
+    pub job: JobId,
+    pub wave: Wave,
+    pub at: Timestamp,
+}
+
+/// Who came together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// At this time or later,
+    pub from: Timestamp,
+    /// at this one or before,
+    pub to: Timestamp,
+    /// from this network, if one is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<WaveNetwork>,
+}
+
+/// Where somebody came from must be possible to forget: it stands in no event, and goes with the end of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaveNetwork {
+    pub record: SealedId,
+    /// Nobody: under whose key nothing else is sealed.
+    pub person: PersonId,
+}
+
+/// Guests are to be put back: those whom a job took out of use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaveRestoringRequested {
+    pub job: JobId,
+    pub undoes: JobId,
+    pub at: Timestamp,
+}
+
 /// A stretch of users is done with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobAdvanced {
     /// The last user of the stretch: the next one begins behind it.
     pub through: UserId,
-    /// Users that were deleted so far.
-    pub deleted: u64,
+    /// Users so far to whom it was done. It is written as it was called when jobs did nothing but delete.
+    #[serde(rename = "deleted")]
+    pub done: u64,
     /// Users so far that no longer matched when it was their turn.
     pub spared: u64,
     pub at: Timestamp,
@@ -65,6 +107,9 @@ pub struct JobAdvanced {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobEnded {
     pub outcome: JobOutcome,
+    /// With it goes what was sealed for the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgets: Option<PersonId>,
     pub at: Timestamp,
 }
 
@@ -86,31 +131,73 @@ impl JobOutcome {
     }
 }
 
-impl Names for JobEvent {}
+impl Names for JobEvent {
+    fn sealed(&self) -> Vec<SealedId> {
+        match self {
+            JobEvent::WaveDisablingRequested(e) => e.wave.network.iter().map(|network| network.record).collect(),
+            JobEvent::JobRequested(_)
+            | JobEvent::WaveRestoringRequested(_)
+            | JobEvent::JobAdvanced(_)
+            | JobEvent::JobEnded(_) => Vec::new(),
+        }
+    }
+
+    fn erases(&self) -> Option<PersonId> {
+        match self {
+            JobEvent::JobEnded(e) => e.forgets,
+            _ => None,
+        }
+    }
+}
+
+/// What a job does, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    RemoveUsers(UserFilter),
+    DisableWave(Wave),
+    RestoreWave(JobId),
+}
+
+impl Task {
+    fn requested(self, job: JobId, at: Timestamp) -> JobEvent {
+        match self {
+            Task::RemoveUsers(filter) => JobRequested { job, filter, at }.into(),
+            Task::DisableWave(wave) => WaveDisablingRequested { job, wave, at }.into(),
+            Task::RestoreWave(undoes) => WaveRestoringRequested { job, undoes, at }.into(),
+        }
+    }
+}
 
 /// The state of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    pub requested: Option<JobRequested>,
+    /// None: it was never asked for.
+    pub task: Option<Task>,
     pub through: Option<UserId>,
-    pub deleted: u64,
+    pub done: u64,
     pub spared: u64,
     pub ended: Option<JobOutcome>,
 }
 
 #[derive(Clone, Debug)]
 pub enum JobCommand {
-    Request(JobRequested),
+    Request {
+        job: JobId,
+        task: Task,
+    },
     /// `from` is where whoever worked had begun: of two who work at once, one is late.
     Advance {
         from: Option<UserId>,
         through: UserId,
-        deleted: u32,
+        done: u32,
         spared: u32,
     },
     End {
         outcome: JobOutcome,
     },
+    /// What it did is to be undone: it goes no further.
+    Halt,
 }
 
 /// Why a job does not go on.
@@ -124,9 +211,11 @@ pub enum JobRefusal {
     Ended,
     #[error("somebody else has done that stretch")]
     Late,
+    #[error("what the job does can't be undone")]
+    Irreversible,
 }
 
-decider!(Job: Job(JobId), JobCommand, JobEvent, JobRefusal, format 1);
+decider!(Job: Job(JobId), JobCommand, JobEvent, JobRefusal, format 2);
 
 impl Job {
     /// What follows from the command; nothing at all when what it asks for is so already.
@@ -134,76 +223,44 @@ impl Job {
     /// # Errors
     /// A refusal. State is unchanged then.
     pub fn decide(&self, command: JobCommand, at: Timestamp) -> Result<Vec<JobEvent>, JobRefusal> {
+        let Some(task) = &self.task else {
+            return match command {
+                JobCommand::Request { job, task } => Ok(vec![task.requested(job, at)]),
+                _ => Err(JobRefusal::NotFound),
+            };
+        };
         match command {
-            JobCommand::Request(requested) if self.requested.is_none() => Ok(vec![requested.into()]),
-            JobCommand::Request(_) => Err(JobRefusal::Exists),
-            _ if self.requested.is_none() => Err(JobRefusal::NotFound),
-            JobCommand::End { outcome } if self.ended.is_none() => Ok(vec![JobEnded { outcome, at }.into()]),
+            JobCommand::Request { .. } => Err(JobRefusal::Exists),
+            JobCommand::Halt if !matches!(task, Task::DisableWave(_)) => Err(JobRefusal::Irreversible),
+            JobCommand::Halt if self.ended.is_some() => Ok(Vec::new()),
+            JobCommand::Halt => Ok(vec![self.end(JobOutcome::Cancelled, at)]),
+            JobCommand::End { outcome } if self.ended.is_none() => Ok(vec![self.end(outcome, at)]),
             JobCommand::End { outcome } if self.ended == Some(outcome) => Ok(Vec::new()),
-            _ if self.ended.is_some() => Err(JobRefusal::Ended),
-            JobCommand::Advance { from, .. } if from != self.through => Err(JobRefusal::Late),
-            JobCommand::Advance { through, deleted, spared, .. } => {
-                let (deleted, spared) = (self.deleted + u64::from(deleted), self.spared + u64::from(spared));
-                Ok(vec![JobAdvanced { through, deleted, spared, at }.into()])
-            }
             JobCommand::End { .. } => Err(JobRefusal::Ended),
+            JobCommand::Advance { .. } if self.ended.is_some() => Err(JobRefusal::Ended),
+            JobCommand::Advance { from, .. } if from != self.through => Err(JobRefusal::Late),
+            JobCommand::Advance { through, done, spared, .. } => {
+                let (done, spared) = (self.done + u64::from(done), self.spared + u64::from(spared));
+                Ok(vec![JobAdvanced { through, done, spared, at }.into()])
+            }
         }
+    }
+
+    fn end(&self, outcome: JobOutcome, at: Timestamp) -> JobEvent {
+        let forgets = match &self.task {
+            Some(Task::DisableWave(wave)) => wave.network.map(|network| network.person),
+            _ => None,
+        };
+        JobEnded { outcome, forgets, at }.into()
     }
 
     pub fn apply(&mut self, event: &JobEvent) {
         match event {
-            JobEvent::JobRequested(e) => self.requested = Some(e.clone()),
-            JobEvent::JobAdvanced(e) => {
-                (self.through, self.deleted, self.spared) = (Some(e.through), e.deleted, e.spared);
-            }
+            JobEvent::JobRequested(e) => self.task = Some(Task::RemoveUsers(e.filter.clone())),
+            JobEvent::WaveDisablingRequested(e) => self.task = Some(Task::DisableWave(e.wave.clone())),
+            JobEvent::WaveRestoringRequested(e) => self.task = Some(Task::RestoreWave(e.undoes)),
+            JobEvent::JobAdvanced(e) => (self.through, self.done, self.spared) = (Some(e.through), e.done, e.spared),
             JobEvent::JobEnded(e) => self.ended = Some(e.outcome),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const JOB: &str = "job_01JM0000000000000000000001";
-    const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-    fn user(number: u64) -> UserId {
-        UserId::from_ulid(ulid::Ulid::from_parts(number, 0))
-    }
-
-    fn after(commands: Vec<JobCommand>) -> Job {
-        let mut job = Job::default();
-        for command in commands {
-            job.decide(command, AT).unwrap().iter().for_each(|event| job.apply(event));
-        }
-        job
-    }
-
-    fn request() -> JobCommand {
-        JobCommand::Request(JobRequested { job: JOB.parse().unwrap(), filter: UserFilter::default(), at: AT })
-    }
-
-    fn advance(from: Option<u64>, through: u64) -> JobCommand {
-        JobCommand::Advance { from: from.map(user), through: user(through), deleted: 1, spared: 0 }
-    }
-
-    #[test]
-    fn a_stretch_counts_once() {
-        let job = after(vec![request(), advance(None, 5), advance(Some(5), 9)]);
-        assert_eq!((job.through, job.deleted), (Some(user(9)), 2));
-        assert_eq!(job.decide(advance(Some(5), 9), AT), Err(JobRefusal::Late));
-        assert_eq!(job.decide(advance(None, 5), AT), Err(JobRefusal::Late));
-    }
-
-    #[test]
-    fn what_has_ended_does_not_go_on() {
-        let end = |outcome| JobCommand::End { outcome };
-        let job = after(vec![request(), end(JobOutcome::Cancelled)]);
-        assert_eq!(job.decide(advance(None, 5), AT), Err(JobRefusal::Ended));
-        assert_eq!(job.decide(end(JobOutcome::Cancelled), AT), Ok(Vec::new()));
-        assert_eq!(job.decide(end(JobOutcome::Finished), AT), Err(JobRefusal::Ended));
-        assert_eq!(job.decide(request(), AT), Err(JobRefusal::Exists));
-        assert_eq!(Job::default().decide(end(JobOutcome::Cancelled), AT), Err(JobRefusal::NotFound));
     }
 }

@@ -200,6 +200,7 @@ fn users(folded: &Folded) -> Rows {
         ("banned_until", state.ban.as_ref().map(|ban| ban.until.unwrap_or(FOR_EVER)).into()),
         ("ban_reason", optional(state.ban.as_ref().map(|ban| ban.reason))),
         ("app_metadata", optional(state.app_metadata)),
+        ("disabled_by", optional(state.disabled.as_ref().and_then(|disabled| disabled.by))),
         ("created_at", folded.life.events.first().map(|(at, _)| *at).into()),
     ]);
     // State keeps the latest time, a row the last one written: the same, unless the clock was set back.

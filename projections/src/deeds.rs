@@ -15,7 +15,8 @@ use chrysalis_domain::role::Roles;
 use chrysalis_domain::settings::SettingsEvent;
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::user::event::{
-    DeletionReason, EmailClaimed, EndReason, ExpiryEvidence, GuestUpgraded, ProfileUpdated, ReleaseReason, UserDeleted,
+    DeletionReason, EmailClaimed, EndReason, ExpiryEvidence, GuestDisabled, GuestUpgraded, ProfileUpdated,
+    ReleaseReason, UserDeleted,
 };
 use chrysalis_domain::value::{Authentication, Change as Field, ProofKind, Word};
 use chrysalis_domain::webhook::WebhookEvent;
@@ -209,10 +210,7 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
         }
         UserEvent::GuestHeld(e) => vec![to(Action::GuestHeld).with("until", time(e.until))],
         UserEvent::GuestReleased(_) => vec![to(Action::GuestReleased)],
-        UserEvent::GuestDisabled(e) if e.final_at > e.at => {
-            let disabled = to(Action::GuestDisabled).with("finalAt", time(e.final_at));
-            vec![disabled.with("lastActivity", time(e.evidence.last_activity)).with_evidence(&e.evidence)]
-        }
+        UserEvent::GuestDisabled(e) if e.can_be_undone() => vec![disabled(user, e)],
         UserEvent::GuestRestored(e) => vec![to(Action::GuestRestored).with_some("heldUntil", e.held_until.map(time))],
         UserEvent::UserDeleted(e) => vec![deleted(user, e)],
         UserEvent::ProfileUpdated(e) => vec![profile(user, e)],
@@ -284,6 +282,19 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
         | UserEvent::OrganizationActivated(_)
         // Deleted at once: that says it all.
         | UserEvent::GuestDisabled(_) => Vec::new(),
+    }
+}
+
+/// By a clean-up, or by a job.
+fn disabled(user: UserId, e: &GuestDisabled) -> Deed {
+    let deed = Deed::new(Action::GuestDisabled).on("user", user).with_some("finalAt", e.final_at.map(time));
+    let deed = match &e.evidence {
+        Some(evidence) => deed.with("lastActivity", time(evidence.last_activity)).with_evidence(evidence),
+        None => deed,
+    };
+    match e.by {
+        Some(by) => deed.with("lastActivity", time(by.last_activity)).with("job", by.job.to_string()),
+        None => deed,
     }
 }
 
@@ -388,6 +399,14 @@ fn jobs(job: JobId, event: &JobEvent) -> Option<Deed> {
     let to = |action| Deed::new(action).on("job", job);
     match event {
         JobEvent::JobRequested(e) => Some(to(Action::JobRequested).from(Value::Null, written(&e.filter))),
+        JobEvent::WaveDisablingRequested(e) => {
+            let requested = to(Action::JobRequested).with("kind", "disable-wave");
+            let requested = requested.with("from", time(e.wave.from)).with("to", time(e.wave.to));
+            Some(requested.with_some("network", e.wave.network.map(|_| "given")))
+        }
+        JobEvent::WaveRestoringRequested(e) => {
+            Some(to(Action::JobRequested).on("job", e.undoes).with("kind", "restore-wave"))
+        }
         JobEvent::JobEnded(e) => Some(to(Action::JobEnded).with("outcome", e.outcome.name())),
         JobEvent::JobAdvanced(_) => None,
     }

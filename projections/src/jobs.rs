@@ -2,7 +2,7 @@
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{JobId, UserId};
-use chrysalis_domain::job::{JobEvent, UserFilter};
+use chrysalis_domain::job::{JobEvent, Task};
 
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, text};
 
@@ -16,13 +16,13 @@ pub static JOBS: Table = Table {
 
 const COLUMNS: &[Column] = &[
     text("job_id"),
-    // As it stands in the event.
-    text("filter"),
+    // As JSON.
+    text("task"),
     integer("requested_at"),
     // Null once it has ended.
     integer("open_since").optional(),
     text("through").optional(),
-    integer("deleted"),
+    integer("done"),
     integer("spared"),
     text("outcome").optional(),
     integer("updated_at"),
@@ -34,21 +34,25 @@ pub fn fold(job: JobId, event: &JobEvent, out: &mut Vec<Change>) {
         out.push(Change::Update { table: &JOBS, set: columns, by: "job_id", values });
     };
     match event {
-        JobEvent::JobRequested(e) => {
-            let filter = serde_json::to_string(&e.filter).unwrap_or_default();
-            let (at, none) = (Value::from(e.at), Value::Integer(0));
-            let values =
-                vec![id(job), filter.into(), at.clone(), at.clone(), Value::Null, none.clone(), none, Value::Null, at];
-            out.push(Change::Insert { table: &JOBS, values });
-        }
+        JobEvent::JobRequested(e) => out.push(requested(job, &Task::RemoveUsers(e.filter.clone()), e.at)),
+        JobEvent::WaveDisablingRequested(e) => out.push(requested(job, &Task::DisableWave(e.wave.clone()), e.at)),
+        JobEvent::WaveRestoringRequested(e) => out.push(requested(job, &Task::RestoreWave(e.undoes), e.at)),
         JobEvent::JobAdvanced(e) => set(
-            &["through", "deleted", "spared", "updated_at"],
-            vec![id(e.through), number(e.deleted), number(e.spared), e.at.into()],
+            &["through", "done", "spared", "updated_at"],
+            vec![id(e.through), number(e.done), number(e.spared), e.at.into()],
         ),
         JobEvent::JobEnded(e) => {
             set(&["open_since", "outcome", "updated_at"], vec![Value::Null, e.outcome.name().into(), e.at.into()])
         }
     }
+}
+
+fn requested(job: JobId, task: &Task, at: Timestamp) -> Change {
+    // Nothing in it fails to be written.
+    let task = serde_json::to_string(task).unwrap_or_default();
+    let (at, none) = (Value::from(at), Value::Integer(0));
+    let values = vec![id(job), task.into(), at.clone(), at.clone(), Value::Null, none.clone(), none, Value::Null, at];
+    Change::Insert { table: &JOBS, values }
 }
 
 fn number(count: u64) -> Value {
@@ -59,10 +63,11 @@ fn number(count: u64) -> Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRow {
     pub job: JobId,
-    pub filter: UserFilter,
+    pub task: Task,
     pub requested_at: Timestamp,
     pub through: Option<UserId>,
-    pub deleted: u64,
+    /// Users to whom it was done.
+    pub done: u64,
     pub spared: u64,
     /// None while it goes on.
     pub outcome: Option<String>,
@@ -72,7 +77,7 @@ pub struct JobRow {
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "SELECT j.job_id, j.filter, j.requested_at, j.through, j.deleted, j.spared, j.outcome, j.updated_at
+            "SELECT j.job_id, j.task, j.requested_at, j.through, j.done, j.spared, j.outcome, j.updated_at
              FROM jobs j ",
             $rest
         )
@@ -83,10 +88,10 @@ fn read(row: &dyn Row) -> Option<JobRow> {
     let mut c = Cursor::new(row);
     Some(JobRow {
         job: c.parse()?,
-        filter: serde_json::from_str(&c.text()?).ok()?,
+        task: serde_json::from_str(&c.text()?).ok()?,
         requested_at: c.time()?,
         through: c.parse(),
-        deleted: c.integer()?.try_into().ok()?,
+        done: c.integer()?.try_into().ok()?,
         spared: c.integer()?.try_into().ok()?,
         outcome: c.text(),
         updated_at: c.time()?,

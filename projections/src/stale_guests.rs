@@ -8,7 +8,7 @@ use chrysalis_domain::{Event, Timestamp};
 use crate::model::{Entry, Model};
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, text};
 
-pub static STALE_GUESTS: Model = Model { name: "stale_guests", version: 1, tables: &[&TABLE], fold };
+pub static STALE_GUESTS: Model = Model { name: "stale_guests", version: 2, tables: &[&TABLE], fold };
 
 static TABLE: Table = Table {
     name: "stale_guests",
@@ -19,6 +19,7 @@ static TABLE: Table = Table {
         Index { columns: &["expires_at", "user_id"], unique: false, only_present: true },
         Index { columns: &["held_until", "user_id"], unique: false, only_present: true },
         Index { columns: &["final_at", "user_id"], unique: false, only_present: true },
+        Index { columns: &["barred_since", "user_id"], unique: false, only_present: true },
     ],
     shared: false,
 };
@@ -31,6 +32,8 @@ const COLUMNS: &[Column] = &[
     integer("expires_at").optional(),
     integer("held_until").optional(),
     integer("final_at").optional(),
+    // The last activity of whom a job took out of use.
+    integer("barred_since").optional(),
 ];
 
 fn fold(entry: &Entry, out: &mut Vec<Change>) {
@@ -44,7 +47,7 @@ fn fold(entry: &Entry, out: &mut Vec<Change>) {
     const ACTIVE: &[&str] = &["last_active_at", "quiet_since", "expires_at"];
     match event {
         UserEvent::GuestCreated(e) => {
-            let values = vec![id(user), e.at.into(), e.at.into(), Value::Null, Value::Null, Value::Null];
+            let values = vec![id(user), e.at.into(), e.at.into(), Value::Null, Value::Null, Value::Null, Value::Null];
             out.push(Change::Insert { table: &TABLE, values });
         }
         UserEvent::SessionStarted(e) => set(ACTIVE, active(e.authentication.at)),
@@ -59,11 +62,15 @@ fn fold(entry: &Entry, out: &mut Vec<Change>) {
         }
         UserEvent::GuestReleased(e) => set(&["quiet_since", "held_until"], vec![e.last_activity.into(), Value::Null]),
         UserEvent::GuestDisabled(e) => {
-            set(&["quiet_since", "expires_at", "final_at"], vec![Value::Null, Value::Null, e.final_at.into()]);
+            let barred_since = e.by.map(|by| by.last_activity);
+            set(
+                &["quiet_since", "expires_at", "final_at", "barred_since"],
+                vec![Value::Null, Value::Null, e.final_at.into(), barred_since.into()],
+            );
         }
         UserEvent::GuestRestored(e) => {
             let quiet = if e.held_until.is_some() { Value::Null } else { e.last_activity.into() };
-            set(&["quiet_since", "final_at"], vec![quiet, Value::Null]);
+            set(&["quiet_since", "final_at", "barred_since"], vec![quiet, Value::Null, Value::Null]);
             if let Some(until) = e.held_until {
                 set(&["held_until"], vec![until.into()]);
             }
@@ -113,5 +120,7 @@ pub static QUIET: Question<Due> = due!("quiet_since", "quiet_since < ?1 AND (hel
 pub static TOLD: Question<Due> = due!("expires_at", "expires_at <= ?1");
 /// `?1` = now, and so on. They were held until then.
 pub static LAPSED: Question<Due> = due!("held_until", "held_until <= ?1 AND final_at IS NULL");
-/// `?1` = now, and so on. They were taken out of use until then.
+/// `?1` = now, and so on. A clean-up took them out of use until then.
 pub static DISABLED: Question<Due> = due!("final_at", "final_at <= ?1");
+/// `?1` = a time before which they were active, and so on. A job took them out of use.
+pub static BARRED: Question<Due> = due!("barred_since", "barred_since < ?1");

@@ -7,10 +7,18 @@ use chrysalis_domain::user::{Standing, UserEvent};
 use chrysalis_domain::value::Change as Field;
 
 use crate::table::{
-    Change, Column, Copied, Cursor, Kind, Question, Sealed, Table, Value, id, integer, sealed, sealed_record, text,
+    Change, Column, Copied, Cursor, Index, Kind, Question, Sealed, Table, Value, id, integer, sealed, sealed_record,
+    text,
 };
 
-pub static USERS: Table = Table { name: "users", key: &["user_id"], columns: COLUMNS, indexes: &[], shared: false };
+pub static USERS: Table = Table {
+    name: "users",
+    key: &["user_id"],
+    columns: COLUMNS,
+    // Of few, and so it costs the others nothing.
+    indexes: &[Index { columns: &["disabled_by", "user_id"], unique: false, only_present: true }],
+    shared: false,
+};
 
 const COLUMNS: &[Column] = &[
     text("user_id"),
@@ -29,6 +37,8 @@ const COLUMNS: &[Column] = &[
     integer("banned_until").optional(),
     sealed_record!("ban_reason"),
     sealed_record!("app_metadata"),
+    // The job that took the guest out of use, while it is.
+    text("disabled_by").optional(),
 ];
 
 /// What opens the person's sealed records, beside them: a look-up is one row. Whoever wraps a key anew changes both places.
@@ -108,10 +118,13 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         }
         UserEvent::AppMetadataSet(e) => set(&["app_metadata", "updated_at"], vec![id(e.metadata), at.into()]),
         UserEvent::EmailUnverified(_) => set(&["email_verified", "updated_at"], vec![false.into(), at.into()]),
-        UserEvent::GuestDisabled(_) => {
-            set(&["standing", "updated_at"], vec![Standing::Disabled.name().into(), at.into()])
+        UserEvent::GuestDisabled(e) => {
+            let by = e.by.map_or(Value::Null, |by| id(by.job));
+            set(&["standing", "disabled_by", "updated_at"], vec![Standing::Disabled.name().into(), by, at.into()])
         }
-        UserEvent::GuestRestored(_) => set(&["standing", "updated_at"], vec![Standing::Guest.name().into(), at.into()]),
+        UserEvent::GuestRestored(_) => {
+            set(&["standing", "disabled_by", "updated_at"], vec![Standing::Guest.name().into(), Value::Null, at.into()])
+        }
         UserEvent::UserDeleted(_) => out.push(Change::Delete { table: &USERS, by: "user_id", value: id(user) }),
         UserEvent::UpgradeSuperseded(_)
         | UserEvent::EmailVerificationRequested(_)
@@ -164,6 +177,7 @@ fn row(user: UserId, person: Value, standing: Standing, at: Timestamp) -> Change
         at.into(),
         at.into(),
         at.into(),
+        Value::Null,
         Value::Null,
         Value::Null,
         Value::Null,
@@ -259,6 +273,19 @@ pub(crate) use user_columns;
 pub static BY_ID: Question<UserRow> = Question {
     sql: concat!("SELECT ", user_columns!(), " FROM users u WHERE u.user_id = ?1"),
     read: |row| read(&mut Cursor::new(row)),
+};
+
+/// `?1` = job id, `?2` = an id, `?3` = how many. Whom that job took out of use, behind that user, in the order of ids.
+pub static DISABLED_BY: Question<UserId> = Question {
+    sql: "SELECT u.user_id FROM users u WHERE u.disabled_by = ?1 AND u.user_id > ?2 ORDER BY u.user_id LIMIT ?3",
+    read: |row| row.text(0)?.parse().ok(),
+};
+
+/// `?1` = job id, `?2` = an id, `?3` = how far to count. How many that job took out of use, behind that user.
+pub static COUNT_DISABLED_BY: Question<i64> = Question {
+    sql: "SELECT COUNT(*) FROM
+              (SELECT 1 FROM users u WHERE u.disabled_by = ?1 AND u.user_id > ?2 LIMIT ?3) counted",
+    read: |row| row.integer(0),
 };
 
 pub fn read(c: &mut Cursor<'_>) -> Option<UserRow> {

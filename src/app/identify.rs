@@ -1,7 +1,7 @@
 //! Who is calling: from a presented token to a live session, and the traces that presenting it leaves.
 
 use chrysalis_domain::id::UserId;
-use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::user::{Standing, UserCommand};
 use chrysalis_domain::value::Carrier;
 use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::Value;
@@ -83,6 +83,8 @@ impl App {
                 return Ok(Identity::Ended);
             }
             return Ok(match &row {
+                // What took its user out of use can be undone: whoever has the token keeps it for then.
+                row if row.user.standing == Standing::Disabled => Identity::Unknown,
                 row if row.ended_at.is_some() => Identity::Ended,
                 row if row.expires_at <= now => Identity::Expired(presented(row.clone())),
                 _ => Identity::Live(presented(row)),

@@ -71,6 +71,8 @@ pub enum Refusal {
     JobNotFound,
     /// It is done, or was stopped.
     JobEnded,
+    /// What it does can't be undone.
+    JobIrreversible,
     /// The link was opened outside the browser that made the claim.
     ConfirmationRequired,
     Banned,
@@ -251,6 +253,7 @@ impl From<JobRefusal> for AppError {
         match refusal {
             JobRefusal::NotFound => Refusal::JobNotFound.into(),
             JobRefusal::Ended => Refusal::JobEnded.into(),
+            JobRefusal::Irreversible => Refusal::JobIrreversible.into(),
             JobRefusal::Exists | JobRefusal::Late => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
             }

@@ -29,6 +29,7 @@ pub use challenge::{CaptchaConfig, CaptchaProvider, Challenge, ChallengeKind};
 pub use guests::Guests;
 pub use mail::Mail;
 use reader::Reader;
+pub use reader::parse_span;
 pub use social::{RESERVED, SocialProvider, is_tenant};
 pub use store::Store;
 

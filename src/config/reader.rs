@@ -151,7 +151,7 @@ fn without_password(text: &str) -> String {
 }
 
 /// `90s`, `15m`, `24h`, `7d`; a plain number is seconds.
-fn parse_span(text: &str) -> Option<Span> {
+pub fn parse_span(text: &str) -> Option<Span> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: i64 = digits.parse().ok()?;
     let seconds = match &text[digits.len()..] {

@@ -12,7 +12,7 @@ use chrysalis_domain::process::expiry::{Expiry, Look, ProcessCommand};
 use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::user::{UserCommand, UserRefusal};
 use chrysalis_projections::Value;
-use chrysalis_projections::stale_guests::{DISABLED, Due, LAPSED, QUIET, TOLD};
+use chrysalis_projections::stale_guests::{BARRED, DISABLED, Due, LAPSED, QUIET, TOLD};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
@@ -122,6 +122,7 @@ impl Cleaner {
                 Look::Told { by } => (&TOLD, by),
                 Look::Lapsed { by, .. } => (&LAPSED, by),
                 Look::Disabled { by } => (&DISABLED, by),
+                Look::Barred { before } => (&BARRED, before),
             };
             let parameters = [by.into(), behind.0.into(), Value::Text(behind.1.clone()), PAGE.into()];
             let page: Vec<Due> = ask(self.app.log.as_ref(), question, &parameters).await?;

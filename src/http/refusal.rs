@@ -111,6 +111,7 @@ impl From<Refusal> for ApiError {
             Refusal::AccountNotFound => said(S::BAD_REQUEST, "ACCOUNT_NOT_FOUND", "Account not found"),
             Refusal::JobNotFound => said(S::NOT_FOUND, "JOB_NOT_FOUND", "Job not found"),
             Refusal::JobEnded => said(S::CONFLICT, "JOB_ENDED", "The job has ended"),
+            Refusal::JobIrreversible => said(S::CONFLICT, "JOB_IRREVERSIBLE", "What this job does cannot be undone"),
             Refusal::LastAccount => {
                 said(S::BAD_REQUEST, "FAILED_TO_UNLINK_LAST_ACCOUNT", "You can't unlink your last account")
             }

@@ -38,6 +38,8 @@ pub enum SealKind {
     Secret,
     /// What an organization is found by.
     Slug,
+    /// That which a job is about, as a keyed hash.
+    Network,
 }
 
 impl SealKind {
@@ -57,6 +59,7 @@ impl SealKind {
             SealKind::Subject => "subject",
             SealKind::Secret => "secret",
             SealKind::Slug => "slug",
+            SealKind::Network => "network",
         }
     }
 }

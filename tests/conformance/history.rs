@@ -7,7 +7,9 @@ use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
 use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
 use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued, VoidReason};
 use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent, Purpose};
-use chrysalis_domain::id::{AccountId, ApiKeyId, ChallengeId, ClaimId, EventId, OrganizationId, SessionId, UserId};
+use chrysalis_domain::id::{
+    AccountId, ApiKeyId, ChallengeId, ClaimId, EventId, JobId, OrganizationId, SessionId, UserId,
+};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::user::command::{
     ExpiryTerms, NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity,
@@ -266,7 +268,11 @@ impl History {
         let max_age = Span::from_secs(5) - ExpiryTerms::RECORDED_WITHIN;
         let undo = Span::from_secs(*chance.pick(&[0, 1, 30, 3_600]));
         let mut terms = ExpiryTerms { settings_version: 3, max_age, notice: Span::ZERO, undo };
-        match (&state.disabled, chance.below(8)) {
+        match (&state.disabled, chance.below(10)) {
+            (Some(disabled), 8..10) => {
+                C::ReinstateGuest { by: disabled.by.unwrap_or_else(|| world.fresh(JobId::from_ulid)) }
+            }
+            (None, 8) => C::DisableGuest { by: world.fresh(JobId::from_ulid) },
             (Some(_), 0..3) => C::RestoreGuest,
             (Some(_), 3..6) => C::FinishExpiry { passed },
             (_, 6) => C::HoldGuest { until: world.now() + Span::from_secs(10) },

@@ -11,8 +11,8 @@ use chrysalis::log::refold::{Difference, Report};
 use chrysalis::log::{LogFault, Store as WholeStore};
 use chrysalis_domain::api_key::ApiKeyEvent;
 use chrysalis_domain::challenge::ChallengeEvent;
-use chrysalis_domain::id::{JobId, WebhookId};
-use chrysalis_domain::job::{JobCommand, JobRequested, UserFilter};
+use chrysalis_domain::id::{JobId, UserId, WebhookId};
+use chrysalis_domain::job::{JobCommand, JobOutcome, Task, UserFilter, Wave};
 use chrysalis_domain::mail::MailEvent;
 use chrysalis_domain::organization::OrganizationEvent;
 use chrysalis_domain::upcast::Stored;
@@ -119,10 +119,21 @@ async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
 /// What stands in streams that no person of a history has: a job, and an endpoint.
 async fn beside_the_people(world: &World) {
     let job = world.fresh(JobId::from_ulid);
-    let requested = JobRequested { job, filter: UserFilter::default(), at: world.now() };
+    let task = Task::RemoveUsers(UserFilter::default());
     let ask = Ask::new(world.context(), world.now());
-    let ask = ask.then(Step::Job(job, Concurrency::New, JobCommand::Request(requested)));
+    let ask = ask.then(Step::Job(job, Concurrency::New, JobCommand::Request { job, task }));
     world.execute(ask).await.unwrap();
+    let wave = Task::DisableWave(Wave { from: world.now(), to: world.now(), network: None });
+    let (disabling, restoring) = (world.fresh(JobId::from_ulid), world.fresh(JobId::from_ulid));
+    for (job, task) in [(disabling, wave), (restoring, Task::RestoreWave(disabling))] {
+        let ask = Ask::new(world.context(), world.now());
+        let requested = Step::Job(job, Concurrency::New, JobCommand::Request { job, task });
+        let through = world.fresh(UserId::from_ulid);
+        let advance = JobCommand::Advance { from: None, through, done: 3, spared: 1 };
+        let ended = JobCommand::End { outcome: JobOutcome::Finished };
+        let steps = [advance, ended].map(|command| Step::Job(job, Concurrency::New, command));
+        world.execute(steps.into_iter().fold(ask.then(requested), Ask::then)).await.unwrap();
+    }
     let seal = |text| SealedSecret::seal(&world.keyring, text, &world.chance, world.now()).unwrap();
     let (url, secret) = (seal("https://example.com/hook"), seal("whsec_0"));
     let webhook = world.fresh(WebhookId::from_ulid);

@@ -15,6 +15,7 @@ mod races;
 mod rebuild;
 mod start;
 mod stop;
+mod waves;
 
 use std::time::Duration;
 

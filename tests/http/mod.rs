@@ -48,3 +48,4 @@ mod transfer;
 mod transport;
 mod upgrade;
 mod verify;
+mod waves;

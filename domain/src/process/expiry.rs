@@ -60,8 +60,10 @@ pub enum Look {
     Told { by: Timestamp },
     /// Guests who were held until a time, and whose last activity is before another.
     Lapsed { by: Timestamp, before: Timestamp },
-    /// Guests who were taken out of use, until a time.
+    /// Guests whom a clean-up took out of use, until a time.
     Disabled { by: Timestamp },
+    /// Guests whom a job took out of use, whose last activity is before a time.
+    Barred { before: Timestamp },
 }
 
 impl Expiry {
@@ -85,7 +87,9 @@ impl Expiry {
         let Some(terms) = terms else { return vec![finish] };
         let away = if terms.notice > Span::ZERO { terms.away_for_notice() } else { terms.away() };
         let before = self.passed.before(now, away);
-        vec![finish, Look::Told { by: now }, Look::Lapsed { by: now, before }, Look::Quiet { before }]
+        // Who can't come back is not told.
+        let barred = Look::Barred { before: self.passed.before(now, terms.away()) };
+        vec![finish, Look::Told { by: now }, Look::Lapsed { by: now, before }, Look::Quiet { before }, barred]
     }
 
     /// What is asked of whoever is found there.
@@ -94,7 +98,7 @@ impl Expiry {
         let terms = terms.copied();
         match look {
             Look::Disabled { .. } => Some(UserCommand::FinishExpiry { passed }),
-            Look::Told { .. } => Some(UserCommand::ExpireGuest { terms: terms?, passed }),
+            Look::Told { .. } | Look::Barred { .. } => Some(UserCommand::ExpireGuest { terms: terms?, passed }),
             Look::Quiet { .. } | Look::Lapsed { .. } => {
                 let terms = terms?;
                 Some(if terms.notice > Span::ZERO {

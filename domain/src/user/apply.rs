@@ -231,9 +231,9 @@ impl User {
                 self.standing = Standing::Disabled;
                 self.pending_upgrade = None;
                 self.announced = None;
-                let (evidence, at, final_at) = (e.evidence.clone(), e.at, e.final_at);
-                let sessions = if final_at > at { self.sessions.clone() } else { BTreeMap::new() };
-                self.disabled = Some(Disabled { evidence, at, final_at, sessions });
+                let (evidence, by) = (e.evidence.clone(), e.by.map(|by| by.job));
+                let sessions = if e.can_be_undone() { self.sessions.clone() } else { BTreeMap::new() };
+                self.disabled = Some(Disabled { evidence, by, at: e.at, final_at: e.final_at, sessions });
             }
             UserEvent::GuestRestored(e) => {
                 self.standing = Standing::Guest;

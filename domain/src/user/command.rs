@@ -3,7 +3,7 @@
 
 use crate::Passed;
 use crate::id::{
-    AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+    AccountId, ChallengeId, ClaimId, JobId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
 use crate::role::Roles;
 use crate::time::{Span, Timestamp};
@@ -287,7 +287,16 @@ pub enum UserCommand {
     FinishExpiry {
         passed: Passed,
     },
+    /// Whatever took the guest out of use.
     RestoreGuest,
+    /// A job takes the guest out of use, with all who came with it.
+    DisableGuest {
+        by: JobId,
+    },
+    /// Undoes what this job did, and no other.
+    ReinstateGuest {
+        by: JobId,
+    },
     HoldGuest {
         until: Timestamp,
     },

@@ -7,6 +7,7 @@ mod proof;
 mod recovery;
 mod social;
 mod transfer;
+mod wave;
 
 use crate::id::{ChallengeId, ClaimId, PersonId, SealedId, SessionId, UserId};
 use crate::time::{Span, Timestamp};
@@ -142,6 +143,8 @@ impl User {
             C::ExpireGuest { terms, passed } => self.expire(terms, &passed, at),
             C::FinishExpiry { passed } => self.finish_expiry(&passed, at),
             C::RestoreGuest => self.restore(at),
+            C::DisableGuest { by } => self.disable(by, at),
+            C::ReinstateGuest { by } => self.reinstate(by, at),
             C::HoldGuest { until } => self.hold(until, at),
             C::ReleaseGuest => Ok(self.release(at)),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Names, events};
 use crate::id::{
-    AccountId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+    AccountId, ChallengeId, ClaimId, JobId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
 use crate::role::Roles;
 use crate::time::Timestamp;
@@ -195,7 +195,7 @@ pub enum ReleaseReason {
     Unlinked,
     /// The user gave another address, or took the one of before back.
     Changed,
-    /// A clean-up took the guest out of use.
+    /// The guest was taken out of use.
     Disabled,
     Deleted,
 }
@@ -667,18 +667,39 @@ pub struct GuestReleased {
     pub at: Timestamp,
 }
 
-/// A clean-up took the guest out of use. Its sessions are ended; until `final_at` it can be undone.
+/// The guest was taken out of use: by a clean-up, or by a job with all who came with it. Its sessions are ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestDisabled {
-    pub evidence: ExpiryEvidence,
+    /// Of a clean-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<ExpiryEvidence>,
+    /// Of a job: what it did it can undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<DisabledBy>,
     pub at: Timestamp,
-    pub final_at: Timestamp,
+    /// Until then a clean-up can be undone; none where it was a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_at: Option<Timestamp>,
 }
 
-/// The guest is as it was before a clean-up took it out of use.
+impl GuestDisabled {
+    /// False where the guest goes in the same breath.
+    pub fn can_be_undone(&self) -> bool {
+        self.final_at.is_none_or(|final_at| final_at > self.at)
+    }
+}
+
+/// The job that took a guest out of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisabledBy {
+    pub job: JobId,
+    pub last_activity: Timestamp,
+}
+
+/// The guest is as it was before it was taken out of use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestRestored {
-    /// Sessions that the clean-up ended, and that are live again.
+    /// Sessions that were ended by it, and that are live again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionId>,
     /// Until then no clean-up takes it again; none where it came back by itself.

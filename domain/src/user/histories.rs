@@ -17,7 +17,8 @@ pub(crate) use self::steps::{any_step, wait};
 use crate::Passed;
 use crate::event::Names;
 use crate::id::{
-    AccountId, ApiKeyId, ChallengeId, ClaimId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+    AccountId, ApiKeyId, ChallengeId, ClaimId, JobId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId,
+    UserId,
 };
 use crate::role::Roles;
 use crate::time::{Span, Timestamp};
@@ -319,6 +320,8 @@ impl Life {
             }
             Kind::FinishExpiry => C::FinishExpiry { passed: self.passed(dice) },
             Kind::RestoreGuest => C::RestoreGuest,
+            Kind::DisableGuest => C::DisableGuest { by: self.job(dice) },
+            Kind::ReinstateGuest => C::ReinstateGuest { by: self.job(dice) },
             Kind::HoldGuest => C::HoldGuest { until: self.now + dice.of(&[Span::from_hours(3), Span::from_days(3)]) },
             Kind::ReleaseGuest => C::ReleaseGuest,
             Kind::DeleteUser => C::DeleteUser {
@@ -491,6 +494,11 @@ impl Life {
     /// One of few.
     fn other(&mut self, dice: &mut Dice) -> UserId {
         UserId::from_ulid(Ulid::from_parts(1, u128::from(dice.throw() % 3)))
+    }
+
+    /// One of two.
+    fn job(&mut self, dice: &mut Dice) -> JobId {
+        JobId::from_ulid(Ulid::from_parts(1, u128::from(dice.throw() % 2)))
     }
 
     /// One of few.

@@ -29,7 +29,9 @@ pub use impersonation::{Impersonation, Impersonator};
 pub use refusal::UserRefusal;
 
 use crate::decider::decider;
-use crate::id::{AccountId, ChallengeId, ClaimId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{
+    AccountId, ChallengeId, ClaimId, JobId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+};
 use crate::role::Roles;
 use crate::time::Timestamp;
 use crate::user::event::ExpiryEvidence;
@@ -46,7 +48,7 @@ pub enum Standing {
     /// Strict mode: an upgrade that awaits proof. Still a guest everywhere.
     Provisional,
     Member,
-    /// Taken out of use by a clean-up, not yet gone.
+    /// Taken out of use by a clean-up, not yet gone; or by a job that named many.
     Disabled,
     Deleted,
 }
@@ -97,7 +99,7 @@ pub struct User {
     pub held: Option<Held>,
     /// It was said that the guest will be deleted, and nobody came since.
     pub announced: Option<Announced>,
-    /// What a clean-up that took the guest out of use can be undone to.
+    /// What can be undone, where the guest was taken out of use.
     pub disabled: Option<Disabled>,
     /// Guests whose doings belong to this member.
     pub absorbed: BTreeSet<UserId>,
@@ -228,14 +230,18 @@ pub struct Announced {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
-    pub evidence: ExpiryEvidence,
+    /// Why a clean-up did it.
+    pub evidence: Option<ExpiryEvidence>,
+    /// The job that did it.
+    pub by: Option<JobId>,
     pub at: Timestamp,
-    pub final_at: Timestamp,
+    /// When a clean-up takes the guest for good.
+    pub final_at: Option<Timestamp>,
     /// The sessions that were ended.
     pub sessions: BTreeMap<SessionId, Session>,
 }
 
-decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 7);
+decider!(User: User(UserId), UserCommand, UserEvent, UserRefusal, format 8);
 
 impl User {
     pub fn is_banned(&self, at: Timestamp) -> bool {

@@ -228,7 +228,7 @@ proptest! {
         }
     }
 
-    /// Whatever a clean-up did that can be undone is undone by it.
+    /// What can be undone is undone by it.
     #[test]
     fn who_is_restored_is_who_they_were(steps in lives()) {
         let mut before: Option<User> = None;
@@ -264,6 +264,40 @@ proptest! {
             prop_assert_eq!(user.standing == Standing::Disabled, user.disabled.is_some());
             let bare = user.sessions.is_empty() && user.email.is_none() && user.password.is_none() && user.identities.is_empty();
             prop_assert!(user.disabled.is_none() || bare);
+        }
+    }
+
+    /// However they come: nobody whom a job took out of use is back, or anybody else's, before that is undone.
+    #[test]
+    fn whom_a_job_took_out_of_use_stays_out_until_it_is_undone(steps in lives()) {
+        for turn in live(&steps).1 {
+            let Some(by) = turn.before.disabled.as_ref().and_then(|disabled| disabled.by) else { continue };
+            for event in turn.outcome.iter().flatten() {
+                let comes_back = matches!(
+                    event,
+                    UserEvent::SessionStarted(_) | UserEvent::UpgradeBegun(_) | UserEvent::GuestUpgraded(_) | UserEvent::GuestTransferred(_)
+                );
+                prop_assert!(!comes_back, "{:?} led to {:?}", turn.command, event);
+                let undone = match &turn.command {
+                    Some(UserCommand::RestoreGuest) => true,
+                    Some(UserCommand::ReinstateGuest { by: undone }) => *undone == by,
+                    _ => false,
+                };
+                prop_assert_eq!(matches!(event, UserEvent::GuestRestored(_)), undone);
+            }
+        }
+    }
+
+    /// Nor who was one until superseded.
+    #[test]
+    fn no_job_takes_a_member_out_of_use(steps in lives()) {
+        let mut superseded = false;
+        for turn in live(&steps).1 {
+            let events = || turn.outcome.iter().flatten();
+            if events().any(|event| matches!(event, UserEvent::GuestDisabled(GuestDisabled { by: Some(_), .. }))) {
+                prop_assert!(turn.before.standing.is_guest() && turn.before.disabled.is_none() && !superseded);
+            }
+            superseded |= events().any(|event| matches!(event, UserEvent::UpgradeSuperseded(_)));
         }
     }
 
@@ -317,7 +351,7 @@ proptest! {
         let mut superseded = false;
         for turn in live(&steps).1 {
             for event in turn.outcome.iter().flatten() {
-                if let UserEvent::GuestDisabled(GuestDisabled { evidence, .. })
+                if let UserEvent::GuestDisabled(GuestDisabled { evidence: Some(evidence), .. })
                     | UserEvent::UserDeleted(UserDeleted { evidence: Some(evidence), .. }) = event
                 {
                     prop_assert!(turn.before.standing.is_guest() && !superseded);

@@ -15,11 +15,12 @@ mod social;
 mod strict;
 mod transfers;
 mod upgrading;
+mod waves;
 
 use cqrs_es::test::{AggregateResultValidator, TestFramework};
 use ulid::Ulid;
 
-use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{AccountId, ChallengeId, ClaimId, JobId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::role::Roles;
 use crate::time::{Span, Timestamp};
 use crate::user::command::*;

@@ -5,11 +5,13 @@ mod appoint;
 mod ban;
 mod create_user;
 mod impersonate;
+pub mod jobs;
 pub mod list_users;
 mod remove_user;
 pub mod remove_users;
 mod sessions;
 mod update_user;
+pub mod waves;
 
 use chrysalis_domain::id::UserId;
 use chrysalis_domain::role::{ADMIN, Roles, USER};

@@ -1,20 +1,23 @@
-//! What takes long is asked for once, and looked at: removing many users by a filter.
+//! What takes long is asked for once, and looked at: removing many users by a filter; waves of guests, for which is asked
+//! elsewhere ([`guests::waves`](super::guests::waves)).
 
 use axum::Json;
 use axum::extract::State;
 use chrysalis_domain::Permission;
 use chrysalis_domain::id::JobId;
-use chrysalis_domain::job::UserFilter;
+use chrysalis_domain::job::{Task, UserFilter};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::list_users::unknown_filter;
+use crate::app::admin::jobs::{self, JobView};
 use crate::app::admin::list_users::Total;
-use crate::app::admin::remove_users::{JobView, permission_for};
+use crate::app::admin::remove_users::permission_for;
 use crate::http::authority::not_allowed;
 use crate::http::state::Http;
 use crate::http::who::{Known, Who};
+use crate::log::origins::named;
 use crate::wire::body::{AdminBody, Body, Fields};
 use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::json_time::JsonTime;
@@ -98,10 +101,26 @@ pub struct RemoveUsersBody {
 pub struct Job {
     #[schema(value_type = String, example = "job_01JD8M4Z5T0123456789ABCDEF")]
     id: JobId,
-    filter: RemovalFilter,
+    /// `remove-users`, `disable-wave` or `restore-wave`.
+    kind: &'static str,
+    /// Whom to remove.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<RemovalFilter>,
+    /// Whom to take out of use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wave: Option<Wave>,
+    /// The job whose guests are put back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    undoes: Option<JobId>,
     /// `running`, `finished` or `cancelled`.
     status: String,
-    deleted: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<u64>,
     /// Who no longer matched when it was their turn.
     spared: u64,
     /// How many are ahead, at least.
@@ -110,19 +129,46 @@ pub struct Job {
     updated_at: JsonTime,
 }
 
+/// Who came in a time, from one network if it is named.
+#[derive(Debug, Serialize, ToSchema)]
+struct Wave {
+    from: JsonTime,
+    to: JsonTime,
+    /// It is forgotten when the job has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
+}
+
 impl From<JobView> for Job {
     fn from(view: JobView) -> Self {
-        let JobView { row, ahead } = view;
+        let JobView { row, ahead, network } = view;
         let (Total::Exactly(remaining) | Total::AtLeast(remaining)) = ahead;
-        Self {
+        let job = Self {
             id: row.job,
-            filter: row.filter.into(),
+            kind: "",
+            filter: None,
+            wave: None,
+            undoes: None,
             status: row.outcome.unwrap_or_else(|| "running".to_owned()),
-            deleted: row.deleted,
+            deleted: None,
+            disabled: None,
+            restored: None,
             spared: row.spared,
             remaining,
             requested_at: row.requested_at.into(),
             updated_at: row.updated_at.into(),
+        };
+        let done = Some(row.done);
+        match row.task {
+            Task::RemoveUsers(filter) => {
+                Self { kind: "remove-users", filter: Some(filter.into()), deleted: done, ..job }
+            }
+            Task::DisableWave(wave) => {
+                let network = network.as_ref().map(named);
+                let wave = Wave { from: wave.from.into(), to: wave.to.into(), network };
+                Self { kind: "disable-wave", wave: Some(wave), disabled: done, ..job }
+            }
+            Task::RestoreWave(undoes) => Self { kind: "restore-wave", undoes: Some(undoes), restored: done, ..job },
         }
     }
 }
@@ -143,7 +189,8 @@ pub async fn remove_users(
     who: Who,
     Body(fields): AdminBody<Fields>,
 ) -> Result<Json<RemoveUsersBody>, ApiError> {
-    let authority = authority(&who)?;
+    let authority =
+        who.authority_or(Permission::GuestsDelete, || not_allowed("YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS"))?;
     let form: RemoveUsersForm = authority.read(fields).map_err(unknown_filter)?;
     let filter = UserFilter::from(form.filter);
     if filter.is_empty() {
@@ -175,13 +222,16 @@ pub struct JobForm {
     responses(
         (status = 200, description = "The job", body = Job),
         (status = 401, description = "`UNAUTHORIZED`, `INVALID_API_KEY`", body = ErrorBody),
-        (status = 403, description = "`INSUFFICIENT_PERMISSION`, `YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS`", body = ErrorBody),
+        (status = 403, description = "`INSUFFICIENT_PERMISSION`: what asking for it took; `YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS`", body = ErrorBody),
         (status = 404, description = "`JOB_NOT_FOUND`", body = ErrorBody),
     )
 )]
 pub async fn get(State(http): State<Http>, who: Who, Body(fields): AdminBody<Fields>) -> Result<Json<Job>, ApiError> {
-    let form: JobForm = authority(&who)?.read(fields)?;
-    Ok(Json(http.app.job(form.job_id, who.caller.at).await?.into()))
+    let authority = authority(&who)?;
+    let form: JobForm = authority.read(fields)?;
+    let job = http.app.job(form.job_id, who.caller.at).await?;
+    authority.needs(jobs::permission_for(&job.row.task))?;
+    Ok(Json(job.into()))
 }
 
 /// Stops a job: what is done stays done.
@@ -206,7 +256,8 @@ pub async fn cancel(
     Ok(Json(http.app.cancel_job(&who.caller, &authority, form.job_id).await?.into()))
 }
 
-/// Whoever may remove guests; members take more, which the filter tells.
+/// Whoever may ask for a job of some kind; of which one, the job tells.
 fn authority(who: &Known) -> Result<crate::app::authority::Authority, ApiError> {
-    who.authority_or(Permission::GuestsDelete, || not_allowed("YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS"))
+    let denied = || not_allowed("YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS");
+    who.authority(Permission::GuestsManage).or_else(|_| who.authority_or(Permission::GuestsDelete, denied))
 }

@@ -4,6 +4,7 @@
 //! the same reason an id is a text and nothing else; it is never unwrapped.
 
 pub(super) mod bans;
+pub(super) mod guests;
 pub(super) mod impersonation;
 pub(super) mod jobs;
 mod list_query;

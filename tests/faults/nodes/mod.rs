@@ -6,6 +6,7 @@ mod kill;
 mod paused;
 mod settings;
 mod together;
+mod waves;
 
 use crate::process::{Server, eventually};
 

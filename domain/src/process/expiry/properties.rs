@@ -7,9 +7,9 @@ use ulid::Ulid;
 
 use super::*;
 use crate::decider::Decider;
-use crate::id::{PersonId, SessionId, UserId};
+use crate::id::{JobId, PersonId, SessionId, UserId};
 use crate::user::command::{NewSession, NewToken};
-use crate::user::event::{ActivityRecorded, UserDeleted};
+use crate::user::event::{ActivityRecorded, GuestDisabled, UserDeleted};
 use crate::user::{Standing, User, UserEvent};
 use crate::value::{Authentication, Carrier, Entry, Locator, TokenHash};
 
@@ -26,6 +26,8 @@ enum Step {
     Upgrade(usize),
     Hold(usize),
     Undo(usize),
+    /// A job takes the guest out of use.
+    Bar(usize),
     /// The due list catches up.
     Read,
     /// A node takes its turn. How far it gets before it dies.
@@ -40,7 +42,8 @@ fn steps(jumps: bool) -> impl Strategy<Value = Vec<Step>> {
         4 => guest.clone().prop_map(Step::Visit),
         1 => guest.clone().prop_map(Step::Upgrade),
         1 => guest.clone().prop_map(Step::Hold),
-        1 => guest.prop_map(Step::Undo),
+        1 => guest.clone().prop_map(Step::Undo),
+        1 => guest.prop_map(Step::Bar),
         4 => Just(Step::Read),
         6 => (0..20_usize).prop_map(Step::Round),
     ];
@@ -105,6 +108,10 @@ impl World {
             Step::Undo(number) => {
                 self.ask(*number, UserCommand::RestoreGuest);
             }
+            Step::Bar(number) => {
+                let by = JobId::from_ulid(Ulid::from_parts(1, 1));
+                self.ask(*number, UserCommand::DisableGuest { by });
+            }
             Step::Read => self.guests.iter_mut().for_each(|guest| guest.row = guest.user.clone()),
             Step::Round(gets) => self.round(*gets),
         }
@@ -153,7 +160,9 @@ impl World {
         let guest = &mut self.guests[number];
         let Ok(events) = Decider::decide(&guest.user, command, self.clock) else { return false };
         for event in &events {
-            if let UserEvent::GuestDisabled(_) | UserEvent::UserDeleted(UserDeleted { evidence: Some(_), .. }) = event {
+            if let UserEvent::GuestDisabled(GuestDisabled { evidence: Some(_), .. })
+            | UserEvent::UserDeleted(UserDeleted { evidence: Some(_), .. }) = event
+            {
                 assert!(guest.user.standing.is_guest(), "a member was taken");
                 let away = truth - guest.here;
                 assert!(away * 60_000 >= max_age.as_millis(), "taken after {away} minutes");
@@ -176,7 +185,12 @@ fn listed(row: &User, look: Look) -> bool {
         Look::Lapsed { by, before } => {
             guest && row.held.as_ref().is_some_and(|held| held.until <= by) && row.last_activity < before
         }
-        Look::Disabled { by } => row.disabled.as_ref().is_some_and(|disabled| disabled.final_at <= by),
+        Look::Disabled { by } => {
+            row.disabled.as_ref().and_then(|disabled| disabled.final_at).is_some_and(|final_at| final_at <= by)
+        }
+        Look::Barred { before } => {
+            row.disabled.as_ref().is_some_and(|disabled| disabled.by.is_some()) && row.last_activity < before
+        }
     }
 }
 

@@ -32,7 +32,10 @@ fn a_jump_is_noted_both_ways() {
 fn without_terms_what_was_begun_is_finished_and_nothing_else() {
     let expiry = Expiry::default();
     assert_eq!(expiry.looks(at(40), None), [Look::Disabled { by: at(40) }]);
-    for look in [Look::Quiet { before: at(1) }, Look::Told { by: at(1) }, Look::Lapsed { by: at(1), before: at(1) }] {
+    let before = at(1);
+    let anew =
+        [Look::Quiet { before }, Look::Told { by: at(1) }, Look::Lapsed { by: at(1), before }, Look::Barred { before }];
+    for look in anew {
         assert!(expiry.command(look, None).is_none());
     }
 }
@@ -47,7 +50,8 @@ fn whoever_was_away_for_an_hour_more_than_they_may_is_looked_for() {
             Look::Disabled { by: at(40) },
             Look::Told { by: at(40) },
             Look::Lapsed { by: at(40), before },
-            Look::Quiet { before }
+            Look::Quiet { before },
+            Look::Barred { before }
         ]
     );
     let command = Expiry::default().command(looks[3], Some(&terms()));
@@ -59,10 +63,12 @@ fn who_is_to_be_told_is_looked_for_before_that() {
     let terms = ExpiryTerms { notice: DAY, ..terms() };
     let looks = Expiry::default().looks(at(40), Some(&terms));
     assert_eq!(looks[3], Look::Quiet { before: at(11) - Span::from_hours(1) });
+    assert_eq!(looks[4], Look::Barred { before: at(10) - Span::from_hours(1) }, "nobody tells them");
     let command = |look| Expiry::default().command(look, Some(&terms));
     assert!(matches!(command(looks[3]), Some(UserCommand::AnnounceExpiry { .. })));
     assert!(matches!(command(looks[1]), Some(UserCommand::ExpireGuest { .. })));
     assert!(matches!(command(looks[0]), Some(UserCommand::FinishExpiry { .. })));
+    assert!(matches!(command(looks[4]), Some(UserCommand::ExpireGuest { .. })));
 }
 
 #[test]

@@ -20,15 +20,16 @@ impl User {
     pub(super) fn expire(&self, terms: ExpiryTerms, passed: &Passed, at: Timestamp) -> Decision {
         let cutoff = passed.before(at, terms.away());
         self.may_expire(cutoff, passed, at)?;
-        if self.standing == Standing::Disabled {
-            return Ok(Vec::new());
+        if let Some(disabled) = &self.disabled {
+            return self.expire_disabled(disabled, terms, cutoff, passed, at);
         }
         let told = self.announced.as_ref().is_some_and(|told| passed.is_over(told.at, told.expires_at, at));
         if terms.notice > Span::ZERO && !told {
             return Err(UserRefusal::GuestNotTold);
         }
         let (evidence, final_at) = (self.evidence(terms, cutoff), at + terms.undo);
-        let mut events = vec![GuestDisabled { evidence: evidence.clone(), at, final_at }.into()];
+        let disabled = GuestDisabled { evidence: Some(evidence.clone()), by: None, at, final_at: Some(final_at) };
+        let mut events = vec![disabled.into()];
         events.extend(if final_at > at {
             self.out_of_use(at)
         } else {
@@ -40,21 +41,53 @@ impl User {
     /// Decides again: a visit that was on its way when the guest was taken out of use brings it back.
     pub(super) fn finish_expiry(&self, passed: &Passed, at: Timestamp) -> Decision {
         let disabled = self.disabled.as_ref().ok_or(UserRefusal::GuestNotDisabled)?;
-        if self.last_activity >= disabled.evidence.cutoff {
+        // Whom a job took out of use, no clean-up did.
+        let (Some(evidence), Some(final_at)) = (&disabled.evidence, disabled.final_at) else {
+            return Err(UserRefusal::GuestNotDisabled);
+        };
+        if self.last_activity >= evidence.cutoff {
             return Ok(vec![self.restored(disabled, None, at)]);
         }
         self.not_held(passed, at)?;
-        if !passed.is_over(disabled.at, disabled.final_at, at) {
-            return Err(UserRefusal::StillUndoable { until: disabled.final_at });
+        if !passed.is_over(disabled.at, final_at, at) {
+            return Err(UserRefusal::StillUndoable { until: final_at });
         }
-        Ok(self.gone(DeletionReason::AnonymousMaxAge, Some(disabled.evidence.clone()), at))
+        Ok(self.gone(DeletionReason::AnonymousMaxAge, Some(evidence.clone()), at))
     }
 
-    /// For as long again as it may be away: otherwise the next clean-up would take it at once.
+    /// Whom a job took out of use goes when a guest who stays away would: it can't come back, so there is nobody to be told.
+    /// What the job did can be undone for as long as what a clean-up does.
+    fn expire_disabled(
+        &self,
+        disabled: &Disabled,
+        terms: ExpiryTerms,
+        cutoff: Timestamp,
+        passed: &Passed,
+        at: Timestamp,
+    ) -> Decision {
+        if disabled.by.is_none() {
+            return Ok(Vec::new());
+        }
+        let until = disabled.at + terms.undo;
+        if !passed.is_over(disabled.at, until, at) {
+            return Err(UserRefusal::StillUndoable { until });
+        }
+        Ok(self.gone(DeletionReason::AnonymousMaxAge, Some(self.evidence(terms, cutoff)), at))
+    }
+
+    /// For as long again as it may be away, or as long as a job had it out of use: otherwise the next clean-up would take it
+    /// at once.
     pub(super) fn restore(&self, at: Timestamp) -> Decision {
         let disabled = self.disabled.as_ref().ok_or(UserRefusal::GuestNotDisabled)?;
-        let again = at + Span::from_secs(disabled.evidence.max_age_secs);
-        let held_until = self.held.iter().map(|held| held.until).fold(again, Timestamp::max);
+        let again = match &disabled.evidence {
+            Some(evidence) => Span::from_secs(evidence.max_age_secs),
+            None => at.since(disabled.at),
+        };
+        // A clean-up allows for an hour anyway.
+        if again < ExpiryTerms::RECORDED_WITHIN {
+            return Ok(vec![self.restored(disabled, None, at)]);
+        }
+        let held_until = self.held.iter().map(|held| held.until).fold(at + again, Timestamp::max);
         Ok(vec![self.restored(disabled, Some(held_until), at)])
     }
 
@@ -80,7 +113,7 @@ impl User {
     }
 
     /// Sessions end. An upgrade that awaits its proof will get none: the address is free at once.
-    fn out_of_use(&self, at: Timestamp) -> Vec<UserEvent> {
+    pub(super) fn out_of_use(&self, at: Timestamp) -> Vec<UserEvent> {
         let mut events = self.end(|_| true, EndReason::Disabled, at);
         events.extend(self.drop_pending(ReleaseReason::Disabled));
         events

@@ -23,6 +23,7 @@ impl User {
         if self.recovery != Some(hash) {
             return Err(UserRefusal::ChallengeUnknown);
         }
+        self.not_out_by_a_job()?;
         self.not_banned(at)?;
         // A clean-up that can still be undone is undone by whoever comes back.
         let restored = self.disabled.as_ref().map(|disabled| self.restored(disabled, None, at));

@@ -12,6 +12,7 @@ impl User {
             None => {}
         }
         self.is_guest()?;
+        self.not_out_by_a_job()?;
         self.same_epoch(epoch)?;
         let mut events = vec![GuestTransferred { to, at }.into()];
         events.extend(self.end(|_| true, EndReason::Transferred, at));

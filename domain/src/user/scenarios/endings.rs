@@ -26,7 +26,7 @@ fn an_idle_guest_goes_and_the_log_says_why() {
         at: day(3),
     };
     let expected = vec![
-        GuestDisabled { evidence: evidence(day(3)), at: day(3), final_at: day(3) }.into(),
+        GuestDisabled { evidence: Some(evidence(day(3))), by: None, at: day(3), final_at: Some(day(3)) }.into(),
         ended(1, EndReason::Deleted, day(3)),
         gone.into(),
     ];
@@ -217,6 +217,8 @@ fn nothing_is_accepted_after_the_end() {
         UserCommand::AnnounceExpiry { terms: terms(), passed: Passed::default() },
         UserCommand::FinishExpiry { passed: Passed::default() },
         UserCommand::RestoreGuest,
+        UserCommand::DisableGuest { by: made(JobId::from_ulid, 1) },
+        UserCommand::ReinstateGuest { by: made(JobId::from_ulid, 1) },
         UserCommand::HoldGuest { until: day(9) },
         UserCommand::ReleaseGuest,
         delete(false),

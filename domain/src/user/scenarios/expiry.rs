@@ -117,7 +117,7 @@ fn a_member_is_not_held() {
 #[test]
 fn a_guest_is_taken_out_of_use_before_it_goes() {
     let expected = vec![
-        GuestDisabled { evidence: evidence(day(3)), at: day(3), final_at: day(10) }.into(),
+        GuestDisabled { evidence: Some(evidence(day(3))), by: None, at: day(3), final_at: Some(day(10)) }.into(),
         ended(1, EndReason::Disabled, day(3)),
     ];
     when(guest(), day(3), expire(undoable())).then_expect_events(expected);
