@@ -268,16 +268,17 @@ impl History {
         let max_age = Span::from_secs(5) - ExpiryTerms::RECORDED_WITHIN;
         let undo = Span::from_secs(*chance.pick(&[0, 1, 30, 3_600]));
         let mut terms = ExpiryTerms { settings_version: 3, max_age, notice: Span::ZERO, undo };
-        match (&state.disabled, chance.below(10)) {
-            (Some(disabled), 8..10) => {
-                C::ReinstateGuest { by: disabled.by.unwrap_or_else(|| world.fresh(JobId::from_ulid)) }
-            }
-            (None, 8) => C::DisableGuest { by: world.fresh(JobId::from_ulid) },
+        // Nobody else brings them back.
+        if let Some(by) = state.disabled.as_ref().and_then(|disabled| disabled.by) {
+            return C::ReinstateGuest { by };
+        }
+        match (&state.disabled, chance.below(8)) {
             (Some(_), 0..3) => C::RestoreGuest,
             (Some(_), 3..6) => C::FinishExpiry { passed },
             (_, 6) => C::HoldGuest { until: world.now() + Span::from_secs(10) },
             (_, 7) => C::ReleaseGuest,
-            (None, 0..2) => {
+            (None, 0) => C::DisableGuest { by: world.fresh(JobId::from_ulid) },
+            (None, 1..3) => {
                 terms.notice = Span::from_secs(2);
                 C::AnnounceExpiry { terms, passed }
             }
