@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod rehearsal;
 mod waves;
 
 use std::io::Write;
@@ -49,6 +50,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Projections(Projections::Rebuild) => rebuild(&config).await,
             Command::Log(log) => show(&config, log).await,
             Command::Audit(audit) => export(&config, audit).await,
+            Command::Guests(Guests::DryRun { max_age }) => rehearsal::run(&config, max_age).await,
             Command::Guests(Guests::Waves(what)) => waves::run(&config, what).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,

@@ -10,6 +10,7 @@ use chrysalis::config::{Config, Overrides, parse_span};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
 use chrysalis_domain::id::{ApiKeyId, JobId};
+use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::{Permission, Span, Timestamp};
 use clap::{Args, Parser, Subcommand};
 
@@ -143,8 +144,19 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Debug, Subcommand)]
 enum Guests {
+    /// Tells whom a maximum age would delete now, and whom it would have deleted had it always been in force. Does nothing.
+    DryRun {
+        /// Such as 14d or 36h: from 1h to 3650d.
+        #[arg(long, value_name = "AGE", value_parser = max_age)]
+        max_age: Span,
+    },
     #[command(flatten)]
     Waves(Waves),
+}
+
+fn max_age(text: &str) -> Result<Span, String> {
+    let age = parse_span(text).filter(|age| ExpiryTerms::MAX_AGE.contains(age));
+    age.ok_or_else(|| "write a time such as 36h or 14d, from 1h to 3650d".to_owned())
 }
 
 /// Many guests who came together.

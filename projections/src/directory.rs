@@ -80,7 +80,7 @@ fn fold(entry: &Entry, out: &mut Vec<Change>) {
                 out.push(Change::Delete { table: &ROLES, by, value: value.clone() });
                 out.push(Change::Delete { table: &DIRECTORY, by, value });
             }
-            Change::Add { .. } => {}
+            Change::Add { .. } | Change::Advance { .. } => {}
         }
     }
     out.extend(moved(event));

@@ -4,6 +4,7 @@
 //! the moment the answer is given. The others follow the log ([`model`]). Each can be folded again from the log at any
 //! time and must come out the same (`chrysalis verify`).
 
+pub mod absences;
 pub mod accounts;
 pub mod api_keys;
 pub mod audit;
@@ -56,7 +57,7 @@ pub static INLINE: [&Table; 14] = [
 ];
 
 /// Every model that follows the log.
-pub static ASYNC: [&Model; 3] = [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS];
+pub static ASYNC: [&Model; 4] = [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS, &absences::ABSENCES];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {

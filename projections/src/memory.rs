@@ -51,7 +51,9 @@ impl Memory {
                     row.extend(values.iter().cloned());
                 }
             }
-            Change::Add { table, .. } => panic!("{}: nothing inline adds up", table.name),
+            Change::Add { table, .. } | Change::Advance { table, .. } => {
+                panic!("{}: nothing inline adds up or moves on", table.name)
+            }
             Change::Delete { table, by, value } => {
                 let which = checked(table, by, value);
                 self.of(table).retain(|row| row[by] != which);

@@ -19,6 +19,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Where a column stands among those that folds give.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
     /// Every column as it stands in a store, copies included: its name, its kind, whether it is always there.
     pub fn stored(&self) -> impl Iterator<Item = (&'static str, Kind, bool)> {
         self.columns.iter().flat_map(|column| {
@@ -179,28 +184,33 @@ pub enum Change {
     /// columns are its key and numbers, and nothing else is done to it: so the order of these does not count. `values` are
     /// those of the key, then the amount.
     Add { table: &'static Table, column: &'static str, values: Vec<Value> },
+    /// Moves a time on in the row of a key, and keeps beside it the longest that it stood still before, if that is long
+    /// enough to matter. A row in which the time is null, or as late already, stays as it is. `values` are the later time,
+    /// the shortest pause that matters, then the key, which is one column.
+    Advance { table: &'static Table, time: &'static str, pause: &'static str, values: Vec<Value> },
 }
 
-/// Takes a change into an insert among those before it, if it only sets columns of that very row: the row is then
+/// Takes a change into an insert among those before it, if it only changes columns of that very row: the row is then
 /// inserted as it will be, and nothing is left to do. `earlier` are the changes that are to be written before this one.
 pub fn absorbed<'c>(earlier: impl DoubleEndedIterator<Item = &'c mut Change>, change: &Change) -> bool {
-    let Change::Update { table, set, by, values: new } = change else { return false };
-    let Some(key) = table.columns.iter().position(|column| column.name == *by && table.key == [*by]) else {
-        return false;
+    let (by, which) = match change {
+        Change::Update { by, values, .. } => (*by, values.last()),
+        Change::Advance { table, values, .. } => (table.key[0], values.last()),
+        Change::Insert { .. } | Change::Delete { .. } | Change::Add { .. } => return false,
     };
-    for before in earlier.rev().filter(|before| before.table() == *table) {
+    let table = change.table();
+    let Some(key) = table.column(by).filter(|_| table.key == [by]) else { return false };
+    for before in earlier.rev().filter(|before| before.table() == table) {
         match before {
-            Change::Insert { values, .. } if Some(&values[key]) == new.last() => {
-                for (name, value) in set.iter().zip(new) {
-                    if let Some(index) = table.columns.iter().position(|column| column.name == *name) {
-                        values[index] = value.clone();
-                    }
-                }
+            Change::Insert { values, .. } if Some(&values[key]) == which => {
+                change.settle(values);
                 return true;
             }
             Change::Insert { .. } => {}
             // Whatever else happened to the table in between may have happened to the row.
-            Change::Update { .. } | Change::Delete { .. } | Change::Add { .. } => return false,
+            Change::Update { .. } | Change::Delete { .. } | Change::Add { .. } | Change::Advance { .. } => {
+                return false;
+            }
         }
     }
     false
@@ -212,7 +222,39 @@ impl Change {
             Change::Insert { table, .. }
             | Change::Update { table, .. }
             | Change::Delete { table, .. }
-            | Change::Add { table, .. } => table,
+            | Change::Add { table, .. }
+            | Change::Advance { table, .. } => table,
+        }
+    }
+
+    /// What a row becomes by it that has a value for each column.
+    fn settle(&self, row: &mut [Value]) {
+        let place = |name: &str| self.table().column(name);
+        match self {
+            Change::Update { set, values, .. } => {
+                for (name, value) in set.iter().zip(values) {
+                    if let Some(at) = place(name) {
+                        row[at] = value.clone();
+                    }
+                }
+            }
+            Change::Advance { time, pause, values, .. } => {
+                let (Some(time), Some(pause)) = (place(time), place(pause)) else { return };
+                let (Value::Integer(then), [Value::Integer(now), Value::Integer(least), ..]) =
+                    (&row[time], &values[..])
+                else {
+                    return;
+                };
+                let (stood, now) = (now - then, *now);
+                let longest = if let Value::Integer(longest) = row[pause] { longest } else { 0 };
+                if stood >= *least && stood > longest {
+                    row[pause] = Value::Integer(stood);
+                }
+                if stood > 0 {
+                    row[time] = Value::Integer(now);
+                }
+            }
+            Change::Insert { .. } | Change::Delete { .. } | Change::Add { .. } => {}
         }
     }
 }

@@ -17,6 +17,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use chrysalis_domain::role::Roles;
+use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::{EmailAddress, PasswordPolicy, Span};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
@@ -498,7 +499,7 @@ fn networks(r: &mut Reader, key: &str) -> Vec<IpNet> {
 
 fn anonymous(r: &mut Reader) -> Anonymous {
     let bounded = r.text("anonymous.max_age").is_some();
-    let max_age = bounded.then(|| r.span("anonymous.max_age", HOUR..=Span::from_days(3650)));
+    let max_age = bounded.then(|| r.span("anonymous.max_age", ExpiryTerms::MAX_AGE));
     Anonymous { enabled: r.switch("anonymous.enabled"), max_age }
 }
 

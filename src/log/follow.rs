@@ -4,13 +4,16 @@
 //! of a generation change in one transaction, and only from the position that whoever folded had seen: of two who follow
 //! at once, one is late, and nothing is folded twice. How the log is followed is in [`crate::followers::models`].
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 use chrysalis_domain::Subject;
+use chrysalis_projections::model::FOLDED_TO;
 use chrysalis_projections::table::{Table, absorbed};
 use chrysalis_projections::{Change, Model};
 
 use super::refold::Decoded;
-use super::{LogFault, Position};
+use super::{Log, LogFault, Position, ask_one};
 
 /// The read models of a store that follow its log.
 #[async_trait]
@@ -31,6 +34,22 @@ pub trait Follow: Send + Sync {
     /// Puts the next generation in the place of the live one. `false` where it is not as far, or readers are in the way.
     async fn flip(&self, model: &'static Model) -> Result<bool, LogFault>;
 }
+
+/// How many events a model lacks of those that had happened when this was asked, once it lacks none or after a while:
+/// whoever did something and then looks for it finds it.
+pub async fn behind(log: &dyn Log, model: &Model, patience: Duration) -> Result<u64, LogFault> {
+    let (head, asked) = (*log.head().borrow(), Instant::now());
+    loop {
+        let folded = ask_one(log, &FOLDED_TO, &[model.name.into()]).await?.unwrap_or(0);
+        if folded >= head || asked.elapsed() >= patience {
+            return Ok(head.saturating_sub(folded));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Between two looks at how far a model is.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// One generation of a read model.
 #[derive(Clone, Copy)]

@@ -1,5 +1,6 @@
 //! Read models that follow the log: every event is folded once and in its order, whoever follows and whatever breaks off.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use chrysalis::log::{LogFault, Store as WholeStore, ask};
 use chrysalis_domain::Event;
 use chrysalis_domain::user::UserEvent;
 use chrysalis_projections::table::{Index, id, integer, text};
-use chrysalis_projections::{ASYNC, Change, Entry, Model, Question, Table};
+use chrysalis_projections::{ASYNC, Change, Entry, Model, Question, Table, Value};
 use tokio::task::JoinSet;
 
 use super::every_store;
@@ -30,6 +31,7 @@ every_store! {
     a_later_version_of_a_model_is_left_alone,
     a_rebuild_heals_what_was_altered_while_others_write_and_follow,
     a_model_that_can_not_be_written_does_not_hold_up_the_others,
+    a_time_that_moves_on_keeps_its_longest_pause,
 }
 
 /// Every event, as it came: a second row of one position is refused.
@@ -353,4 +355,66 @@ async fn a_model_that_can_not_be_written_does_not_hold_up_the_others(store: &dyn
     assert_eq!((standing(world.log.as_ref(), &JOURNAL).await[0].position, stuck.position), (end, 0));
     let reopened = store.open_with(&world.clock, &ALONE).await;
     assert!(caught_up(reopened.as_ref(), Duration::ZERO).await.unwrap(), "a model that nobody asked for is waited for");
+}
+
+/// When each user did something last, and the longest that they did nothing before, from four seconds on.
+static PAUSES: Table = Table {
+    name: "pauses",
+    key: &["user_id"],
+    columns: &[text("user_id"), integer("at").optional(), integer("longest").optional()],
+    indexes: &[Index { columns: &["longest", "at"], unique: false, only_present: true }],
+    shared: false,
+};
+static PAUSED: Model = Model { name: "paused", version: 1, tables: &[&PAUSES], fold: paused };
+static PATIENT: [&Model; 1] = [&PAUSED];
+const FROM: i64 = 4_000;
+
+fn paused(entry: &Entry, out: &mut Vec<Change>) {
+    let Event::User(user, event) = &entry.event else { return };
+    let at = entry.occurred_at.into();
+    out.push(match event {
+        UserEvent::GuestCreated(_) | UserEvent::MemberSignedUp(_) => {
+            Change::Insert { table: &PAUSES, values: vec![id(user), at, Value::Null] }
+        }
+        UserEvent::UserDeleted(_) => {
+            Change::Update { table: &PAUSES, set: &["at"], by: "user_id", values: vec![Value::Null, id(user)] }
+        }
+        _ => Change::Advance { table: &PAUSES, time: "at", pause: "longest", values: vec![at, FROM.into(), id(user)] },
+    });
+}
+
+static ALL_PAUSES: Question<(String, Option<i64>, Option<i64>)> = Question {
+    sql: "SELECT p.user_id, p.at, p.longest FROM pauses p ORDER BY p.user_id",
+    read: |row| Some((row.text(0)?.to_owned(), row.integer(1), row.integer(2))),
+};
+
+/// However the events fall into pages, and whether the row is as old as they are or stood before.
+async fn a_time_that_moves_on_keeps_its_longest_pause(store: &dyn Store) {
+    let mut history = lived(store, &PATIENT, 14, 0).await;
+    for _ in 0..if long() { 30 } else { 4 } {
+        history.go_on(150).await;
+        let world = &history.world;
+        followed(&world.log).await;
+        let mut lives: BTreeMap<String, (Option<i64>, Option<i64>)> = BTreeMap::new();
+        for event in everything(world.log.as_ref()).await {
+            let Some(user) = event.stream.as_str().strip_prefix("user-") else { continue };
+            let now = event.occurred_at.as_millis();
+            let (at, longest) = lives.entry(user.to_owned()).or_insert((Some(now), None));
+            match *at {
+                _ if event.event_type == "UserDeleted" => *at = None,
+                Some(then) => {
+                    *longest = Some(now - then).filter(|pause| *pause >= FROM).max(*longest);
+                    *at = Some(now);
+                }
+                // An activity record may land behind a deletion.
+                None => {}
+            }
+        }
+        let lives: Vec<_> = lives.into_iter().map(|(user, (at, longest))| (user, at, longest)).collect();
+        assert!(lives.iter().any(|life| life.2.is_some()) && lives.iter().any(|life| life.2.is_none()));
+        assert_eq!(ask(world.log.as_ref(), &ALL_PAUSES, &[]).await.unwrap(), lives);
+        assert_clean(&verified(world).await);
+        rebuild(world.log.clone(), &mut |_| {}).await.unwrap();
+        assert_eq!(ask(world.log.as_ref(), &ALL_PAUSES, &[]).await.unwrap(), lives);
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::password::PasswordPolicy;
 use crate::time::Span;
+use crate::user::command::ExpiryTerms;
 
 /// Declares the settings. A name once written is for ever: it stands in events.
 macro_rules! settings {
@@ -159,9 +160,8 @@ fn fits(fit: bool, rule: &'static str) -> Fits {
 
 const HOUR: Span = Span::from_hours(1);
 
-/// A "30" that was meant as days must not erase every guest.
 fn max_age(age: &Option<Span>) -> Fits {
-    let within = HOUR..=Span::from_days(3650);
+    let within = ExpiryTerms::MAX_AGE;
     let whole = |age: &Span| age.as_millis() % 1000 == 0;
     let rule = "must be a whole number of seconds from 3600 (an hour) to 315360000 (ten years), or null";
     fits(age.as_ref().is_none_or(|age| within.contains(age) && whole(age)), rule)

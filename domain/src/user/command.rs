@@ -1,6 +1,8 @@
 //! What can be asked of a user, with every fact the decision needs: ids, hashes, sealed records and times are made
 //! beforehand and handed in, so that a decision may run again after a conflict and decide the same.
 
+use std::ops::RangeInclusive;
+
 use crate::Passed;
 use crate::id::{
     AccountId, ChallengeId, ClaimId, JobId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
@@ -379,6 +381,8 @@ impl ExpiryTerms {
     /// Activity is recorded at least so often: a guest may have been active so much later than is known of it, and nobody is
     /// taken early (CONTRACT 1.7).
     pub const RECORDED_WITHIN: Span = Span::from_hours(1);
+    /// What a maximum age may be: a "30" that was meant as days must not erase every guest.
+    pub const MAX_AGE: RangeInclusive<Span> = Span::from_hours(1)..=Span::from_days(3650);
 
     /// How long a guest has been away, as far as is known, that is deleted.
     pub fn away(&self) -> Span {

@@ -7,6 +7,7 @@ mod create_user;
 mod impersonate;
 pub mod jobs;
 pub mod list_users;
+pub mod rehearse;
 mod remove_user;
 pub mod remove_users;
 mod sessions;

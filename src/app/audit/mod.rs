@@ -13,17 +13,16 @@ pub mod note;
 pub mod open;
 pub mod pages;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrysalis_projections::{audit, model};
+use chrysalis_projections::audit;
 
 use super::App;
 use crate::keys::Keyring;
-use crate::log::{Log, LogFault, Position, ask_one};
+use crate::log::{Log, LogFault, follow};
 
 /// How long a question waits for what happened before it.
 const PATIENCE: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Reads the trail.
 #[derive(Clone, Copy)]
@@ -42,14 +41,6 @@ impl Trail<'_> {
     /// Until what has happened so far is in the trail, or for as long as anybody should have to wait: whoever did something
     /// and then looks for it finds it.
     pub async fn wait(&self) -> Result<(), LogFault> {
-        let (head, asked) = (*self.log.head().borrow(), Instant::now());
-        while self.folded_to().await? < head && asked.elapsed() < PATIENCE {
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(())
-    }
-
-    async fn folded_to(&self) -> Result<Position, LogFault> {
-        Ok(ask_one(self.log, &model::FOLDED_TO, &[audit::MODEL.name.into()]).await?.unwrap_or(0))
+        follow::behind(self.log, &audit::MODEL, PATIENCE).await.map(|_| ())
     }
 }

@@ -85,7 +85,9 @@ impl RowWriter {
             let layer = match &last {
                 Entry::Vacant(_) => 0,
                 // Rows that come or go don't care in which order.
-                Entry::Occupied(last) if last.get().1 == shape && !matches!(change, Change::Update { .. }) => {
+                Entry::Occupied(last)
+                    if last.get().1 == shape && matches!(change, Change::Insert { .. } | Change::Delete { .. }) =>
+                {
                     last.get().0
                 }
                 Entry::Occupied(last) => last.get().0 + 1,
@@ -126,12 +128,16 @@ fn shape(change: &Change) -> Shape {
         Change::Update { table, set, by, .. } => (table.name, set.as_ptr() as usize, set.len(), by),
         Change::Delete { table, by, .. } => (table.name, 1, 0, by),
         Change::Add { table, column, .. } => (table.name, 2, 0, column),
+        Change::Advance { table, time, .. } => (table.name, 3, 0, time),
     }
 }
 
 fn values(change: &Change) -> &[Value] {
     match change {
-        Change::Insert { values, .. } | Change::Update { values, .. } | Change::Add { values, .. } => values,
+        Change::Insert { values, .. }
+        | Change::Update { values, .. }
+        | Change::Add { values, .. }
+        | Change::Advance { values, .. } => values,
         Change::Delete { value, .. } => std::slice::from_ref(value),
     }
 }
@@ -165,6 +171,8 @@ fn text_of(change: &Change, absent: Absent, name: fn(&Table) -> String, lenient:
         Change::Update { set, by, .. } => set.iter().chain([by]).copied().collect(),
         Change::Delete { by, .. } => vec![by],
         Change::Add { column, .. } => table.key.iter().chain([column]).copied().collect(),
+        // The later time, the least pause, the key.
+        Change::Advance { time, pause, .. } => [*time, *pause].into_iter().chain(table.key.iter().copied()).collect(),
     };
     let kinds: Vec<Kind> = given.iter().map(|name| kind(name)).collect();
     let arrays: Vec<_> = kinds.iter().zip(1..).map(|(kind, n)| format!("${n}::{}", array_sql(*kind))).collect();
@@ -185,6 +193,12 @@ fn text_of(change: &Change, absent: Absent, name: fn(&Table) -> String, lenient:
         }
         Change::Delete { by, .. } => format!("DELETE FROM {name} WHERE {by} = ANY({})", arrays[0]),
         Change::Add { column, .. } => added(table, &name, column, &from),
+        Change::Advance { time, pause, .. } => format!(
+            "UPDATE {name} AS t SET {time} = i.c1, {pause} = CASE WHEN i.c1 - t.{time} >= i.c2
+                 AND i.c1 - t.{time} > coalesce(t.{pause}, 0) THEN i.c1 - t.{time} ELSE t.{pause} END
+             FROM {from} WHERE t.{} = i.c3 AND t.{time} < i.c1",
+            table.key.join(", ")
+        ),
     };
     Text { sql, types: kinds.iter().map(|kind| array(*kind)).collect(), kinds }
 }

@@ -40,7 +40,7 @@ impl RowWriter {
                 let sql = insert(first.table(), (self.name)(first.table()), ROWS);
                 let values = now.iter().flat_map(|change| match change {
                     Change::Insert { values, .. } => values.as_slice(),
-                    Change::Update { .. } | Change::Delete { .. } | Change::Add { .. } => &[],
+                    Change::Update { .. } | Change::Delete { .. } | Change::Add { .. } | Change::Advance { .. } => &[],
                 });
                 connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(values.map(Bound)))?;
             } else {
@@ -60,6 +60,7 @@ impl RowWriter {
             Change::Update { table, set, by, values } => ((table.name, set.as_ptr() as usize, set.len(), by), values),
             Change::Delete { table, by, value } => ((table.name, 1, 0, by), std::slice::from_ref(value)),
             Change::Add { table, column, values } => ((table.name, 2, 0, column), values),
+            Change::Advance { table, time, values, .. } => ((table.name, 3, 0, time), values),
         };
         let sql = self.statements.entry(shape).or_insert_with(|| statement(change, name));
         let mut prepared = connection.prepare_cached(sql)?;
@@ -77,6 +78,12 @@ fn statement(change: &Change, name: fn(&Table) -> String) -> String {
             format!("UPDATE {} SET {} WHERE {by} = ?{}", name(table), columns.join(", "), set.len() + 1)
         }
         Change::Delete { table, by, .. } => format!("DELETE FROM {} WHERE {by} = ?1", name(table)),
+        Change::Advance { table, time, pause, .. } => format!(
+            "UPDATE {} SET {time} = ?1, {pause} = CASE WHEN ?1 - {time} >= ?2 AND ?1 - {time} > coalesce({pause}, 0)
+                 THEN ?1 - {time} ELSE {pause} END WHERE {} = ?3 AND {time} < ?1",
+            name(table),
+            table.key.join(", ")
+        ),
         Change::Add { table, column, .. } => {
             let (name, key) = (name(table), table.key.join(", "));
             let values: Vec<_> = table.columns.iter().map(|known| value_of(table, known.name, column)).collect();
