@@ -69,7 +69,16 @@ impl Stores {
         self.filled(self.large)
     }
 
-    fn filled(&self, guests: usize) -> Result<Store> {
+    /// A store without guests, made anew.
+    pub fn empty(&self, name: &str) -> Result<Store> {
+        let data = self.folder.join(name);
+        let _ = std::fs::remove_dir_all(&data);
+        std::fs::create_dir_all(&data)?;
+        Ok(Store { cookies: data.join("cookies"), data, guests: 0, keys: Vec::new() })
+    }
+
+    /// A store with so many guests.
+    pub fn filled(&self, guests: usize) -> Result<Store> {
         let data = self.folder.join(format!("{guests}-guests"));
         let store = Store { cookies: data.join("cookies"), data, guests, keys: Vec::new() };
         if !store.cookies.exists() {
@@ -157,6 +166,11 @@ fn config(data: &Path, keys: &[(&str, String)]) -> Result<Config> {
 
 pub fn ports() -> Ports {
     Ports { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+}
+
+/// A store, opened beside whatever server runs on it.
+pub async fn opened(store: &Store) -> Result<Arc<dyn chrysalis::log::Store>> {
+    Ok(open(&config(&store.data, &store.keys)?, &ports(), Arc::new(())).await?.store)
 }
 
 async fn app(store: &Store) -> Result<(App, Signer)> {

@@ -8,6 +8,8 @@ mod append;
 mod fill;
 mod guest;
 mod http;
+mod lag;
+mod list;
 mod machine;
 mod pace;
 mod postgres;
@@ -56,6 +58,8 @@ enum Part {
     Append,
     Refold,
     Scale,
+    Lag,
+    List,
     Postgres,
 }
 
@@ -67,7 +71,7 @@ struct Cli {
     /// Guests in the large store.
     #[arg(long, default_value_t = 1_000_000)]
     guests: usize,
-    /// Guests in the large store on PostgreSQL.
+    /// Guests in the largest stores: the list's, and that on PostgreSQL.
     #[arg(long, default_value_t = 5_000_000)]
     many: usize,
     /// Rounds of each comparison; its figure is their median.
@@ -76,7 +80,7 @@ struct Cli {
     /// Seconds of one side of a round.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// A tenth of the guests, three rounds of three seconds.
+    /// A tenth of the guests, a fiftieth in the largest stores, three rounds of three seconds.
     #[arg(long)]
     quick: bool,
     /// Uses the stores of the run before: for work on the server's speed, as long as the schema stands.
@@ -153,6 +157,14 @@ fn main() -> Result<()> {
     }
     if chosen(Part::Refold) {
         refold::measure(&mut bench)?;
+    }
+    if chosen(Part::Lag) {
+        let store = bench.stores.empty("lag")?;
+        lag::measure(&mut bench, &store, "")?;
+    }
+    if chosen(Part::List) {
+        let store = bench.stores.filled(many)?;
+        list::measure(&mut bench, &store, "")?;
     }
     // By itself: it has a table of its own, and takes longer than everything else.
     if cli.parts == [Part::Postgres] {

@@ -18,6 +18,11 @@ const LEAD: Duration = Duration::from_millis(500);
 pub struct Latencies(Vec<Duration>);
 
 impl Latencies {
+    pub fn of(mut all: Vec<Duration>) -> Self {
+        all.sort();
+        Self(all)
+    }
+
     /// In milliseconds.
     pub fn percentile(&self, percent: f64) -> f64 {
         let rank = (self.0.len() as f64 * percent / 100.0).ceil() as usize;
@@ -57,7 +62,5 @@ pub fn run<'r>(
         let threads: Vec<_> = (0..CONNECTIONS).map(|connection| scope.spawn(move || one(connection))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread of the load panicked")?).collect()
     });
-    let mut all = all?.concat();
-    all.sort();
-    Ok(Latencies(all))
+    Ok(Latencies::of(all?.concat()))
 }

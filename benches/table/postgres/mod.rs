@@ -13,7 +13,7 @@ use crate::process::Server;
 use crate::report::short;
 use crate::servers::{Cluster, ask};
 use crate::wrk::{self, Load};
-use crate::{Bench, Result, median};
+use crate::{Bench, Result, lag, list, median};
 
 /// A server of PostgreSQL as an operator would set it up on this machine: memory, and room between checkpoints.
 const SETTINGS: &[(&str, &str)] = &[
@@ -31,9 +31,14 @@ pub fn measure(bench: &mut Bench, many: usize) -> Result<()> {
     append::measure(bench, &cluster)?;
     guest(bench, &cluster)?;
     nodes::measure(bench, &cluster)?;
+    fresh(&folder(bench, "lag"));
+    let (data, keys) = (folder(bench, "lag"), keys(&cluster, "lag"));
+    lag::measure(bench, &Store { cookies: data.join("cookies"), data, guests: 0, keys }, "PostgreSQL: ")?;
     let few = store(bench, &cluster, "few", FEW)?;
     session(bench, &few)?;
-    scale::measure(bench, &cluster, &few, many)
+    let many = store(bench, &cluster, "many", many)?;
+    scale::measure(bench, &cluster, &few, &many)?;
+    list::measure(bench, &many, "PostgreSQL: ")
 }
 
 /// Where a store is kept.

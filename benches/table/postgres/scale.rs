@@ -1,6 +1,6 @@
 //! Millions of guests against thousands: latency of both calls, and what one takes on disk.
 
-use super::{Cluster, number, store};
+use super::{Cluster, number};
 use crate::fill::Store;
 use crate::http::{ARRIVE, look};
 use crate::process::Server;
@@ -9,9 +9,9 @@ use crate::servers::execute;
 use crate::wrk::{self, Load};
 use crate::{Bench, Result, median, pace};
 
-pub fn measure(bench: &mut Bench, cluster: &Cluster, few: &Store, many: usize) -> Result<()> {
-    let stores = [few.clone(), store(bench, cluster, "many", many)?];
-    disk(bench, cluster, many)?;
+pub fn measure(bench: &mut Bench, cluster: &Cluster, few: &Store, many: &Store) -> Result<()> {
+    let stores = [few.clone(), many.clone()];
+    disk(bench, cluster, many.guests)?;
     // As it is in the long run, not in the minute after five million arrivals.
     execute(&cluster.url(), "VACUUM ANALYZE");
     execute(&cluster.url(), "CHECKPOINT");
