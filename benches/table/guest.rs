@@ -1,5 +1,7 @@
 //! `POST /sign-in/anonymous`, durable, against the floor.
 
+use std::time::Instant;
+
 use crate::http::{ARRIVE, Connection};
 use crate::process::Server;
 use crate::report::short;
@@ -25,6 +27,8 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     );
     bench.report.note("processor time of one", compared.each());
 
+    let sustained = sustained(bench, &server)?;
+    bench.report.note("the same until the read models that follow have seen all of them", sustained);
     let rate = compared.ours.rate;
     let p99s =
         (0..bench.rounds).map(|_| Ok(pace::run(server.address, rate / 2.0, bench.time, |_| ARRIVE)?.percentile(99.0)));
@@ -33,6 +37,15 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     bench.report.at_most(&what, format!("{} ms", short(p99)), p99, 25.0, " ms");
     bench.report.note("resident memory after that", format!("{} MB", short(server.resident()?)));
     Ok(())
+}
+
+/// Guests a second when the time counts too that those models need when the load is over.
+fn sustained(bench: &Bench, server: &Server) -> Result<String> {
+    server.followed()?;
+    let begun = Instant::now();
+    let made = wrk::run(server, Load::Arrive, bench.time)?.rate * bench.time.as_secs_f64();
+    server.followed()?;
+    Ok(format!("{}/s", short(made / begun.elapsed().as_secs_f64())))
 }
 
 /// Bytes of the body that a new guest gets.

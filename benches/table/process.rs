@@ -23,6 +23,8 @@ pub struct Server {
 
 /// Longest wait for a first answer, and for a process to end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A store that was just filled has millions of events to be seen.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(900);
 
 impl Server {
     /// The program under test on a data folder, limits off, everything else as it comes.
@@ -72,6 +74,25 @@ impl Server {
         let asked = Connection::open(self.address)
             .and_then(|mut connection| Ok(connection.ask(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")?.status));
         asked.is_ok_and(|status| status == 200)
+    }
+
+    /// Waits until the read models that follow the log have seen all that was stored: what one load leaves them to do is
+    /// not to be charged to the next.
+    pub fn followed(&self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let mut connection = Connection::open(self.address)?;
+            let answer = connection.ask(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+            let told = std::str::from_utf8(answer.body)?;
+            let mut waiting = told.lines().filter(|line| line.starts_with("chrysalis_follower_waiting{"));
+            if waiting.all(|line| line.ends_with(" 0")) {
+                return Ok(());
+            }
+            if begun.elapsed() > FOLLOWED_WITHIN {
+                return Err("the read models do not come up with the log".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Resident memory in MB.

@@ -35,14 +35,17 @@ impl Side {
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let (small, large) = (bench.stores.small()?, bench.stores.large()?);
     let mut sides = [Side::new(&small)?, Side::new(&large)?];
+    sides.iter().try_for_each(|side| side.server.followed())?;
     // Half of what the small store can do, for both.
     let arrive = wrk::run(&sides[0].server, Load::Arrive, bench.time)?.rate / 2.0;
     let look = wrk::run(&sides[0].server, Load::Look { cookies: &small.cookies }, bench.time)?.rate / 2.0;
     wrk::run(&sides[1].server, Load::Look { cookies: &large.cookies }, bench.time)?;
     for _ in 0..bench.rounds {
+        sides.iter().try_for_each(|side| side.server.followed())?;
         for side in &mut sides {
             side.arrive.push(pace::run(side.server.address, arrive, bench.time, |_| ARRIVE)?.percentile(99.0));
         }
+        sides.iter().try_for_each(|side| side.server.followed())?;
         for side in &mut sides {
             let looks = &side.looks;
             side.look.push(

@@ -47,7 +47,10 @@ impl Compared {
 }
 
 pub fn compare(bench: &Bench, server: &Server, floor: &Server, load: Load<'_>) -> Result<Compared> {
-    let rounds = (0..bench.rounds).map(|_| Ok((run(floor, load, bench.time)?, run(server, load, bench.time)?)));
+    let rounds = (0..bench.rounds).map(|_| {
+        server.followed()?;
+        Ok((run(floor, load, bench.time)?, run(server, load, bench.time)?))
+    });
     let rounds = rounds.collect::<Result<Vec<_>>>()?;
     let middle = |of: fn(&(Done, Done)) -> f64| median(rounds.iter().map(of));
     Ok(Compared {

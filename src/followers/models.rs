@@ -25,6 +25,10 @@ const PAGE: usize = 512;
 const LONG_PAGE: usize = 4_096;
 /// How long events may gather before they are folded: one commit for many, and nobody waits for it.
 const GATHER: Duration = Duration::from_millis(20);
+/// Of those who wait to be stored, as many as one more rest is taken for: see [`rest`].
+const SHARED_BY: usize = 16;
+/// Most rests after one piece of work: whatever the load, a fifth of the time is for folding.
+const RESTS: u32 = 4;
 /// How often to look whether somebody began a generation.
 const LOOK: Duration = Duration::from_secs(2);
 /// How long to leave a fault alone.
@@ -37,11 +41,17 @@ pub async fn follow(store: Arc<dyn Store>, turn: Turn, mut stop: watch::Receiver
     let mut lease = Lease::new(turn);
     while !*stop.borrow() {
         let upto = *head.borrow_and_update();
+        let begun = Instant::now();
         let pause = match lease.hold(store.as_ref(), NAME).await {
             Ok(true) => match follower.round(upto).await {
                 Ok(more) => {
                     follower.tell(&lease, upto);
-                    if more { Duration::ZERO } else { LOOK.min(lease.turn.lease / 3) }
+                    if more {
+                        tokio::time::sleep(rest(begun.elapsed(), store.queued())).await;
+                        Duration::ZERO
+                    } else {
+                        LOOK.min(lease.turn.lease / 3)
+                    }
                 }
                 Err(fault) => told(&fault),
             },
@@ -64,6 +74,13 @@ pub async fn follow(store: Arc<dyn Store>, turn: Turn, mut stop: watch::Receiver
         }
     }
     let _ = store.release(NAME, &lease.turn.node).await;
+}
+
+/// How long to leave the machine to those who wait for an answer, after having worked for a while: nobody waits for the
+/// read models. It is as long again for each [`SHARED_BY`] who wait, so at a load that leaves room nothing is held up, and
+/// at one that leaves none the models fall behind, and come up when it is over.
+fn rest(worked: Duration, waiting: usize) -> Duration {
+    worked * u32::try_from(waiting / SHARED_BY).unwrap_or(RESTS).min(RESTS)
 }
 
 /// Folds every model anew beside the live generation and puts it in its place, whether or not somebody follows meanwhile.

@@ -21,6 +21,9 @@ pub trait Follow: Send + Sync {
     /// The models that this store was opened with. Their tables are there, empty at first.
     fn models(&self) -> &'static [&'static Model];
 
+    /// Groups that wait now to be stored by this node.
+    fn queued(&self) -> usize;
+
     /// Every generation of these models.
     async fn generations(&self) -> Result<Vec<Generation>, LogFault>;
 

@@ -57,6 +57,12 @@ impl<W> Queue<W> {
         Ok(())
     }
 
+    /// How much waits now.
+    pub(super) fn depth(&self) -> usize {
+        let lanes = self.lock();
+        lanes.interactive.len() + lanes.bulk.len()
+    }
+
     /// Waits for work, as a thread does; none when the queue is closed and empty.
     pub(super) fn wait(&self, most: usize) -> Option<Taken<W>> {
         let mut lanes = self.lock();

@@ -24,15 +24,18 @@ pub fn measure(bench: &mut Bench, cluster: &Cluster, few: &Store, many: &Store) 
         .iter()
         .map(|store| Ok(store.cookies()?.iter().map(|cookie| look(cookie)).collect()))
         .collect::<Result<_>>()?;
+    servers.iter().try_for_each(Server::followed)?;
     // Half of what the small store can do, for both.
     let arrive = wrk::run(&servers[0], Load::Arrive, bench.time)?.rate / 2.0;
     let look = wrk::run(&servers[0], Load::Look { cookies: &stores[0].cookies }, bench.time)?.rate / 2.0;
     wrk::run(&servers[1], Load::Look { cookies: &stores[1].cookies }, bench.time)?;
     let (mut arrives, mut lookings): ([Vec<f64>; 2], [Vec<f64>; 2]) = Default::default();
     for _ in 0..bench.rounds {
+        servers.iter().try_for_each(Server::followed)?;
         for (server, p99) in servers.iter().zip(&mut arrives) {
             p99.push(pace::run(server.address, arrive, bench.time, |_| ARRIVE)?.percentile(99.0));
         }
+        servers.iter().try_for_each(Server::followed)?;
         for ((server, looks), p99) in servers.iter().zip(&looks).zip(&mut lookings) {
             let done = pace::run(server.address, look, bench.time, |number| &looks[number % looks.len()])?;
             p99.push(done.percentile(99.0));

@@ -31,6 +31,10 @@ impl Follow for PostgresLog {
         self.models
     }
 
+    fn queued(&self) -> usize {
+        self.writer.queued()
+    }
+
     async fn generations(&self) -> Result<Vec<Generation>, LogFault> {
         let rows = self.query(GENERATIONS, &[], &[]).await?;
         read(self.models, &rows)

@@ -15,6 +15,10 @@ impl Follow for SqliteLog {
         self.models
     }
 
+    fn queued(&self) -> usize {
+        self.writer.queued()
+    }
+
     async fn generations(&self) -> Result<Vec<Generation>, LogFault> {
         self.readers.with(|connection| generations(connection, self.models))
     }

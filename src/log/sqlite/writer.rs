@@ -78,6 +78,11 @@ impl Writer {
         Ok(Self { queue, thread: Some(thread) })
     }
 
+    /// Groups that wait.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.depth()
+    }
+
     pub(super) async fn append(&self, group: Group) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         let lane = group.lane;
