@@ -19,7 +19,7 @@ const FLAGS: [&str; 6] = [
     "bootstrap_api_key=sk_test_0123456789abcdefghijklmnopqrstuv",
 ];
 
-const GUESTS: usize = 400;
+const GUESTS: usize = 600;
 
 fn start(folder: &Folder) -> Server {
     Server::start_with(folder.path(), &FLAGS)
@@ -33,16 +33,27 @@ async fn job(server: &Server, id: &Value) -> Value {
     operator(server).post("/admin/get-job", json!({ "jobId": id })).await.ok().body
 }
 
-/// Goes on with the job until it ends, and is killed now and then in the middle of it.
-async fn survives(folder: &Folder, mut server: Server, id: &Value, kills: usize) -> (Server, Value) {
-    for _ in 0..kills {
-        a_while(Duration::from_millis(60)).await;
+/// A job that goes on until it ends, and the server that is killed in the middle of it.
+struct BrokenOff {
+    server: Server,
+    ended: Value,
+    /// How often it was not at its end when the server was killed.
+    times: usize,
+}
+
+async fn break_off(folder: &Folder, mut server: Server, id: &Value, done: &str) -> BrokenOff {
+    let mut times = 0;
+    for stretches in 1..=3 {
+        let far_enough = |job: &Value| job[done].as_u64() >= Some(stretches * 64) || job["status"] != "running";
+        eventually("the job goes on", || async { far_enough(&job(&server, id).await) }).await;
+        a_while(Duration::from_millis(10)).await;
         server.kill();
         server = start(folder);
+        times += usize::from(job(&server, id).await["status"] == "running");
     }
     eventually("the job ends", || async { job(&server, id).await["status"] != "running" }).await;
     let ended = job(&server, id).await;
-    (server, ended)
+    BrokenOff { server, ended, times }
 }
 
 /// How often each user met with an event of that type.
@@ -72,11 +83,13 @@ fn a_wave_that_is_broken_off_is_gone_on_with() {
         member.upgrade("jane@example.com").await.ok();
         let seen = operator(&server).post("/admin/guests/origins", json!({})).await.ok().body;
         let network = seen["groups"][0]["network"].clone();
+        let mut times = 0;
         for round in 1..=rounds(2, 50) {
             let wave = json!({ "from": 0, "to": 4_000_000_000_000_i64, "network": network });
             let asked = operator(&server).post("/admin/guests/disable-wave", wave).await.ok().body;
-            let (still, disabled) = survives(&folder, server, &asked["job"]["id"], 3).await;
-            server = still;
+            let broken_off = break_off(&folder, server, &asked["job"]["id"], "disabled").await;
+            let disabled = broken_off.ended;
+            (server, times) = (broken_off.server, times + broken_off.times);
             assert_eq!((&disabled["disabled"], &disabled["spared"]), (&json!(GUESTS), &json!(1)), "{disabled}");
             for (_, token) in guests.iter().step_by(37) {
                 assert_eq!(server.app().bearing(token).session().await.ok().body, Value::Null);
@@ -84,8 +97,9 @@ fn a_wave_that_is_broken_off_is_gone_on_with() {
             assert!(member.at(&server).session().await.ok().is_anonymous() == Some(false));
             let undoing = json!({ "jobId": disabled["id"] });
             let asked = operator(&server).post("/admin/guests/restore-wave", undoing).await.ok().body;
-            let (still, restored) = survives(&folder, server, &asked["job"]["id"], 3).await;
-            server = still;
+            let broken_off = break_off(&folder, server, &asked["job"]["id"], "restored").await;
+            let restored = broken_off.ended;
+            (server, times) = (broken_off.server, times + broken_off.times);
             assert_eq!((&restored["restored"], &restored["spared"]), (&json!(GUESTS), &json!(0)), "{restored}");
             for (user, token) in guests.iter().step_by(37) {
                 assert_eq!(server.app().bearing(token).session().await.ok().user(), *user);
@@ -96,6 +110,7 @@ fn a_wave_that_is_broken_off_is_gone_on_with() {
                 assert!(met.values().all(|times| *times == round), "{event_type} in round {round}");
             }
         }
+        assert!(times > 0, "nothing was broken off");
         server.stop();
         assert_sound(folder.path());
     });

@@ -1,6 +1,7 @@
 //! How many guests came from where and when, and what became of them: counted a piece of the rows at a time, the newest first,
 //! so that no statement takes long however many there are.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use chrysalis_domain::Timestamp;
@@ -155,6 +156,6 @@ async fn beginning(log: &dyn Log, from: UserId, before: UserId, rows: u32) -> Re
 
 fn sorted(groups: HashMap<Key, Tally>, down_to: Option<UserId>) -> Tallies {
     let mut groups: Vec<_> = groups.into_values().collect();
-    groups.sort_unstable_by(|one, other| (other.arrived, other.last).cmp(&(one.arrived, one.last)));
+    groups.sort_unstable_by_key(|group| Reverse((group.arrived, group.last)));
     Tallies { groups, down_to }
 }
