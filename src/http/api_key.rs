@@ -82,6 +82,7 @@ impl From<Issued> for IssuedKey {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = api_key::CreateForm)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateForm {
     #[schema(example = "clean-up")]
@@ -188,6 +189,7 @@ pub async fn rotate(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = api_key::UpdateForm)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateForm {
     #[schema(value_type = String)]
@@ -218,6 +220,7 @@ pub async fn update(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = api_key::DeleteForm)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteForm {
     #[schema(value_type = String)]

@@ -103,6 +103,7 @@ fn said_of_a_sign_up(error: AppError) -> ApiError {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = email::SignInForm)]
 #[serde(rename_all = "camelCase")]
 pub struct SignInForm {
     #[schema(example = "jane@example.com")]

@@ -35,6 +35,7 @@ impl From<CodeType> for Purpose {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = email_otp::SendForm)]
 pub struct SendForm {
     #[schema(example = "jane@example.com")]
     email: String,
@@ -57,6 +58,7 @@ pub async fn send(State(http): State<Http>, who: Who, Body(form): Body<SendForm>
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = email_otp::SignInForm)]
 pub struct SignInForm {
     #[schema(example = "jane@example.com")]
     email: String,
@@ -106,6 +108,7 @@ pub struct VerifyForm {
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = email_otp::Verified)]
 pub struct Verified {
     status: bool,
     /// Set when this call opened a session: where there is none before the proof.
@@ -189,6 +192,7 @@ pub async fn forget_as_before(http: State<Http>, who: Who, form: Body<ForgetForm
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = email_otp::ResetForm)]
 pub struct ResetForm {
     email: String,
     otp: String,

@@ -24,6 +24,7 @@ use crate::wire::json_time::JsonTime;
 use crate::wire::uri::encode_component;
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = magic_link::AskForm)]
 #[serde(rename_all = "camelCase")]
 pub struct AskForm {
     #[schema(example = "jane@example.com")]
@@ -103,6 +104,7 @@ pub async fn verify(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = magic_link::ConfirmForm)]
 pub struct ConfirmForm {
     /// The guest who asked for the link becomes this member.
     #[serde(default)]

@@ -16,6 +16,7 @@ use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
 use crate::wire::error::{ApiError, ErrorBody};
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = reset_password::AskForm)]
 #[serde(rename_all = "camelCase")]
 pub struct AskForm {
     #[schema(example = "jane@example.com")]
@@ -100,6 +101,7 @@ pub async fn open(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = reset_password::ResetForm)]
 #[serde(rename_all = "camelCase")]
 pub struct ResetForm {
     new_password: String,

@@ -121,6 +121,7 @@ pub async fn list(State(http): State<Http>, who: Who) -> Result<Json<Vec<Session
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = session::RevokeForm)]
 pub struct RevokeForm {
     /// A session's token or its id.
     token: String,

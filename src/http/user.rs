@@ -20,6 +20,7 @@ use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::optional::Patch;
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = user::UpdateForm)]
 pub struct UpdateForm {
     #[serde(default)]
     name: Option<String>,
@@ -179,6 +180,7 @@ pub async fn list_accounts(State(http): State<Http>, who: Who) -> Result<Json<Ve
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = user::DeleteForm)]
 pub struct DeleteForm {
     #[serde(default)]
     password: Option<String>,

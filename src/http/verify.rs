@@ -26,6 +26,7 @@ pub struct VerifyQuery {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = verify::Verified)]
 pub struct Verified {
     status: bool,
     user: (),
@@ -108,6 +109,7 @@ fn confirm_page(http: &Http, token: &str, callback: Option<&CallbackUrl>) -> Cal
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = verify::SendForm)]
 pub struct SendForm {
     #[schema(example = "jane@example.com")]
     email: String,
@@ -185,6 +187,7 @@ fn form_page(http: &Http, token: &str, callback: Option<&CallbackUrl>, problem: 
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = verify::ConfirmForm)]
 pub struct ConfirmForm {
     /// As mailed. Without it, the password is that of before the account was taken over, and is restored.
     #[serde(default)]

@@ -29,6 +29,7 @@ const LIMIT_MAX: u32 = 200;
 
 /// Which users. A key that is not among these is refused.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = admin_list_users::ListForm)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListForm {
     #[serde(default)]

@@ -22,6 +22,7 @@ const SET_ROLE: &str = "YOU_ARE_NOT_ALLOWED_TO_CHANGE_USERS_ROLE";
 
 /// One role, several with commas between, or a list of them.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = admin_roles::RoleForm)]
 #[serde(untagged, expecting = "a role or a list of roles")]
 pub enum RoleForm {
     One(String),

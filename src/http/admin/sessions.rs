@@ -19,6 +19,7 @@ const REVOKE: &str = "YOU_ARE_NOT_ALLOWED_TO_REVOKE_USERS_SESSIONS";
 
 /// The same list under two names, for two clients.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = admin_sessions::Sessions)]
 pub struct Sessions {
     sessions: Vec<Session>,
     data: Vec<Session>,
@@ -47,6 +48,7 @@ pub async fn list(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = admin_sessions::RevokeForm)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevokeForm {
     #[serde(default)]

@@ -74,6 +74,7 @@ pub async fn get_by_post(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = admin_users::CreateForm)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateForm {
     #[schema(example = "jane@example.com")]
@@ -157,6 +158,7 @@ fn app_metadata(metadata: Option<Fields>) -> Result<Option<String>, ApiError> {
 
 /// What may be changed; every field but the id may be left out.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = admin_users::UpdateForm)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateForm {
     #[schema(required)]

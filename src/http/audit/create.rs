@@ -34,6 +34,7 @@ const AHEAD: Span = Span::from_days(1);
 
 /// `targets`, `changes` and `metadata` are JSON, or JSON as text.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = audit::CreateForm)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateForm {
     /// 1 to 64 of `[a-z0-9_.]`; none of ours.

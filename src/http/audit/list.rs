@@ -22,6 +22,7 @@ const LIMIT_MAX: u32 = 1_000;
 
 /// All that is given must hold.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = audit::ListForm)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ListForm {
     #[schema(example = "user.upgraded")]

@@ -77,6 +77,7 @@ struct Features {
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = configuration::Sessions)]
 #[serde(rename_all = "camelCase")]
 struct Sessions {
     /// No session lives longer, however often it is used. Where no bound is set, that of a session nobody uses.

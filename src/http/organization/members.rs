@@ -178,6 +178,7 @@ pub async fn remove_member(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = organization::RoleForm)]
 pub struct RoleForm {
     /// One, or several of which the strongest counts.
     #[schema(value_type = String)]
