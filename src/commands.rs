@@ -2,6 +2,7 @@
 
 mod rehearsal;
 mod waves;
+pub(crate) mod webhooks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Guests(Guests::Waves(what)) => waves::run(&config, what).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,
+            Command::Webhooks(what) => webhooks::run(&config, what).await,
             Command::Configuration(_) => Ok(ExitCode::SUCCESS),
         }
     })

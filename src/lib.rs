@@ -20,4 +20,5 @@ pub mod settings;
 pub mod social;
 pub mod telemetry;
 pub mod tokens;
+pub mod webhooks;
 pub mod wire;

@@ -6,10 +6,11 @@ mod progress;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrysalis::app::webhooks::ReplayFrom;
 use chrysalis::config::{Config, Overrides, parse_span};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
-use chrysalis_domain::id::{ApiKeyId, JobId};
+use chrysalis_domain::id::{ApiKeyId, JobId, WebhookId};
 use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::{Permission, Span, Timestamp};
 use clap::{Args, Parser, Subcommand};
@@ -75,6 +76,9 @@ enum Command {
     /// API keys, in the store itself: a server may run meanwhile.
     #[command(subcommand)]
     ApiKey(ApiKey),
+    /// Webhook endpoints, in the store itself: a server may run meanwhile.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// The configuration.
     #[command(subcommand, name = "config")]
     Configuration(Configuration),
@@ -233,6 +237,19 @@ enum ApiKey {
     List,
     /// Ends a key, for good.
     Revoke { id: ApiKeyId },
+}
+
+#[derive(Debug, Subcommand)]
+enum Webhooks {
+    /// Ids, addresses, and how deliveries went; never the secrets.
+    List,
+    /// Tells an endpoint everything anew, from somewhere in the log on.
+    Replay {
+        id: WebhookId,
+        /// A position (see `log show`), or a date.
+        #[arg(long, value_parser = commands::webhooks::replay_from)]
+        from: ReplayFrom,
+    },
 }
 
 #[derive(Debug, Subcommand)]

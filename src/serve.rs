@@ -20,7 +20,8 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
-use crate::followers::{expiry, invitations, jobs, mail, models, origins};
+use crate::followers::webhooks::Deliverer;
+use crate::followers::{expiry, invitations, jobs, mail, models, origins, webhooks};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -33,6 +34,7 @@ use crate::outgoing::{self, Outgoing, OutgoingError};
 use crate::settings::Latest;
 use crate::social::Maker;
 use crate::tokens::Tokens;
+use crate::webhooks::PACE;
 use crate::wire::signed::{Signer, SigningKey};
 
 #[derive(Debug, thiserror::Error)]
@@ -103,12 +105,13 @@ impl Server {
             public: config.public.clone(),
             invitation_url: config.invitation_url(),
         });
+        let uncalled = |error: OutgoingError| StartError::Other(error.to_string());
+        let calls = |pace| Outgoing::new(&config.outgoing, pace).map_err(uncalled);
+        let (outgoing, webhook_calls) = (calls(outgoing::PROVIDERS)?, calls(PACE)?);
         let hashing = &config.hashing;
         let hasher = Hasher::start(hashing.params, peppers(&keyring)?, hashing.threads, hashing.queue)?;
         let limits = LimitsConfig { enabled: config.rate_limits, ..LimitsConfig::default() };
         let limits = Limits::new(&limits, Seed::new(entropy::bytes(ports.entropy.as_ref())));
-        let uncalled = |error: OutgoingError| StartError::Other(error.to_string());
-        let outgoing = Outgoing::new(&config.outgoing, outgoing::PROVIDERS).map_err(uncalled)?;
         let base = format!("{}{}", config.public, http::BASE_PATH);
         let admission = Admission::new(&config.challenge, &config.outgoing).map_err(uncalled)?;
         let maker = Maker { base, outgoing, clock: ports.clock.clone() };
@@ -142,6 +145,7 @@ impl Server {
                 hasher: Arc::new(hasher),
                 limits: Arc::new(limits),
                 admission: Arc::new(admission),
+                webhook_calls,
                 settings: settings.clone(),
                 config: Arc::new(config),
             },
@@ -151,7 +155,8 @@ impl Server {
         let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
         let lease = duration(parts.app.config.followers.lease);
         let turn = Turn { node, lease, metrics: parts.metrics.clone() };
-        Ok(Self { listener, http: Http::new(parts), outbox: dev, store, mailer, settings, forgetful, turn, grace })
+        let http = Http::new(parts);
+        Ok(Self { listener, http, outbox: dev, store, mailer, settings, forgetful, turn, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -169,9 +174,11 @@ impl Server {
         let (turn, settings) = (self.turn, self.settings);
         let learning = tokio::spawn(async move { settings.follow().await });
         // Whoever follows holds a receiver until it ends.
+        let deliverer = Deliverer { app: self.http.app.clone(), store: self.store.clone() };
         let mut following = JoinSet::new();
         following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
+        following.spawn(webhooks::deliver(deliverer, turn.clone(), halted.clone()));
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
         following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));

@@ -15,6 +15,7 @@ mod postgres;
 mod process;
 mod social;
 mod support;
+mod webhooks;
 
 /// Whether the long versions were asked for.
 #[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]

@@ -21,6 +21,7 @@ use chrysalis::outgoing::{Outgoing, PROVIDERS};
 use chrysalis::serve::Ports;
 use chrysalis::settings::Latest;
 use chrysalis::social::Maker;
+use chrysalis::webhooks::PACE;
 use chrysalis::wire::cookie::CookieKind;
 use chrysalis::wire::signed::{Signer, SigningKey};
 use chrysalis_domain::id::RequestId;
@@ -187,8 +188,8 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
     let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
     let admission = Arc::new(Admission::new(&config.challenge, &config.outgoing)?);
-    Ok((
-        App { log, clock: ports.clock, entropy: ports.entropy, keyring, hasher, limits, admission, config, settings },
-        signer,
-    ))
+    let webhook_calls = Outgoing::new(&[], PACE)?;
+    let (clock, entropy) = (ports.clock, ports.entropy);
+    let app = App { log, clock, entropy, keyring, hasher, limits, admission, config, settings, webhook_calls };
+    Ok((app, signer))
 }

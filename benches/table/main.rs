@@ -21,6 +21,7 @@ mod session;
 mod start;
 mod token;
 mod upgrade;
+mod webhooks;
 mod wrk;
 
 use std::error::Error;
@@ -60,6 +61,7 @@ enum Part {
     Scale,
     Lag,
     List,
+    Webhooks,
     Postgres,
 }
 
@@ -151,6 +153,9 @@ fn main() -> Result<()> {
     }
     if chosen(Part::Apart) {
         apart::measure(&mut bench)?;
+    }
+    if chosen(Part::Webhooks) {
+        webhooks::measure(&mut bench)?;
     }
     if chosen(Part::Scale) {
         scale::measure(&mut bench)?;

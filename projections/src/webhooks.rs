@@ -1,5 +1,5 @@
 //! `webhooks`: one row for each endpoint that is told what happens. What became of deliveries stands beside it in
-//! `webhook_tallies` and `webhook_waiting`, which are no fold: whoever delivers keeps them (docs/decisions/0010).
+//! `webhook_tallies` and `webhook_waiting`, which are no fold: whoever delivers keeps them (docs/decisions/0013).
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{SealedId, WebhookId};

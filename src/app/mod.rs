@@ -39,6 +39,7 @@ pub mod update_user;
 pub mod upgrade;
 pub mod verify_email;
 pub mod view;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ use crate::limits::Limits;
 use crate::limits::address::ClientAddress;
 use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
 use crate::log::{Actor, Context, Log, LogFault};
+use crate::outgoing::Outgoing;
 use crate::settings::{Effective, Latest};
 pub use refusal::{AppError, Refusal};
 
@@ -72,6 +74,8 @@ pub struct App {
     pub hasher: Arc<Hasher>,
     pub limits: Arc<Limits>,
     pub admission: Arc<Admission>,
+    /// How webhook endpoints are called.
+    pub webhook_calls: Outgoing,
     pub settings: Arc<Latest>,
     pub config: Arc<Config>,
 }

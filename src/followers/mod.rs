@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod mail;
 pub mod models;
 pub mod origins;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -24,13 +24,14 @@ mod reference;
 mod refusal;
 mod reset_password;
 mod session;
-mod shape;
+pub(crate) mod shape;
 mod social;
 mod state;
 mod token;
 mod transfer;
 mod user;
 mod verify;
+mod webhooks;
 mod who;
 
 use std::collections::HashMap;
@@ -177,6 +178,11 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(audit::create::create))
         .routes(routes!(audit::export::export))
         .routes(routes!(audit::events::list))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::create))
+        .routes(routes!(webhooks::update))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
 }

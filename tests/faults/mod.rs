@@ -16,6 +16,7 @@ mod rebuild;
 mod start;
 mod stop;
 mod waves;
+mod webhooks;
 
 use std::time::Duration;
 

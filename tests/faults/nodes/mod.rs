@@ -7,6 +7,7 @@ mod paused;
 mod settings;
 mod together;
 mod waves;
+mod webhooks;
 
 use crate::process::{Server, eventually};
 

@@ -1,0 +1,184 @@
+//! Tells webhook endpoints what happens: at least once, the messages of one stream in order, each endpoint by itself so
+//! that none waits for another.
+//!
+//! - here: which endpoints are told, by one node at a time;
+//! - [`endpoint`]: one endpoint: it reads the log, has messages sent, and stores how far it has come;
+//! - [`lines`]: the order of its messages, and what may be stored of it at any moment;
+//! - [`telling`]: one message on its way.
+
+mod endpoint;
+mod lines;
+mod telling;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrysalis_domain::id::WebhookId;
+use chrysalis_projections::webhooks::{self, WebhookRow};
+use chrysalis_projections::{Value, table};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Lease, Turn};
+use crate::app::App;
+use crate::log::transfer::{WEBHOOK_TALLIES, WEBHOOK_WAITING};
+use crate::log::{LogFault, Store, ask};
+use crate::webhooks::{MOST, PACE};
+
+/// Names the lease, so it is for ever.
+const NAME: &str = "webhooks";
+/// How long changes may gather before endpoints are looked at again.
+const GATHER: Duration = Duration::from_millis(50);
+/// How often they are looked at in any case.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long to leave a fault of the store alone.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+/// Messages to one endpoint that are under way at a time, however few endpoints there are.
+const SHARE: usize = 64;
+
+/// What it takes to tell somebody something.
+pub struct Deliverer {
+    pub app: App,
+    /// Of which the application sees the log alone.
+    pub store: Arc<dyn Store>,
+}
+
+/// Delivers until `stop` turns true; of the nodes that share a log, one at a time.
+pub async fn deliver(deliverer: Deliverer, turn: Turn, mut stop: watch::Receiver<bool>) {
+    let store = deliverer.store.clone();
+    let mut head = store.head();
+    let mut lease = Lease::new(turn);
+    let mut told = Told { deliverer: Arc::new(deliverer), running: HashMap::new(), tidied: false };
+    while !*stop.borrow() {
+        head.borrow_and_update();
+        let pause = match lease.hold(store.as_ref(), NAME).await {
+            Ok(true) => match told.look().await {
+                Ok(()) => {
+                    lease.turn.metrics.waiting(NAME, Some(told.waiting()));
+                    LOOK.min(lease.turn.lease / 3)
+                }
+                Err(fault) => stands_still(&fault),
+            },
+            Ok(false) => {
+                told.dismiss();
+                lease.turn.metrics.waiting(NAME, None);
+                lease.turn.lease / 3
+            }
+            Err(fault) => stands_still(&fault),
+        };
+        if !lease.stands() {
+            told.dismiss();
+        }
+        tokio::select! {
+            changed = tokio::time::timeout(pause, head.changed()) => {
+                if changed.is_ok() {
+                    tokio::time::sleep(GATHER).await;
+                }
+            }
+            _ = stop.changed() => {}
+        }
+    }
+    told.dismiss();
+    for running in told.running.into_values() {
+        let _ = running.task.await;
+    }
+    let _ = store.release(NAME, &lease.turn.node).await;
+}
+
+fn stands_still(fault: &LogFault) -> Duration {
+    tracing::warn!(%fault, "webhooks stand still; they go on when the fault is gone");
+    AFTER_FAULT
+}
+
+/// What an endpoint's task is to do: serve this row, with so many messages under way at a time; nothing any more.
+type Orders = Option<(WebhookRow, usize)>;
+
+struct Running {
+    orders: watch::Sender<Orders>,
+    /// What waits to be delivered.
+    waiting: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+/// The endpoints that are told something.
+struct Told {
+    deliverer: Arc<Deliverer>,
+    running: HashMap<WebhookId, Running>,
+    /// What endpoints left behind that are gone is gone too.
+    tidied: bool,
+}
+
+impl Told {
+    /// Lets every enabled endpoint have its task, and no other.
+    async fn look(&mut self) -> Result<(), LogFault> {
+        let limit = i64::try_from(2 * MOST).unwrap_or(i64::MAX);
+        let mut rows = ask(self.deliverer.store.as_ref(), &webhooks::ALL, &[limit.into()]).await?;
+        rows.retain(|row| row.enabled);
+        let share = (PACE.at_a_time / rows.len().max(1)).clamp(1, SHARE);
+        self.running.retain(|webhook, running| {
+            if !rows.iter().any(|row| row.webhook == *webhook) {
+                running.orders.send_replace(None);
+                self.tidied = false;
+            }
+            !running.task.is_finished()
+        });
+        if !self.tidied {
+            self.tidy().await?;
+        }
+        for row in rows {
+            let Some(running) = self.running.get(&row.webhook) else {
+                self.begin(row, share);
+                continue;
+            };
+            // How it goes its task knows better, and one that is about to end ends first.
+            running.orders.send_if_modified(|orders| match orders {
+                Some((known, known_share)) if !same(known, &row) || *known_share != share => {
+                    *orders = Some((row, share));
+                    true
+                }
+                _ => false,
+            });
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, row: WebhookRow, share: usize) {
+        let webhook = row.webhook;
+        let (orders, received) = watch::channel(Some((row, share)));
+        let waiting = Arc::new(AtomicU64::new(0));
+        let task = tokio::spawn(endpoint::serve(self.deliverer.clone(), received, waiting.clone()));
+        self.running.insert(webhook, Running { orders, waiting, task });
+    }
+
+    /// Nobody begins anything from now on; what is under way is finished.
+    fn dismiss(&mut self) {
+        self.running.values().for_each(|running| drop(running.orders.send_replace(None)));
+        self.running.retain(|_, running| !running.task.is_finished());
+    }
+
+    fn waiting(&self) -> u64 {
+        self.running.values().map(|running| running.waiting.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Forgets how deliveries to endpoints went that are deleted.
+    async fn tidy(&mut self) -> Result<(), LogFault> {
+        let store = &self.deliverer.store;
+        let gone = ask(store.as_ref(), &webhooks::LEFT_OVER, &[Value::Integer(16)]).await?;
+        self.tidied = gone.is_empty();
+        for webhook in gone.into_iter().filter(|webhook| !self.running.contains_key(webhook)) {
+            let waiting = endpoint::waiting(store.as_ref(), webhook).await?;
+            let keys = waiting.into_iter().map(|row| vec![table::id(webhook), row.stream.into()]).collect();
+            store.put_side_rows(&WEBHOOK_WAITING, Vec::new(), keys).await?;
+            store.put_side_rows(&WEBHOOK_TALLIES, Vec::new(), vec![vec![table::id(webhook)]]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether both rows ask for the same, however deliveries went.
+fn same(one: &WebhookRow, other: &WebhookRow) -> bool {
+    let asks = |row: &WebhookRow| (row.url, row.secret, row.replays, row.updated_at);
+    asks(one) == asks(other) && one.event_types == other.event_types
+}

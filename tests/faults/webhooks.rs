@@ -1,0 +1,110 @@
+//! `kill -9` in the middle of deliveries: whoever wants to be told is told, of everything, in order.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{a_while, rounds};
+use crate::process::{Client, Folder, Server, assert_sound, case, run};
+use crate::webhooks::receiver::{Heard, Reaction, Receiver};
+
+const FLAGS: [&str; 4] = ["--set", "rate_limits=off", "--set", "outgoing.allow=127.0.0.0/8"];
+
+/// An API key of the operator's.
+pub fn key(folder: &Path) -> String {
+    let made = run(folder, &["api-key", "create", "--name", "tests"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+/// Has the receiver told of users.
+pub async fn endpoint(operator: &Client, receiver: &Receiver) -> Value {
+    let body = json!({ "url": receiver.url(), "eventTypes": ["user.created", "user.updated"] });
+    operator.post("/banata/webhooks/create", body).await.ok().body
+}
+
+/// A guest who changes their name some times. Answers who it was, and how often that was acknowledged.
+pub async fn visit(app: &Client, changes: usize) -> Option<(String, usize)> {
+    let guest = app.try_post("/sign-in/anonymous", json!({})).await?.ok();
+    let client = app.bearing(&guest.token());
+    let mut acknowledged = 0;
+    for n in 0..changes {
+        match client.try_post("/update-user", json!({ "name": format!("Jane {n}") })).await {
+            Some(answer) => drop(answer.ok()),
+            None => break,
+        }
+        acknowledged += 1;
+    }
+    Some((guest.user(), acknowledged))
+}
+
+/// Every user is told of, as often as they were acknowledged to have done something, and in order. What is said again is said
+/// under the same id.
+pub fn assert_told(heard: &[Heard], visits: &[(String, usize)]) {
+    let mut firsts: HashMap<&str, Vec<&Heard>> = HashMap::new();
+    for one in heard {
+        let of_user = firsts.entry(one.user()).or_default();
+        match of_user.iter().find(|known| known.id() == one.id()) {
+            Some(known) => assert_eq!(known.body["id"], one.body["id"]),
+            None => of_user.push(one),
+        }
+    }
+    for (user, changes) in visits {
+        let told = firsts.get(user.as_str()).unwrap_or_else(|| panic!("{user} was skipped"));
+        assert!(told.len() > *changes, "{user} did {changes} things, and {} were told", told.len() - 1);
+        assert_eq!(told[0].event(), "user.created");
+        // The ids of deeds sort as they were done.
+        let deeds: Vec<_> = told.iter().map(|heard| heard.body["id"].as_str().unwrap()).collect();
+        assert!(deeds.is_sorted(), "{user}: {deeds:?}");
+    }
+}
+
+pub fn all_told(heard: &[Heard], visits: &[(String, usize)]) -> bool {
+    let mut ids: HashMap<&str, std::collections::HashSet<&str>> = HashMap::new();
+    for one in heard {
+        ids.entry(one.user()).or_default().insert(one.id());
+    }
+    visits.iter().all(|(user, changes)| ids.get(user.as_str()).is_some_and(|ids| ids.len() > *changes))
+}
+
+#[test]
+fn a_server_killed_in_the_middle_of_deliveries_skips_nothing() {
+    case(async {
+        let folder = Folder::new();
+        let key = key(folder.path());
+        // Slow enough that there is always something under way.
+        let receiver = Receiver::reacting(|_| Reaction::Late(Duration::from_millis(3), 204)).await;
+        let mut visits = Vec::new();
+        for round in 0..rounds(6, 50) {
+            let server = Server::start_with(folder.path(), &FLAGS);
+            if round == 0 {
+                endpoint(&server.app().bearing(&key), &receiver).await;
+            }
+            let app = server.app();
+            let crowd = tokio::spawn(async move {
+                let visits = (0..200).map(|n| {
+                    let app = app.clone();
+                    async move {
+                        tokio::time::sleep(Duration::from_millis(n * 5)).await;
+                        visit(&app, 4).await
+                    }
+                });
+                futures_util::future::join_all(visits).await
+            });
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            a_while(Duration::from_millis(900)).await;
+            server.kill();
+            visits.extend(crowd.await.unwrap().into_iter().flatten());
+        }
+        let server = Server::start_with(folder.path(), &FLAGS);
+        let heard = receiver.until("everybody is told of", |heard| all_told(heard, &visits)).await;
+        assert_told(&heard, &visits);
+        let ids: std::collections::HashSet<_> = heard.iter().map(Heard::id).collect();
+        assert!(visits.len() > 50, "the load was none");
+        eprintln!("{} messages, {} of them again", heard.len(), heard.len() - ids.len());
+        server.stop();
+        assert_sound(folder.path());
+    });
+}
