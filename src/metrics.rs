@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use chrysalis_domain::Span;
+use chrysalis_domain::id::WebhookId;
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -15,6 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::followers::FollowerMetrics;
+use crate::followers::webhooks::{Outcome, WebhookMetrics};
 use crate::hasher::Hasher;
 use crate::limits::Limits;
 use crate::log::WriterMetrics;
@@ -34,6 +37,8 @@ pub struct Metrics {
     limited: Family<RuleLabel, Counter>,
     follower_waiting: Family<FollowerLabel, Gauge>,
     follower_turn: Family<FollowerLabel, Gauge>,
+    webhook_lag: Family<EndpointLabel, Gauge<f64, AtomicU64>>,
+    webhook_attempts: [Counter; Outcome::ALL.len()],
     uptime: Gauge<f64, AtomicU64>,
     started: Instant,
 }
@@ -63,6 +68,16 @@ struct RuleLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FollowerLabel {
     follower: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabel {
+    endpoint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
 }
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -118,11 +133,26 @@ impl Metrics {
         let follower_waiting = Family::<FollowerLabel, Gauge>::default();
         registry.register(
             "follower_waiting",
-            "What waits to be done on the node whose turn it is: mails to be tried again, counted up to 64; events that a read model has not seen",
+            "What waits to be done on the node whose turn it is: mails to be tried again, counted up to 64; events that a read model has not seen; what webhook endpoints have still to be told",
             follower_waiting.clone(),
         );
         let follower_turn = Family::<FollowerLabel, Gauge>::default();
         registry.register("follower_turn", "1 on the node that follows, 0 on the others", follower_turn.clone());
+        let webhook_lag = Family::<EndpointLabel, Gauge<f64, AtomicU64>>::default();
+        registry.register_with_unit(
+            "webhook_lag",
+            "Age of the oldest event that an endpoint was not told of, but for what waits to be told again",
+            Unit::Seconds,
+            webhook_lag.clone(),
+        );
+        let attempts = Family::<OutcomeLabel, Counter>::default();
+        registry.register(
+            "webhook_attempts",
+            "Attempts to tell webhook endpoints something, by what came of them",
+            attempts.clone(),
+        );
+        let webhook_attempts =
+            Outcome::ALL.map(|outcome| attempts.get_or_create_owned(&OutcomeLabel { outcome: outcome.name() }));
         let uptime = Gauge::<f64, AtomicU64>::default();
         registry.register_with_unit("uptime", "Time since the process started", Unit::Seconds, uptime.clone());
 
@@ -140,6 +170,8 @@ impl Metrics {
             limited,
             follower_waiting,
             follower_turn,
+            webhook_lag,
+            webhook_attempts,
             uptime,
             started: Instant::now(),
         }
@@ -206,4 +238,23 @@ impl FollowerMetrics for Metrics {
         self.follower_turn.get_or_create_owned(&label).set(i64::from(waiting.is_some()));
         self.follower_waiting.get_or_create_owned(&label).set(i64::try_from(waiting.unwrap_or(0)).unwrap_or(i64::MAX));
     }
+}
+
+impl WebhookMetrics for Metrics {
+    fn lag(&self, webhook: WebhookId, lag: Option<Span>) {
+        let label = EndpointLabel { endpoint: webhook.to_string() };
+        if let Some(lag) = lag {
+            self.webhook_lag.get_or_create_owned(&label).set(seconds(lag));
+        } else {
+            self.webhook_lag.remove(&label);
+        }
+    }
+
+    fn attempted(&self, outcome: Outcome) {
+        self.webhook_attempts[outcome as usize].inc();
+    }
+}
+
+fn seconds(span: Span) -> f64 {
+    Duration::from_millis(span.as_millis().unsigned_abs()).as_secs_f64()
 }

@@ -174,7 +174,7 @@ impl Server {
         let (turn, settings) = (self.turn, self.settings);
         let learning = tokio::spawn(async move { settings.follow().await });
         // Whoever follows holds a receiver until it ends.
-        let deliverer = Deliverer { app: self.http.app.clone(), store: self.store.clone() };
+        let deliverer = Deliverer::new(self.http.app.clone(), self.store.clone(), self.http.metrics.clone());
         let mut following = JoinSet::new();
         following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));

@@ -76,9 +76,9 @@ pub trait Names {
         Vec::new()
     }
 
-    /// The person whose key, and whatever is sealed under it, goes with this event.
-    fn erases(&self) -> Option<PersonId> {
-        None
+    /// Whose keys, and whatever is sealed under them, go with this event.
+    fn erases(&self) -> Vec<PersonId> {
+        Vec::new()
     }
 }
 
@@ -194,8 +194,8 @@ impl Event {
         self.names().sealed()
     }
 
-    /// The person whose key, and whatever is sealed under it, goes with this event.
-    pub fn erases(&self) -> Option<PersonId> {
+    /// Whose keys, and whatever is sealed under them, go with this event.
+    pub fn erases(&self) -> Vec<PersonId> {
         self.names().erases()
     }
 }

@@ -142,10 +142,10 @@ impl Names for JobEvent {
         }
     }
 
-    fn erases(&self) -> Option<PersonId> {
+    fn erases(&self) -> Vec<PersonId> {
         match self {
-            JobEvent::JobEnded(e) => e.forgets,
-            _ => None,
+            JobEvent::JobEnded(e) => e.forgets.into_iter().collect(),
+            _ => Vec::new(),
         }
     }
 }

@@ -83,7 +83,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
     claims::fold(event, at, keys, &mut out);
     invitations::fold(event, at, keys, &mut out);
     mails::fold(event, at, &mut out);
-    if let Some(person) = event.erases() {
+    for person in event.erases() {
         codes::erase(person, &mut out);
     }
     out

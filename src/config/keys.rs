@@ -203,7 +203,7 @@ pub const KEYS: &[Key] = &[
     key(
         "outgoing.allow",
         "",
-        "Private networks in which identity providers and checkers of captchas may stand, as CIDR, separated by commas; without TLS there only. Everything else that is not public is refused.",
+        "Private networks in which identity providers, checkers of captchas and webhook endpoints may stand, as CIDR, separated by commas; without TLS there only. Everything else that is not public is refused.",
     ),
     key("sessions.lifetime", "7d", "Life of a session, from its last extension: 1 hour to 400 days."),
     key("sessions.refresh_after", "24h", "A session is extended when its last extension is this old."),

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use chrysalis_projections::Value;
 
-use super::transfer::{SIDE_TABLES, SideRow, SideTable};
+use super::transfer::{SIDE_TABLES, SideChange, SideRow, SideTable};
 use super::{LogFault, Position, Recorded, Store};
 
 /// The checkpoint that stands at 1 while a copy into the store is not finished: nothing may serve from it.
@@ -198,14 +198,13 @@ async fn level(
             (true, ..) => {}
         }
         if put.len() + gone.len() >= PAGE {
-            to.put_side_rows(table, std::mem::take(&mut put), std::mem::take(&mut gone))
-                .await
-                .map_err(CopyError::Destination)?;
+            let change = SideChange { table, put: std::mem::take(&mut put), gone: std::mem::take(&mut gone) };
+            to.put_side_rows(change).await.map_err(CopyError::Destination)?;
             tell(Step::Rows { table: table.name, seen });
         }
     }
     if !(put.is_empty() && gone.is_empty()) {
-        to.put_side_rows(table, put, gone).await.map_err(CopyError::Destination)?;
+        to.put_side_rows(SideChange { table, put, gone }).await.map_err(CopyError::Destination)?;
     }
     tell(Step::Rows { table: table.name, seen });
     Ok(())

@@ -1,5 +1,5 @@
 //! Moving a log from one store to another, as it is: what is read at one end and put down at the other. How a copy goes
-//! about it is in [`super::copy`].
+//! about it is in [`super::copy`]. And what followers keep beside the log, which a copy takes along.
 
 use async_trait::async_trait;
 use chrysalis_projections::Value;
@@ -75,10 +75,14 @@ pub static SIDE_TABLES: [SideTable; 9] = [
         key: 1,
         restless: true,
     },
-    SideTable { name: "checkpoints", columns: &[("follower", TEXT), ("position", INTEGER)], key: 1, restless: true },
+    CHECKPOINTS,
     WEBHOOK_TALLIES,
     WEBHOOK_WAITING,
 ];
+
+/// How far each follower has come.
+pub const CHECKPOINTS: SideTable =
+    SideTable { name: "checkpoints", columns: &[("follower", TEXT), ("position", INTEGER)], key: 1, restless: true };
 
 /// How deliveries to webhook endpoints went.
 pub const WEBHOOK_TALLIES: SideTable = SideTable {
@@ -123,6 +127,15 @@ impl SideTable {
 /// A row of a side table: a value for each column.
 pub type SideRow = Vec<Value>;
 
+/// What changes in a side table: rows that are put down, in the place of those that have their keys, and the keys of those
+/// that are taken away.
+#[derive(Clone, Debug)]
+pub struct SideChange {
+    pub table: &'static SideTable,
+    pub put: Vec<SideRow>,
+    pub gone: Vec<SideRow>,
+}
+
 /// A store that a log can be moved from, and into.
 #[async_trait]
 pub trait Transfer: Send + Sync {
@@ -134,14 +147,11 @@ pub trait Transfer: Send + Sync {
         limit: usize,
     ) -> Result<Vec<SideRow>, LogFault>;
 
-    /// Puts rows down, in the place of those that have their keys; takes away those with the keys in `gone`. Followers
-    /// keep what they count in this way, too.
-    async fn put_side_rows(
-        &self,
-        table: &'static SideTable,
-        rows: Vec<SideRow>,
-        gone: Vec<SideRow>,
-    ) -> Result<(), LogFault>;
+    async fn put_side_rows(&self, change: SideChange) -> Result<(), LogFault>;
+
+    /// Writes what a follower keeps, all of it or nothing, and only while that follower's checkpoint stands at a place.
+    /// `false` where it does not: somebody else took over, and whatever they wrote stays.
+    async fn keep(&self, follower: &str, at: Position, changes: Vec<SideChange>) -> Result<bool, LogFault>;
 
     /// Puts events down just as they are, behind `after`.
     ///

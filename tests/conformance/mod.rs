@@ -16,6 +16,7 @@ mod erasure;
 mod follow;
 mod idempotency;
 mod inline;
+mod kept;
 mod order;
 mod organizations;
 mod origins;

@@ -112,6 +112,11 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/banata/audit-logs/create", &["POST"]),
     ("/banata/audit-logs/export", &["POST"]),
     ("/banata/events/list", &["POST"]),
+    ("/banata/webhooks/list", &["POST"]),
+    ("/banata/webhooks/create", &["POST"]),
+    ("/banata/webhooks/update", &["POST"]),
+    ("/banata/webhooks/delete", &["POST"]),
+    ("/banata/webhooks/replay", &["POST"]),
     ("/ok", &["GET"]),
     ("/error", &["GET"]),
 ];

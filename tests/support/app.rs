@@ -9,6 +9,7 @@ use chrysalis::clock::{Clock, MockClock};
 use chrysalis::config::{Config, Overrides};
 use chrysalis::entropy::{Entropy, OsEntropy};
 use chrysalis::followers::models;
+use chrysalis::log::transfer::SIDE_TABLES;
 use chrysalis::log::{Recorded, Store as WholeStore, ask};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis_domain::{Span, Timestamp};
@@ -129,6 +130,12 @@ impl App {
     /// The types of all events, in order.
     pub async fn types(&self) -> Vec<String> {
         self.events().await.into_iter().map(|event| event.event_type).collect()
+    }
+
+    /// How many sealed records there are.
+    pub async fn sealed(&self) -> usize {
+        let table = SIDE_TABLES.iter().find(|table| table.name == "sealed").unwrap();
+        self.log.side_rows(table, None, 100_000).await.unwrap().len()
     }
 
     /// How often something was stored.

@@ -56,6 +56,23 @@ async fn an_endpoint_from_its_making_to_its_end() {
     assert_eq!(own, ["WebhookCreated", "WebhookUpdated", "WebhookDisabled", "WebhookDeleted"]);
 }
 
+/// An address and a secret that nobody needs any more are nowhere any more.
+#[tokio::test]
+async fn what_was_sealed_for_an_endpoint_goes_when_it_does() {
+    let app = app().await;
+    let operator = app.operator();
+    let before = app.sealed().await;
+    let make = json!({ "url": "https://app.example.com/one", "enabled": false });
+    let id = text(&operator.post("/banata/webhooks/create", &make).await.ok(), "id").to_owned();
+    assert_eq!(app.sealed().await, before + 2, "its address and its secret");
+    for url in ["https://app.example.com/two", "https://app.example.com/three"] {
+        let changed = operator.post("/banata/webhooks/update", &json!({ "id": id, "url": url })).await.ok();
+        assert_eq!((text(&changed, "url"), app.sealed().await), (url, before + 2), "the one before is gone");
+    }
+    operator.post("/banata/webhooks/delete", &json!({ "id": id })).await.ok();
+    assert_eq!(app.sealed().await, before);
+}
+
 #[tokio::test]
 async fn an_endpoint_may_be_told_everything_or_begin_switched_off() {
     let app = app().await;

@@ -45,14 +45,27 @@ async fn row_when(app: &App, what: &str, fits: impl Fn(&Value) -> bool) -> Value
 
 /// Waits until an operator is told that so many messages wait.
 async fn waits(app: &App, messages: u64) {
-    let wanted = format!("chrysalis_follower_waiting{{follower=\"webhooks\"}} {messages}\n");
+    figures_when(app, &[&format!("chrysalis_follower_waiting{{follower=\"webhooks\"}} {messages}\n")]).await;
+}
+
+/// Waits until an operator is told all of it.
+async fn figures_when(app: &App, wanted: &[&str]) {
+    figures_that(app, &format!("{wanted:?}"), |figures| wanted.iter().all(|line| figures.contains(line))).await;
+}
+
+/// Waits until an operator is told nothing of it any more.
+async fn figures_without(app: &App, name: &str) {
+    figures_that(app, &format!("without {name}"), |figures| !figures.contains(name)).await;
+}
+
+async fn figures_that(app: &App, what: &str, fit: impl Fn(&str) -> bool) {
     let asked = std::time::Instant::now();
     loop {
         let figures = app.program().at(Method::GET, "/metrics").await.text;
-        if figures.contains(&wanted) {
+        if fit(&figures) {
             return;
         }
-        assert!(asked.elapsed() < std::time::Duration::from_secs(20), "never came true: {wanted}; {figures}");
+        assert!(asked.elapsed() < std::time::Duration::from_secs(20), "never came true: {what}; {figures}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::receiver::{Heard, Reaction, Receiver, TAKEN};
-use super::{app, endpoint, row_when, text};
+use super::{app, endpoint, figures_when, figures_without, row_when, text};
 use crate::support::{App, Span, hours};
 
 /// A guest who says what they are called, again and again. Answers whose messages those are.
@@ -100,6 +100,26 @@ async fn one_user_whose_messages_hang_holds_up_nobody() {
     }
     receiver.hears(201).await;
     assert!(begun.elapsed() < Duration::from_secs(9), "they waited for the silence to end");
+}
+
+/// An operator sees who is behind, and by how much.
+#[tokio::test]
+async fn how_far_an_endpoint_is_behind_is_told() {
+    let app = app().await;
+    let (silent, live) = (Receiver::reacting(|_| Reaction::Silence).await, Receiver::start().await);
+    let (behind, abreast) =
+        (endpoint(&app, &silent, &["user.created"]).await, endpoint(&app, &live, &["user.created"]).await);
+    let lag = |endpoint: &Value, seconds: &str| {
+        format!("chrysalis_webhook_lag_seconds{{endpoint=\"{}\"}} {seconds}\n", text(endpoint, "id"))
+    };
+    app.program().arrive().await;
+    silent.hears(1).await;
+    live.hears(1).await;
+    app.pass(Span::from_secs(90));
+    figures_when(&app, &[&lag(&behind, "90.0"), &lag(&abreast, "0.0")]).await;
+    figures_when(&app, &["chrysalis_webhook_attempts_total{outcome=\"arrived\"} 1\n"]).await;
+    app.operator().post("/banata/webhooks/delete", &json!({ "id": abreast["id"] })).await.ok();
+    figures_without(&app, text(&abreast, "id")).await;
 }
 
 /// Neither an endpoint that is dead nor one that hangs holds up a third.

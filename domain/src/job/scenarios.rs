@@ -62,10 +62,10 @@ fn where_a_wave_came_from_is_forgotten_when_the_job_ends() {
     let job = after(vec![requested(wave())]);
     for end in [JobCommand::End { outcome: JobOutcome::Finished }, JobCommand::Halt] {
         let ended = job.decide(end, AT).unwrap();
-        assert_eq!(ended[0].erases(), Some(person));
+        assert_eq!(ended[0].erases(), [person]);
     }
     let ended = after(vec![request()]).decide(JobCommand::End { outcome: JobOutcome::Finished }, AT).unwrap();
-    assert_eq!(ended[0].erases(), None);
+    assert_eq!(ended[0].erases(), []);
 }
 
 #[test]

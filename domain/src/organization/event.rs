@@ -244,14 +244,15 @@ impl Names for OrganizationEvent {
         }
     }
 
-    fn erases(&self) -> Option<PersonId> {
-        match self {
+    fn erases(&self) -> Vec<PersonId> {
+        let person = match self {
             OrganizationEvent::InvitationAccepted(e) => e.person,
             OrganizationEvent::InvitationRejected(e) => e.person,
             OrganizationEvent::InvitationRevoked(e) => e.person,
             OrganizationEvent::OrganizationDeleted(e) => e.person,
             _ => None,
-        }
+        };
+        person.into_iter().collect()
     }
 
     fn sealed(&self) -> Vec<SealedId> {

@@ -187,7 +187,7 @@ proptest! {
                     OrganizationEvent::OrganizationDeleted(_) => turn.before.person,
                     _ => None,
                 };
-                prop_assert_eq!(event.erases(), goes);
+                prop_assert_eq!(event.erases(), Vec::from_iter(goes));
             }
         }
         prop_assert!(club.organization.existence == Existence::Standing || persons.is_empty());

@@ -346,7 +346,7 @@ fn however_an_invitation_ends_it_takes_its_address_along() {
         let command = if number == 2 { users(2, 6) } else { invite(by(1), number, Role::Member, seen) };
         happen(&mut organization, command, at(0)).unwrap();
     }
-    let erased = |events: &[OrganizationEvent]| events.iter().filter_map(Names::erases).collect::<Vec<_>>();
+    let erased = |events: &[OrganizationEvent]| events.iter().flat_map(Names::erases).collect::<Vec<_>>();
     let one = |number| invited(number).into_iter().collect::<Vec<_>>();
     let accept = |number, who| C::AcceptInvitation { invitation: invitation(number), target: person(who) };
     let accepted = happen(&mut organization, accept(1, 5), at(1)).unwrap();

@@ -764,10 +764,10 @@ impl Names for UserEvent {
         }
     }
 
-    fn erases(&self) -> Option<PersonId> {
+    fn erases(&self) -> Vec<PersonId> {
         match self {
-            UserEvent::UserDeleted(e) => e.person,
-            _ => None,
+            UserEvent::UserDeleted(e) => e.person.into_iter().collect(),
+            _ => Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Names, events};
-use crate::id::{MessageId, SealedId, WebhookId};
+use crate::id::{MessageId, PersonId, SealedId, WebhookId};
 use crate::time::Timestamp;
 use crate::value::Secret;
 
@@ -41,6 +41,9 @@ pub struct WebhookUpdated {
     pub url: Option<Secret>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_types: Option<Vec<String>>,
+    /// Whose the address before was: it goes with this event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erases: Vec<PersonId>,
     pub at: Timestamp,
 }
 
@@ -96,6 +99,9 @@ pub struct DeliveryLost {
 /// Nothing is accepted after this event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookDeleted {
+    /// Whose the address and the secret were: both go with this event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erases: Vec<PersonId>,
     pub at: Timestamp,
 }
 
@@ -109,6 +115,14 @@ impl Names for WebhookEvent {
             | WebhookEvent::WebhookReplayed(_)
             | WebhookEvent::DeliveryLost(_)
             | WebhookEvent::WebhookDeleted(_) => Vec::new(),
+        }
+    }
+
+    fn erases(&self) -> Vec<PersonId> {
+        match self {
+            WebhookEvent::WebhookUpdated(e) => e.erases.clone(),
+            WebhookEvent::WebhookDeleted(e) => e.erases.clone(),
+            _ => Vec::new(),
         }
     }
 }

@@ -13,7 +13,7 @@ use event::{
 pub use event::{WebhookCreated, WebhookEvent};
 
 use crate::decider::decider;
-use crate::id::{MessageId, WebhookId};
+use crate::id::{MessageId, PersonId, WebhookId};
 use crate::time::Timestamp;
 use crate::value::Secret;
 
@@ -25,6 +25,9 @@ pub const LOST_IN_A_ROW: u32 = 3;
 pub struct Webhook {
     pub standing: Standing,
     pub enabled: bool,
+    /// Whose the address and the secret are, that go when they are of no use any more.
+    pub url: Option<PersonId>,
+    pub secret: Option<PersonId>,
     pub event_types: Vec<String>,
     pub replays: u32,
     pub in_a_row: u32,
@@ -77,7 +80,7 @@ pub enum WebhookRefusal {
     Exists,
 }
 
-decider!(Webhook: Webhook(WebhookId), WebhookCommand, WebhookEvent, WebhookRefusal, format 1);
+decider!(Webhook: Webhook(WebhookId), WebhookCommand, WebhookEvent, WebhookRefusal, format 2);
 
 impl Webhook {
     /// What follows from the command; nothing at all when what it asks for is so already.
@@ -95,7 +98,8 @@ impl Webhook {
                 let event_types = event_types.filter(|event_types| *event_types != self.event_types);
                 let mut events = Vec::new();
                 if url.is_some() || event_types.is_some() {
-                    events.push(WebhookUpdated { url, event_types, at }.into());
+                    let erases = self.url.filter(|_| url.is_some()).into_iter().collect();
+                    events.push(WebhookUpdated { url, event_types, erases, at }.into());
                 }
                 match enabled {
                     Some(true) if !self.enabled => events.push(WebhookEnabled { at }.into()),
@@ -116,7 +120,8 @@ impl Webhook {
             }
             WebhookCommand::Delete => {
                 self.stands()?;
-                Ok(vec![WebhookDeleted { at }.into()])
+                let erases = self.url.into_iter().chain(self.secret).collect();
+                Ok(vec![WebhookDeleted { erases, at }.into()])
             }
         }
     }
@@ -141,9 +146,13 @@ impl Webhook {
             WebhookEvent::WebhookCreated(e) => {
                 self.standing = Standing::Created;
                 self.enabled = e.enabled;
+                (self.url, self.secret) = (Some(e.url.owner), Some(e.secret.owner));
                 self.event_types.clone_from(&e.event_types);
             }
             WebhookEvent::WebhookUpdated(e) => {
+                if let Some(url) = e.url {
+                    self.url = Some(url.owner);
+                }
                 if let Some(event_types) = &e.event_types {
                     self.event_types.clone_from(event_types);
                 }
@@ -153,7 +162,10 @@ impl Webhook {
             WebhookEvent::WebhookDisabled(_) => self.enabled = false,
             WebhookEvent::WebhookReplayed(e) => self.replays = e.replay,
             WebhookEvent::DeliveryLost(e) => (self.in_a_row, self.lost) = (e.in_a_row, e.lost),
-            WebhookEvent::WebhookDeleted(_) => (self.standing, self.enabled) = (Standing::Deleted, false),
+            WebhookEvent::WebhookDeleted(_) => {
+                (self.standing, self.enabled) = (Standing::Deleted, false);
+                (self.url, self.secret) = (None, None);
+            }
         }
     }
 }

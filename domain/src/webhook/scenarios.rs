@@ -3,7 +3,8 @@
 use ulid::Ulid;
 
 use super::*;
-use crate::id::{PersonId, SealedId};
+use crate::event::Names;
+use crate::id::SealedId;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -60,11 +61,25 @@ fn what_changes_nothing_is_no_event() {
 }
 
 #[test]
-fn a_new_address_is_always_one() {
+fn a_new_address_is_always_one_and_the_old_one_goes() {
+    let mut webhook = there();
+    for (old, new) in [(1, 3), (3, 4)] {
+        let command = WebhookCommand::Update { url: Some(secret(new)), event_types: None, enabled: None };
+        let events = happen(&mut webhook, command).unwrap();
+        let erases = vec![secret(old).owner];
+        assert_eq!(events, [WebhookUpdated { url: Some(secret(new)), event_types: None, erases, at: START }.into()]);
+    }
+    let kept = happen(&mut webhook, update(Some(&["user.created"]), None)).unwrap();
+    assert_eq!(kept[0].erases(), []);
+}
+
+#[test]
+fn the_address_and_the_secret_go_with_the_endpoint() {
     let mut webhook = there();
     let command = WebhookCommand::Update { url: Some(secret(3)), event_types: None, enabled: None };
-    let events = happen(&mut webhook, command).unwrap();
-    assert_eq!(events, [WebhookUpdated { url: Some(secret(3)), event_types: None, at: START }.into()]);
+    happen(&mut webhook, command).unwrap();
+    let events = happen(&mut webhook, WebhookCommand::Delete).unwrap();
+    assert_eq!(events[0].erases(), [secret(3).owner, secret(2).owner]);
 }
 
 #[test]

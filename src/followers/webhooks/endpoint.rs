@@ -1,7 +1,5 @@
-//! One endpoint: reads the log, has messages sent, and stores how far it has come.
-//!
-//! Three things are stored, each true by itself, in this order: lines that wait, up to where everything else is dealt with,
-//! lines that wait no more. A crash in between takes back what was sent since, to be sent again.
+//! One endpoint: reads the log, has messages sent, and says how far it has come. What is kept of it is in [`Kept`]; a crash
+//! takes back what was sent since it was kept last, to be sent again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,80 +7,69 @@ use std::time::{Duration, Instant};
 
 use chrysalis_domain::id::WebhookId;
 use chrysalis_domain::webhook::Loss;
-use chrysalis_domain::{Span, Subject, Timestamp};
-use chrysalis_projections::webhooks::{BY_ID, WAITING, WaitingRow, WebhookRow};
-use chrysalis_projections::{Value, deeds, table};
+use chrysalis_domain::{Span, Timestamp};
+use chrysalis_projections::webhooks::{BY_ID, WebhookRow};
+use chrysalis_projections::{deeds, table};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
-use super::lines::{Lines, Message, Next, Place, Stored};
+use super::kept::Kept;
+use super::lines::{Lines, Message, Next, Place};
+use super::tail::{Happened, Page};
 use super::telling::{Attempt, Receiver, What};
-use super::{AFTER_FAULT, Deliverer, GATHER, Orders};
+use super::{AFTER_FAULT, Deliverer, GATHER, Orders, Outcome};
 use crate::app::webhooks::Webhooks;
 use crate::keys::{Record, SealKind};
-use crate::log::transfer::{WEBHOOK_TALLIES, WEBHOOK_WAITING};
-use crate::log::{Log, LogFault, Position, Recorded, StreamId, ask, ask_one, read_entry};
+use crate::log::{LogFault, Position, StreamId, ask_one};
 use crate::webhooks::{WebhookSecret, message_id};
 
 /// How long after each failure a message is tried again; after the last it is lost.
 const AGAIN: [Span; 4] = [Span::from_secs(300), Span::from_secs(1_800), Span::from_hours(2), Span::from_hours(24)];
 /// How long a message is put off that we could not send or note.
 const PUT_OFF: Span = Span::from_secs(1);
-/// Events of a page of the log, and of a page of one stream.
-const PAGE: usize = 256;
+/// Events of a page of one stream.
 const STREAM_PAGE: usize = 32;
 /// Messages in memory above which no further page is read.
 const HELD: usize = 512;
 /// Lines that may wait. An endpoint that fails more than these takes nothing: the rest waits where it is, in the log.
 const WAITING_MOST: usize = 10_000;
-/// How long what came of deliveries may gather before it is stored, and how long a mere place.
+/// How long what came of deliveries may gather before it is kept, and how long a mere place.
 const SETTLE: Duration = Duration::from_millis(250);
 const SETTLE_PLACE: Duration = Duration::from_secs(5);
 /// How often to look whether somebody's time has come.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Serves an endpoint until the orders end, or somebody else does so.
-pub(super) async fn serve(deliverer: Arc<Deliverer>, mut orders: watch::Receiver<Orders>, waiting: Arc<AtomicU64>) {
+pub(super) async fn serve(
+    deliverer: Arc<Deliverer>,
+    webhook: WebhookId,
+    mut orders: watch::Receiver<Orders>,
+    waiting: Arc<AtomicU64>,
+) {
     while orders.borrow().is_some() {
-        let served = match Endpoint::begin(&deliverer, &mut orders, &waiting).await {
+        let served = match Endpoint::begin(&deliverer, webhook, &mut orders, &waiting).await {
             Ok(Some(mut endpoint)) => endpoint.serve().await,
-            Ok(None) => return,
+            Ok(None) => break,
             Err(fault) => Err(fault),
         };
-        match served {
-            Ok(()) => return,
-            Err(fault) => {
-                tracing::warn!(%fault, "deliveries to a webhook endpoint stand still; they go on from what is stored")
-            }
-        }
+        let Err(fault) = served else { break };
+        tracing::warn!(%fault, %webhook, "deliveries to a webhook endpoint stand still; they go on from what is kept");
         tokio::time::sleep(AFTER_FAULT).await;
     }
+    deliverer.metrics.lag(webhook, None);
 }
 
-/// The lines of an endpoint that are stored.
-pub(super) async fn waiting(log: &dyn Log, webhook: WebhookId) -> Result<Vec<WaitingRow>, LogFault> {
-    let mut rows: Vec<WaitingRow> = Vec::new();
-    loop {
-        let after = rows.last().map_or(String::new(), |row| row.stream.clone());
-        let page = ask(log, &WAITING, &[table::id(webhook), after.into(), Value::Integer(1_000)]).await?;
-        if page.is_empty() {
-            return Ok(rows);
-        }
-        rows.extend(page);
-    }
-}
-
-pub(super) struct Endpoint<'e> {
+struct Endpoint<'e> {
     deliverer: &'e Arc<Deliverer>,
     orders: &'e mut watch::Receiver<Orders>,
     waiting: &'e AtomicU64,
     row: WebhookRow,
     receiver: Arc<Receiver>,
     share: usize,
-    /// The checkpoint: the first position that is not dealt with, as it is stored.
-    stored: Position,
-    /// The last position whose messages are in the lines.
+    kept: Kept,
+    /// The last position whose messages are in the lines, and when it was recorded.
     taken: Position,
+    taken_at: Timestamp,
     lines: Lines<What>,
     under_way: JoinSet<(StreamId, Attempt)>,
     settled: Instant,
@@ -91,32 +78,33 @@ pub(super) struct Endpoint<'e> {
 
 /// What to go on with.
 enum Going {
+    /// At once: there is more to be read.
     On,
-    /// Disabled, deleted, or somebody else's.
+    /// When something comes.
+    Idle,
+    /// Not at all: it is disabled, deleted, or somebody else's.
     Over,
 }
 
 impl<'e> Endpoint<'e> {
-    /// From what is stored. None when there is nothing to be served.
+    /// From what is kept. None when there is nothing to be served.
     async fn begin(
         deliverer: &'e Arc<Deliverer>,
+        webhook: WebhookId,
         orders: &'e mut watch::Receiver<Orders>,
         waiting: &'e AtomicU64,
     ) -> Result<Option<Self>, LogFault> {
-        let Some((ordered, share)) = orders.borrow_and_update().clone() else { return Ok(None) };
-        let store = deliverer.store.as_ref();
-        // What counts is how it stands now, not when the orders were given.
-        let row = ask_one(store, &BY_ID, &[table::id(ordered.webhook)]).await?;
-        let Some(row) = row.filter(|row| row.enabled) else { return Ok(None) };
-        let receiver = open(deliverer, &row).await?;
-        let stored = store.checkpoint(&checkpoint(row.webhook)).await?;
+        let Some((_, share)) = *orders.borrow_and_update() else { return Ok(None) };
+        let Some(kept) = Kept::take_over(&deliverer.store, webhook).await? else { return Ok(None) };
+        let Some((row, receiver)) = standing(deliverer, webhook).await? else { return Ok(None) };
         let mut endpoint = Self {
             deliverer,
             orders,
             waiting,
             share,
-            stored,
-            taken: stored.saturating_sub(1),
+            taken: kept.upto.saturating_sub(1),
+            taken_at: deliverer.app.clock.now(),
+            kept,
             receiver: Arc::new(receiver),
             lines: Lines::default(),
             under_way: JoinSet::new(),
@@ -124,21 +112,17 @@ impl<'e> Endpoint<'e> {
             tally_changed: false,
             row,
         };
-        if stored == 0 {
-            // It is told what happens from its own creation on.
-            let own = StreamId::of(Subject::Webhook(endpoint.row.webhook));
-            let created = store.read_stream(&own, 0, 1).await?.first().map_or(1, |event| event.position + 1);
-            if !endpoint.begin_at(created).await? {
+        if endpoint.kept.upto == 0 {
+            let created = endpoint.kept.created().await?;
+            if !endpoint.kept.store(created + 1, &endpoint.row.tally, &[], &[]).await? {
                 return Ok(None);
             }
+            endpoint.taken = created;
         }
         if !endpoint.replay().await? {
             return Ok(None);
         }
-        for WaitingRow { stream, version, nth, attempts, due_at } in waiting_of(&endpoint).await? {
-            let (stream, place) = (StreamId::from_stored(stream), Place { version, nth });
-            endpoint.lines.restore(Stored { stream, place, attempts, due_at });
-        }
+        endpoint.kept.lines().await?.into_iter().for_each(|line| endpoint.lines.restore(line));
         Ok(Some(endpoint))
     }
 
@@ -146,19 +130,22 @@ impl<'e> Endpoint<'e> {
         let mut head = self.deliverer.store.head();
         loop {
             let upto = *head.borrow_and_update();
-            let going = self.turn(upto).await?;
-            if matches!(going, Going::Over) || self.orders.borrow().is_none() {
-                break;
+            match self.turn(upto).await? {
+                Going::On => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Going::Idle => {}
+                Going::Over => break,
             }
-            let pause =
-                if self.lines.waits() || self.lines.has_changed() || self.tally_changed { LOOK } else { SETTLE_PLACE };
+            let (has_room, pause) = (self.has_room(), self.pause());
             tokio::select! {
                 Some(one) = self.under_way.join_next(), if !self.under_way.is_empty() => {
                     if let Going::Over = self.came_back(one).await? {
                         break;
                     }
                 }
-                _ = head.changed(), if self.has_room() => tokio::time::sleep(GATHER / 5).await,
+                _ = head.changed(), if has_room => tokio::time::sleep(GATHER / 5).await,
                 // Seen, and not yet followed.
                 _ = self.orders.changed() => self.orders.mark_changed(),
                 () = tokio::time::sleep(pause) => {}
@@ -171,7 +158,17 @@ impl<'e> Endpoint<'e> {
         self.settle().await.map(|_| ())
     }
 
-    /// Everything that can be done at this moment.
+    /// How long it may be left alone while nothing comes.
+    fn pause(&self) -> Duration {
+        let busy = self.lines.waits() || self.lines.under_way() > 0 || self.changed();
+        if busy { LOOK } else { SETTLE_PLACE }
+    }
+
+    fn changed(&self) -> bool {
+        self.lines.has_changed() || self.tally_changed
+    }
+
+    /// Everything that can be done at this moment, but one page at a time.
     async fn turn(&mut self, head: Position) -> Result<Going, LogFault> {
         match self.orders.has_changed() {
             Ok(false) => {}
@@ -183,53 +180,57 @@ impl<'e> Endpoint<'e> {
                 return Ok(Going::Over);
             }
         }
-        loop {
-            self.start().await?;
-            if !self.has_room() || self.taken >= head {
-                break;
-            }
-            self.take(head).await?;
+        let more = self.has_room() && self.taken < head;
+        if more {
+            self.take().await?;
         }
-        let since = self.settled.elapsed();
-        let worth = if self.lines.has_changed() || self.tally_changed { SETTLE } else { SETTLE_PLACE };
-        if since >= worth && !self.settle().await? {
+        self.start().await?;
+        let worth = if self.changed() { SETTLE } else { SETTLE_PLACE };
+        if self.settled.elapsed() >= worth && !self.settle().await? {
             return Ok(Going::Over);
         }
-        let behind = head.saturating_sub(self.taken) + self.lines.held() as u64 + self.lines.stored() as u64;
-        self.waiting.store(behind, Ordering::Relaxed);
-        Ok(Going::On)
+        self.tell_operator(head);
+        Ok(if more { Going::On } else { Going::Idle })
     }
 
     fn has_room(&self) -> bool {
         self.lines.held() < HELD && self.lines.stored() < WAITING_MOST
     }
 
+    fn tell_operator(&self, head: Position) {
+        let unread = head.saturating_sub(self.taken);
+        let waiting = unread + self.lines.held() as u64 + self.lines.stored() as u64;
+        self.waiting.store(waiting, Ordering::Relaxed);
+        let untold = self.lines.oldest().map(|what| what.entry.recorded_at);
+        let oldest = untold.into_iter().chain((unread > 0).then_some(self.taken_at)).min();
+        let lag = oldest.map_or(Span::ZERO, |oldest| self.deliverer.app.clock.now().since(oldest));
+        self.deliverer.metrics.lag(self.row.webhook, Some(lag));
+    }
+
     /// Takes in the messages of the next page of the log.
-    async fn take(&mut self, head: Position) -> Result<(), LogFault> {
-        let mut page = self.deliverer.store.read_all(self.taken, PAGE).await?;
-        page.retain(|event| event.position <= head);
-        for recorded in page {
-            let position = recorded.position;
-            self.messages(recorded)?.into_iter().for_each(|message| self.lines.take(message));
-            self.taken = position;
+    async fn take(&mut self) -> Result<(), LogFault> {
+        let Page { events, upto } = self.deliverer.tail.read(self.deliverer.store.as_ref(), self.taken).await?;
+        for happened in &events {
+            self.messages(happened).into_iter().for_each(|message| self.lines.take(message));
+            self.taken_at = happened.entry.recorded_at;
         }
+        self.taken = upto;
         Ok(())
     }
 
     /// The messages to this endpoint that an event makes.
-    fn messages(&self, recorded: Recorded) -> Result<Vec<Message<What>>, LogFault> {
-        let (stream, position, version) = (recorded.stream.clone(), recorded.position, recorded.version);
-        let Some(entry) = read_entry(recorded)? else { return Ok(Vec::new()) };
-        let entry = Arc::new(entry);
+    fn messages(&self, happened: &Happened) -> Vec<Message<What>> {
+        let Happened { stream, version, entry } = happened;
         let wanted = |name: &str| self.row.event_types.is_empty() || self.row.event_types.iter().any(|one| one == name);
-        let all = deeds::of(&entry).into_iter().zip(0..);
-        Ok(all
-            .filter(|(deed, _)| wanted(deed.name.as_str()))
-            .map(|(_, nth)| {
-                let what = What { entry: entry.clone(), nth };
-                Message { stream: stream.clone(), position, place: Place { version, nth }, what }
+        let all = deeds::of(entry).into_iter().zip(0..);
+        all.filter(|(deed, _)| wanted(deed.name.as_str()))
+            .map(|(_, nth)| Message {
+                stream: stream.clone(),
+                position: entry.position,
+                place: Place { version: *version, nth },
+                what: What { entry: entry.clone(), nth },
             })
-            .collect())
+            .collect()
     }
 
     /// Sends as many as may be under way.
@@ -267,20 +268,22 @@ impl<'e> Endpoint<'e> {
         let rest = rest.map(|last| Place { version: last.version + 1, nth: 0 });
         let mut messages = Vec::new();
         for recorded in page {
-            messages.extend(self.messages(recorded)?.into_iter().filter(|message| message.place >= from));
+            let Some(happened) = Happened::read(recorded)? else { continue };
+            messages.extend(self.messages(&happened).into_iter().filter(|message| message.place >= from));
         }
         self.lines.read(&stream, messages, rest);
         Ok(())
     }
 
     /// Something that was under way is over.
-    async fn came_back(&mut self, one: Result<(StreamId, Attempt), tokio::task::JoinError>) -> Result<Going, LogFault> {
+    async fn came_back(&mut self, one: Result<(StreamId, Attempt), JoinError>) -> Result<Going, LogFault> {
         let (stream, attempt) = one.map_err(|error| LogFault::Bug(format!("a delivery broke off: {error}")))?;
         let now = self.deliverer.app.clock.now();
-        let tally = &mut self.row.tally;
+        let (tally, metrics) = (&mut self.row.tally, &self.deliverer.metrics);
         match attempt {
             Attempt::NotTried => self.lines.not_tried(&stream, now + PUT_OFF),
             Attempt::Arrived => {
+                metrics.attempted(Outcome::Arrived);
                 tally.arrived += 1;
                 (tally.lost_before, tally.last_at, tally.last_arrived) = (self.row.lost, Some(now), true);
                 self.tally_changed = true;
@@ -291,12 +294,15 @@ impl<'e> Endpoint<'e> {
                 self.tally_changed = true;
                 let before = self.lines.attempts(&stream);
                 match AGAIN.get(before as usize) {
-                    Some(after) => self.lines.failed(&stream, now + *after),
+                    Some(after) => {
+                        metrics.attempted(Outcome::Failed);
+                        self.lines.failed(&stream, now + *after);
+                    }
                     None => return self.lose(&stream, before + 1, status.map(|status| status.as_u16()), now).await,
                 }
             }
         }
-        Ok(Going::On)
+        Ok(Going::Idle)
     }
 
     /// A message was tried as often as one may be.
@@ -307,7 +313,7 @@ impl<'e> Endpoint<'e> {
         status: Option<u16>,
         now: Timestamp,
     ) -> Result<Going, LogFault> {
-        let Some(first) = self.lines.first(stream) else { return Ok(Going::On) };
+        let Some(first) = self.lines.first(stream) else { return Ok(Going::Idle) };
         let webhook = self.row.webhook;
         let event_type = first.what.event_type().unwrap_or_default();
         let message = message_id(first.what.event(), webhook);
@@ -320,96 +326,47 @@ impl<'e> Endpoint<'e> {
             Ok(row) => row,
             Err(error) => {
                 tracing::warn!(%error, %webhook, %message, "a lost webhook message could not be noted; it is tried once more");
+                self.deliverer.metrics.attempted(Outcome::Failed);
                 self.lines.failed(stream, now + PUT_OFF);
-                return Ok(Going::On);
+                return Ok(Going::Idle);
             }
         };
         tracing::warn!(%webhook, %message, attempts, status, "a webhook message is lost");
+        self.deliverer.metrics.attempted(Outcome::Lost);
         self.lines.done(stream);
         let Some(row) = row else { return Ok(Going::Over) };
         (self.row.lost, self.row.in_a_row) = (row.lost, row.in_a_row);
         if row.enabled {
-            return Ok(Going::On);
+            return Ok(Going::Idle);
         }
         tracing::warn!(%webhook, in_a_row = row.in_a_row, "a webhook endpoint is disabled: it took nothing for too long");
         Ok(Going::Over)
     }
 
-    /// Stores what came of deliveries; `false` when somebody else did so meanwhile.
+    /// Keeps what came of deliveries; `false` when somebody else took over.
     async fn settle(&mut self) -> Result<bool, LogFault> {
-        let (put, gone) = self.lines.changed();
         let upto = self.lines.settled(self.taken) + 1;
-        let stored = self.store(&put, upto, &gone).await;
-        if !matches!(stored, Ok(true)) {
+        self.settled = Instant::now();
+        if upto == self.kept.upto && !self.changed() {
+            return Ok(true);
+        }
+        let (put, gone) = self.lines.changed();
+        let kept = self.kept.store(upto, &self.row.tally, &put, &gone).await;
+        if let Ok(true) = kept {
+            self.tally_changed = false;
+        } else {
             self.lines.change_again(put, gone);
         }
-        self.settled = Instant::now();
-        stored
-    }
-
-    async fn store(&mut self, put: &[Stored], upto: Position, gone: &[StreamId]) -> Result<bool, LogFault> {
-        let (store, webhook) = (self.deliverer.store.as_ref(), self.row.webhook);
-        let key = |stream: &StreamId| vec![table::id(webhook), stream.as_str().to_owned().into()];
-        if !put.is_empty() {
-            let row = |stored: &Stored| {
-                let mut row = key(&stored.stream);
-                row.extend([
-                    Value::Integer(stored.place.version.cast_signed()),
-                    i64::from(stored.place.nth).into(),
-                    i64::from(stored.attempts).into(),
-                    stored.due_at.into(),
-                ]);
-                row
-            };
-            store.put_side_rows(&WEBHOOK_WAITING, put.iter().map(row).collect(), Vec::new()).await?;
-        }
-        if upto != self.stored && !self.begin_at(upto).await? {
-            return Ok(false);
-        }
-        if !gone.is_empty() {
-            store.put_side_rows(&WEBHOOK_WAITING, Vec::new(), gone.iter().map(key).collect()).await?;
-        }
-        if self.tally_changed {
-            self.tally().await?;
-        }
-        Ok(true)
-    }
-
-    async fn tally(&mut self) -> Result<(), LogFault> {
-        let tally = &self.row.tally;
-        let row = vec![
-            table::id(self.row.webhook),
-            Value::Integer(tally.arrived.cast_signed()),
-            Value::Integer(tally.lost_before.cast_signed()),
-            tally.last_at.into(),
-            tally.last_arrived.into(),
-            i64::from(tally.replays).into(),
-        ];
-        self.deliverer.store.put_side_rows(&WEBHOOK_TALLIES, vec![row], Vec::new()).await?;
-        self.tally_changed = false;
-        Ok(())
-    }
-
-    /// Moves the checkpoint, from where we know it.
-    async fn begin_at(&mut self, position: Position) -> Result<bool, LogFault> {
-        let name = checkpoint(self.row.webhook);
-        let moved = self.deliverer.store.advance(&name, self.stored, position).await?;
-        if moved {
-            self.stored = position;
-            self.taken = self.taken.max(position.saturating_sub(1));
-        } else {
-            tracing::info!(webhook = %self.row.webhook, "another node delivers to this webhook endpoint");
-        }
-        Ok(moved)
+        kept
     }
 
     /// Another row, or another share. `false` when there is nothing to be served any more.
     async fn follow_orders(&mut self) -> Result<bool, LogFault> {
-        let Some((row, share)) = self.orders.borrow_and_update().clone() else { return Ok(false) };
+        let Some((_, share)) = *self.orders.borrow_and_update() else { return Ok(false) };
         self.share = share;
-        let (tally, lost, in_a_row) = (self.row.tally, self.row.lost, self.row.in_a_row);
-        self.row = WebhookRow { tally, lost, in_a_row, ..row };
-        self.receiver = Arc::new(open(self.deliverer, &self.row).await?);
+        let Some((row, receiver)) = standing(self.deliverer, self.row.webhook).await? else { return Ok(false) };
+        self.row = WebhookRow { tally: self.row.tally, ..row };
+        self.receiver = Arc::new(receiver);
         self.replay().await
     }
 
@@ -419,39 +376,26 @@ impl<'e> Endpoint<'e> {
             return Ok(true);
         }
         tracing::info!(webhook = %self.row.webhook, from = self.row.replay_from, "a webhook endpoint is told everything anew");
-        // Before anything else, or what waits would be taken for dealt with. A crash in between begins the replay again.
         self.under_way = JoinSet::new();
         self.lines = Lines::default();
-        let rows = waiting_of(self).await?;
-        let gone = rows.into_iter().map(|row| vec![table::id(self.row.webhook), row.stream.into()]).collect();
-        self.deliverer.store.put_side_rows(&WEBHOOK_WAITING, Vec::new(), gone).await?;
-        let from = self.row.replay_from.max(1);
-        if from != self.stored && !self.begin_at(from).await? {
-            return Ok(false);
-        }
-        self.taken = from - 1;
+        let dropped: Vec<StreamId> = self.kept.lines().await?.into_iter().map(|line| line.stream).collect();
         self.row.tally.replays = self.row.replays;
-        self.tally().await?;
-        Ok(true)
+        let from = self.row.replay_from.max(1);
+        self.taken = from - 1;
+        self.kept.store(from, &self.row.tally, &[], &dropped).await
     }
 }
 
-/// Names an endpoint's checkpoint, so it is for ever.
-fn checkpoint(webhook: WebhookId) -> String {
-    format!("webhooks/{webhook}")
-}
-
-async fn waiting_of(endpoint: &Endpoint<'_>) -> Result<Vec<WaitingRow>, LogFault> {
-    waiting(endpoint.deliverer.store.as_ref(), endpoint.row.webhook).await
-}
-
-/// Where an endpoint stands, and what it knows us by.
-async fn open(deliverer: &Deliverer, row: &WebhookRow) -> Result<Receiver, LogFault> {
-    let log = deliverer.store.as_ref();
-    let url = Record::open(log, &deliverer.app.keyring, SealKind::Secret, row.url).await?;
-    let secret = Record::open(log, &deliverer.app.keyring, SealKind::Secret, row.secret).await?;
+/// An endpoint as it stands now, whatever was ordered when; none when there is nothing to be served any more.
+async fn standing(deliverer: &Deliverer, webhook: WebhookId) -> Result<Option<(WebhookRow, Receiver)>, LogFault> {
+    let (log, keyring) = (deliverer.store.as_ref(), &deliverer.app.keyring);
+    let row = ask_one(log, &BY_ID, &[table::id(webhook)]).await?;
+    let Some(row) = row.filter(|row| row.enabled) else { return Ok(None) };
+    let url = Record::open(log, keyring, SealKind::Secret, row.url).await?;
+    let secret = Record::open(log, keyring, SealKind::Secret, row.secret).await?;
     let (Some(url), Some(secret)) = (url, secret) else {
-        return Err(LogFault::Damaged(format!("the address or the secret of {} is missing", row.webhook)));
+        return Err(LogFault::Unavailable("the endpoint was changed while we looked".to_owned()));
     };
-    Ok(Receiver { webhook: row.webhook, url, secret: WebhookSecret::from_stored(secret) })
+    let receiver = Receiver { webhook, url, secret: WebhookSecret::from_stored(secret) };
+    Ok(Some((row, receiver)))
 }

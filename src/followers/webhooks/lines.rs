@@ -1,8 +1,7 @@
 //! Who is told what next: the messages to one endpoint, in a line for each stream.
 //!
 //! Of one stream's messages one at a time is under way, in order; one that fails waits, and its line with it, while the
-//! other lines move. What is known here and what is stored need not be the same at every moment. What is stored is true at
-//! every moment, though, whoever stored it:
+//! other lines move. What is known here is stored now and then ([`super::kept`]), and what is stored says:
 //! - *up to here*: every message up to this position was dealt with, or belongs to a line that is stored;
 //! - *a line*: everything of its stream before this place was dealt with.
 //!
@@ -303,6 +302,12 @@ impl<M> Lines<M> {
 
     pub(super) fn under_way(&self) -> usize {
         self.under_way
+    }
+
+    /// Of the messages that were not tried yet, the one that has to be dealt with first; none while it is not in memory.
+    pub(super) fn oldest(&self) -> Option<&M> {
+        let (_, stream) = self.open.first()?;
+        self.first(stream).map(|message| &message.what)
     }
 
     /// Lines that are stored: those with a message that failed.

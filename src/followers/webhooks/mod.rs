@@ -2,12 +2,16 @@
 //! that none waits for another.
 //!
 //! - here: which endpoints are told, by one node at a time;
-//! - [`endpoint`]: one endpoint: it reads the log, has messages sent, and stores how far it has come;
-//! - [`lines`]: the order of its messages, and what may be stored of it at any moment;
+//! - [`endpoint`]: one endpoint: it reads the log, has messages sent, and says how far it has come;
+//! - [`tail`]: the log as endpoints read it, together where they stand at the same place;
+//! - [`lines`]: the order of its messages, and what may be kept of it at any moment;
+//! - [`kept`]: what is kept of it, and by whom;
 //! - [`telling`]: one message on its way.
 
 mod endpoint;
+mod kept;
 mod lines;
+mod tail;
 mod telling;
 
 use std::collections::HashMap;
@@ -15,17 +19,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chrysalis_domain::Span;
 use chrysalis_domain::id::WebhookId;
+use chrysalis_projections::Value;
 use chrysalis_projections::webhooks::{self, WebhookRow};
-use chrysalis_projections::{Value, table};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Lease, Turn};
 use crate::app::App;
-use crate::log::transfer::{WEBHOOK_TALLIES, WEBHOOK_WAITING};
 use crate::log::{LogFault, Store, ask};
 use crate::webhooks::{MOST, PACE};
+use tail::Tail;
 
 /// Names the lease, so it is for ever.
 const NAME: &str = "webhooks";
@@ -38,11 +43,49 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// Messages to one endpoint that are under way at a time, however few endpoints there are.
 const SHARE: usize = 64;
 
+/// What an operator is told of deliveries.
+pub trait WebhookMetrics: Send + Sync {
+    /// How old the oldest event is that an endpoint was not told of, those left aside that wait to be told again; none where
+    /// it is not for us to tell.
+    fn lag(&self, webhook: WebhookId, lag: Option<Span>);
+
+    fn attempted(&self, outcome: Outcome);
+}
+
+/// What came of an attempt to tell something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Arrived,
+    Failed,
+    /// It was the last one.
+    Lost,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 3] = [Outcome::Arrived, Outcome::Failed, Outcome::Lost];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Arrived => "arrived",
+            Outcome::Failed => "failed",
+            Outcome::Lost => "lost",
+        }
+    }
+}
+
 /// What it takes to tell somebody something.
 pub struct Deliverer {
-    pub app: App,
+    app: App,
     /// Of which the application sees the log alone.
-    pub store: Arc<dyn Store>,
+    store: Arc<dyn Store>,
+    metrics: Arc<dyn WebhookMetrics>,
+    tail: Tail,
+}
+
+impl Deliverer {
+    pub fn new(app: App, store: Arc<dyn Store>, metrics: Arc<dyn WebhookMetrics>) -> Self {
+        Self { app, store, metrics, tail: Tail::default() }
+    }
 }
 
 /// Delivers until `stop` turns true; of the nodes that share a log, one at a time.
@@ -148,7 +191,7 @@ impl Told {
         let webhook = row.webhook;
         let (orders, received) = watch::channel(Some((row, share)));
         let waiting = Arc::new(AtomicU64::new(0));
-        let task = tokio::spawn(endpoint::serve(self.deliverer.clone(), received, waiting.clone()));
+        let task = tokio::spawn(endpoint::serve(self.deliverer.clone(), webhook, received, waiting.clone()));
         self.running.insert(webhook, Running { orders, waiting, task });
     }
 
@@ -162,16 +205,13 @@ impl Told {
         self.running.values().map(|running| running.waiting.load(Ordering::Relaxed)).sum()
     }
 
-    /// Forgets how deliveries to endpoints went that are deleted.
+    /// Forgets what is kept of endpoints that are deleted.
     async fn tidy(&mut self) -> Result<(), LogFault> {
         let store = &self.deliverer.store;
         let gone = ask(store.as_ref(), &webhooks::LEFT_OVER, &[Value::Integer(16)]).await?;
         self.tidied = gone.is_empty();
         for webhook in gone.into_iter().filter(|webhook| !self.running.contains_key(webhook)) {
-            let waiting = endpoint::waiting(store.as_ref(), webhook).await?;
-            let keys = waiting.into_iter().map(|row| vec![table::id(webhook), row.stream.into()]).collect();
-            store.put_side_rows(&WEBHOOK_WAITING, Vec::new(), keys).await?;
-            store.put_side_rows(&WEBHOOK_TALLIES, Vec::new(), vec![vec![table::id(webhook)]]).await?;
+            kept::forget(store, webhook).await?;
         }
         Ok(())
     }

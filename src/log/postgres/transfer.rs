@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use chrysalis_projections::Value;
 use chrysalis_projections::table::Kind;
-use deadpool_postgres::Object;
+use deadpool_postgres::{GenericClient, Object};
 
 use super::cells::{Cells, array_sql};
 use super::facts::number;
 use super::{LogFault, Position, PostgresLog, fault, pool_fault};
-use crate::log::transfer::{SideRow, SideTable, Transfer, elsewhere};
+use crate::log::transfer::{SideChange, SideRow, SideTable, Transfer, elsewhere};
 use crate::log::{Recorded, StreamId};
 
 #[async_trait]
@@ -52,37 +52,23 @@ impl Transfer for PostgresLog {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(fault)
     }
 
-    async fn put_side_rows(
-        &self,
-        table: &'static SideTable,
-        rows: Vec<SideRow>,
-        gone: Vec<SideRow>,
-    ) -> Result<(), LogFault> {
+    async fn put_side_rows(&self, change: SideChange) -> Result<(), LogFault> {
         let client = self.long().await?;
-        if !rows.is_empty() {
-            let rest = table.columns[table.key..].iter().map(|(name, _)| format!("{name} = excluded.{name}"));
-            let sql = format!(
-                "INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}",
-                table.name,
-                table.names().join(", "),
-                arrays(table.columns),
-                table.key_names().join(", "),
-                rest.collect::<Vec<_>>().join(", ")
-            );
-            run(&client, &sql, &columns(table.columns, &rows)).await?;
+        put(&client, &change).await
+    }
+
+    async fn keep(&self, follower: &str, at: Position, changes: Vec<SideChange>) -> Result<bool, LogFault> {
+        let mut client = self.long().await?;
+        let transaction = client.transaction().await.map_err(fault)?;
+        // Held to the end: whoever takes over moves it.
+        let sql = "SELECT 1 FROM checkpoints WHERE follower = $1 AND position = $2 FOR UPDATE";
+        if transaction.query_opt(sql, &[&follower, &at.cast_signed()]).await.map_err(fault)?.is_none() {
+            return Ok(false);
         }
-        if !gone.is_empty() {
-            let key = &table.columns[..table.key];
-            let same = key.iter().map(|(name, _)| format!("t.{name} = g.{name}")).collect::<Vec<_>>().join(" AND ");
-            let sql = format!(
-                "DELETE FROM {} AS t USING unnest({}) AS g({}) WHERE {same}",
-                table.name,
-                arrays(key),
-                table.key_names().join(", ")
-            );
-            run(&client, &sql, &columns(key, &gone)).await?;
+        for change in &changes {
+            put(&transaction, change).await?;
         }
-        Ok(())
+        transaction.commit().await.map_err(fault).map(|()| true)
     }
 
     async fn receive(&self, after: Position, events: Vec<Recorded>) -> Result<(), LogFault> {
@@ -146,7 +132,35 @@ impl PostgresLog {
     }
 }
 
-async fn run(client: &Object, sql: &str, cells: &[Cells<'_>]) -> Result<(), LogFault> {
+async fn put(client: &impl GenericClient, change: &SideChange) -> Result<(), LogFault> {
+    let SideChange { table, put, gone } = change;
+    if !put.is_empty() {
+        let rest = table.columns[table.key..].iter().map(|(name, _)| format!("{name} = excluded.{name}"));
+        let sql = format!(
+            "INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}",
+            table.name,
+            table.names().join(", "),
+            arrays(table.columns),
+            table.key_names().join(", "),
+            rest.collect::<Vec<_>>().join(", ")
+        );
+        run(client, &sql, &columns(table.columns, put)).await?;
+    }
+    if !gone.is_empty() {
+        let key = &table.columns[..table.key];
+        let same = key.iter().map(|(name, _)| format!("t.{name} = g.{name}")).collect::<Vec<_>>().join(" AND ");
+        let sql = format!(
+            "DELETE FROM {} AS t USING unnest({}) AS g({}) WHERE {same}",
+            table.name,
+            arrays(key),
+            table.key_names().join(", ")
+        );
+        run(client, &sql, &columns(key, gone)).await?;
+    }
+    Ok(())
+}
+
+async fn run(client: &impl GenericClient, sql: &str, cells: &[Cells<'_>]) -> Result<(), LogFault> {
     let parameters: Vec<_> = cells.iter().map(Cells::parameter).collect();
     let statement = client.prepare_cached(sql).await.map_err(fault)?;
     client.execute(&statement, &parameters).await.map_err(fault).map(|_| ())

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use chrysalis_projections::Value;
 use rusqlite::types::ValueRef;
-use rusqlite::{params, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 
 use super::schema::Bound;
 use super::{LogFault, Position, SqliteLog};
 use crate::log::Recorded;
-use crate::log::transfer::{SideRow, SideTable, Transfer, elsewhere};
+use crate::log::transfer::{SideChange, SideRow, SideTable, Transfer, elsewhere};
 
 #[async_trait]
 impl Transfer for SqliteLog {
@@ -37,35 +37,26 @@ impl Transfer for SqliteLog {
         })
     }
 
-    async fn put_side_rows(
-        &self,
-        table: &'static SideTable,
-        rows: Vec<SideRow>,
-        gone: Vec<SideRow>,
-    ) -> Result<(), LogFault> {
-        let values: Vec<_> = (1..=table.columns.len()).map(|n| format!("?{n}")).collect();
-        let put = format!(
-            "INSERT OR REPLACE INTO {} ({}) VALUES ({})",
-            table.name,
-            table.names().join(", "),
-            values.join(", ")
-        );
-        let key: Vec<_> = table.key_names().iter().zip(1..).map(|(name, n)| format!("{name} = ?{n}")).collect();
-        let remove = format!("DELETE FROM {} WHERE {}", table.name, key.join(" AND "));
-        let write = move |connection: &rusqlite::Connection| {
-            for (sql, rows) in [(&put, &rows), (&remove, &gone)] {
-                let mut statement = connection.prepare_cached(sql)?;
-                for row in rows {
-                    statement.execute(params_from_iter(row.iter().map(Bound)))?;
-                }
+    async fn put_side_rows(&self, change: SideChange) -> Result<(), LogFault> {
+        let change = Prepared::from(change);
+        self.writer.aside(move |connection| change.write(connection).map(|()| true)).await.map(|_| ())
+    }
+
+    async fn keep(&self, follower: &str, at: Position, changes: Vec<SideChange>) -> Result<bool, LogFault> {
+        let (follower, changes) = (follower.to_owned(), changes.into_iter().map(Prepared::from).collect::<Vec<_>>());
+        let write = move |connection: &Connection| {
+            let sql = "SELECT 1 FROM checkpoints WHERE follower = ?1 AND position = ?2";
+            let stands = connection.prepare_cached(sql)?.exists(params![follower, at])?;
+            if stands {
+                changes.iter().try_for_each(|change| change.write(connection))?;
             }
-            Ok(true)
+            Ok(stands)
         };
-        self.writer.aside(write).await.map(|_| ())
+        self.writer.aside(write).await
     }
 
     async fn receive(&self, after: Position, events: Vec<Recorded>) -> Result<(), LogFault> {
-        let write = move |connection: &rusqlite::Connection| {
+        let write = move |connection: &Connection| {
             let end: Position =
                 connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
             if end != after {
@@ -109,6 +100,41 @@ impl Transfer for SqliteLog {
         self.readers.with(|connection| {
             connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
         })
+    }
+}
+
+/// A change with its statements: the one writer has better things to do than to write them.
+struct Prepared {
+    put: String,
+    remove: String,
+    change: SideChange,
+}
+
+impl From<SideChange> for Prepared {
+    fn from(change: SideChange) -> Self {
+        let table = change.table;
+        let values: Vec<_> = (1..=table.columns.len()).map(|n| format!("?{n}")).collect();
+        let put = format!(
+            "INSERT OR REPLACE INTO {} ({}) VALUES ({})",
+            table.name,
+            table.names().join(", "),
+            values.join(", ")
+        );
+        let key: Vec<_> = table.key_names().iter().zip(1..).map(|(name, n)| format!("{name} = ?{n}")).collect();
+        let remove = format!("DELETE FROM {} WHERE {}", table.name, key.join(" AND "));
+        Self { put, remove, change }
+    }
+}
+
+impl Prepared {
+    fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        for (sql, rows) in [(&self.put, &self.change.put), (&self.remove, &self.change.gone)] {
+            let mut statement = connection.prepare_cached(sql)?;
+            for row in rows {
+                statement.execute(params_from_iter(row.iter().map(Bound)))?;
+            }
+        }
+        Ok(())
     }
 }
 

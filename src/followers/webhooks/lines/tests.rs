@@ -102,19 +102,11 @@ impl World {
         self.lines.done(stream);
     }
 
-    /// In three steps, between any of which everything may end.
-    fn store(&mut self, steps: usize) {
+    fn store(&mut self) {
         let (put, gone) = self.lines.changed();
-        let settled = self.lines.settled(self.taken);
-        if steps > 0 {
-            self.rows.extend(put.into_iter().map(|stored| (stored.stream.clone(), stored)));
-        }
-        if steps > 1 {
-            self.cursor = settled;
-        }
-        if steps > 2 {
-            gone.iter().for_each(|stream| drop(self.rows.remove(stream)));
-        }
+        self.rows.extend(put.into_iter().map(|stored| (stored.stream.clone(), stored)));
+        self.cursor = self.lines.settled(self.taken);
+        gone.iter().for_each(|stream| drop(self.rows.remove(stream)));
     }
 
     fn die(&mut self) {
@@ -143,12 +135,9 @@ fn nothing_is_skipped_and_every_stream_comes_in_order() {
                     let arrives = chance.below(100) >= fails;
                     world.finish(&stream, arrives);
                 }
-                90..95 => world.store(3),
+                90..95 => world.store(),
                 95..98 => world.now = world.now + Span::from_secs(100),
-                98 => {
-                    world.store(chance.below(4));
-                    world.die();
-                }
+                98 => world.die(),
                 _ => {}
             }
         }
@@ -169,7 +158,7 @@ fn nothing_is_skipped_and_every_stream_comes_in_order() {
             let arrived = world.arrived.get(stream).map_or(0, Vec::len);
             assert_eq!(arrived as Version, *version, "seed {seed}: {stream:?} was skipped");
         }
-        world.store(3);
+        world.store();
         assert_eq!((world.cursor, world.rows.len()), (world.log.len() as Position, 0), "seed {seed}");
         assert_eq!((world.lines.held(), world.lines.under_way(), world.lines.stored()), (0, 0, 0));
     }
@@ -190,7 +179,7 @@ fn without_a_crash_nothing_comes_twice() {
                     if let Some(stream) = world.under_way.last().cloned() {
                         let arrives = chance.below(2) == 0;
                         world.finish(&stream, arrives);
-                        world.store(3);
+                        world.store();
                     }
                 }
             }
