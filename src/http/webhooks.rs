@@ -108,6 +108,7 @@ pub async fn list(
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = webhooks::CreateForm)]
 pub struct CreateForm {
     /// https; a loopback, private or link-local address only where the operator allows it.
     #[schema(example = "https://app.example.com/hooks/chrysalis")]
@@ -163,6 +164,7 @@ pub async fn create(
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = webhooks::UpdateForm)]
 pub struct UpdateForm {
     #[schema(value_type = String)]
     id: WebhookId,
@@ -205,6 +207,7 @@ pub async fn update(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = webhooks::DeleteForm)]
 pub struct DeleteForm {
     #[schema(value_type = String)]
     id: WebhookId,
