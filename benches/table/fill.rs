@@ -10,7 +10,7 @@ use chrysalis::admission::Admission;
 use chrysalis::app::create_guest::Origin;
 use chrysalis::app::identify::Identity;
 use chrysalis::app::{App, Caller};
-use chrysalis::clock::SystemClock;
+use chrysalis::clock::{Clock, SystemClock};
 use chrysalis::config::{Config, Overrides};
 use chrysalis::entropy::{self, OsEntropy};
 use chrysalis::hasher::{Hasher, Peppers};
@@ -26,6 +26,7 @@ use chrysalis::wire::cookie::CookieKind;
 use chrysalis::wire::signed::{Signer, SigningKey};
 use chrysalis_domain::id::RequestId;
 use chrysalis_domain::value::Carrier;
+use chrysalis_domain::{Span, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::Result;
@@ -70,6 +71,11 @@ impl Stores {
         self.filled(self.large)
     }
 
+    /// Guests in the large store.
+    pub fn many(&self) -> usize {
+        self.large
+    }
+
     /// A store without guests, made anew.
     pub fn empty(&self, name: &str) -> Result<Store> {
         let data = self.folder.join(name);
@@ -93,11 +99,16 @@ impl Stores {
 const AT_ONCE: usize = 256;
 
 pub fn fill(store: &Store) -> Result<()> {
+    fill_past(store, Span::ZERO)
+}
+
+/// With guests who came so long ago.
+pub fn fill_past(store: &Store, ago: Span) -> Result<()> {
     std::fs::create_dir_all(&store.data)?;
     let begun = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let cookies = runtime.block_on(async {
-        let (app, signer) = app(store).await?;
+        let (app, signer) = app(store, ago).await?;
         let (app, signer, arrived) = (Arc::new(app), Arc::new(signer), Arc::new(AtomicUsize::new(0)));
         let every = store.guests.div_ceil(COOKIES);
         let (guests, mut tasks) = (store.guests, JoinSet::new());
@@ -145,7 +156,9 @@ async fn arrive(app: &App, visited: bool) -> Result<Option<String>> {
         return Ok(None);
     }
     match app.identify(&caller, &token, Carrier::Cookie).await? {
-        Identity::Live(mut presented) => app.touch(&mut presented, &caller, true).await,
+        Identity::Live(mut presented) => {
+            let _ = app.touch(&mut presented, &caller, true).await;
+        }
         other => return Err(format!("a guest was not found again: {other:?}").into()),
     }
     Ok(Some(token))
@@ -155,6 +168,15 @@ fn cookie(app: &App, signer: &Signer, token: &str) -> String {
     let set = app.config.cookies.set(CookieKind::SessionToken, token, None, signer);
     let set = String::from_utf8_lossy(set.as_bytes());
     set.split(';').next().unwrap_or_default().to_owned()
+}
+
+/// A clock that is so far behind.
+struct Past(Span);
+
+impl Clock for Past {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() - self.0
+    }
 }
 
 /// The configuration of a server on a data folder, limits off.
@@ -174,8 +196,8 @@ pub async fn opened(store: &Store) -> Result<Arc<dyn chrysalis::log::Store>> {
     Ok(open(&config(&store.data, &store.keys)?, &ports(), Arc::new(())).await?.store)
 }
 
-async fn app(store: &Store) -> Result<(App, Signer)> {
-    let (config, ports) = (config(&store.data, &store.keys)?, ports());
+async fn app(store: &Store, ago: Span) -> Result<(App, Signer)> {
+    let (config, ports) = (config(&store.data, &store.keys)?, Ports { clock: Arc::new(Past(ago)), ..ports() });
     let Opened { store: log, keyring, .. } = open(&config, &ports, Arc::new(())).await?;
     let key = keyring.current(Purpose::Cookie).ok_or("no cookie key")?;
     let signer = Signer::new(SigningKey::new(&*key.secret)?, Vec::new());
@@ -190,6 +212,8 @@ async fn app(store: &Store) -> Result<(App, Signer)> {
     let admission = Arc::new(Admission::new(&config.challenge, &config.outgoing)?);
     let webhook_calls = Outgoing::new(&[], PACE)?;
     let (clock, entropy) = (ports.clock, ports.entropy);
-    let app = App { log, clock, entropy, keyring, hasher, limits, admission, config, settings, webhook_calls };
+    let unrecorded = Arc::default();
+    let app =
+        App { log, clock, entropy, keyring, hasher, limits, admission, config, settings, webhook_calls, unrecorded };
     Ok((app, signer))
 }

@@ -5,6 +5,7 @@
 
 mod apart;
 mod append;
+mod cleanup;
 mod fill;
 mod guest;
 mod http;
@@ -59,6 +60,7 @@ enum Part {
     Append,
     Refold,
     Scale,
+    Cleanup,
     Lag,
     List,
     Webhooks,
@@ -160,6 +162,9 @@ fn main() -> Result<()> {
     if chosen(Part::Scale) {
         scale::measure(&mut bench)?;
     }
+    if chosen(Part::Cleanup) {
+        cleanup::measure(&mut bench)?;
+    }
     if chosen(Part::Refold) {
         refold::measure(&mut bench)?;
     }
@@ -173,7 +178,7 @@ fn main() -> Result<()> {
     }
     // By itself: it has a table of its own, and takes longer than everything else.
     if cli.parts == [Part::Postgres] {
-        postgres::measure(&mut bench, many)?;
+        postgres::measure(&mut bench, guests, many)?;
     }
     println!("\n{}", bench.report);
     match cli.parts.as_slice() {

@@ -13,7 +13,7 @@ use crate::process::Server;
 use crate::report::short;
 use crate::servers::{Cluster, ask};
 use crate::wrk::{self, Load};
-use crate::{Bench, Result, lag, list, median};
+use crate::{Bench, Result, cleanup, lag, list, median};
 
 /// A server of PostgreSQL as an operator would set it up on this machine: memory, and room between checkpoints.
 const SETTINGS: &[(&str, &str)] = &[
@@ -26,7 +26,7 @@ const SETTINGS: &[(&str, &str)] = &[
 /// Guests in the small store.
 const FEW: usize = 10_000;
 
-pub fn measure(bench: &mut Bench, many: usize) -> Result<()> {
+pub fn measure(bench: &mut Bench, guests: usize, many: usize) -> Result<()> {
     let cluster = Cluster::start_with(SETTINGS);
     append::measure(bench, &cluster)?;
     guest(bench, &cluster)?;
@@ -36,9 +36,16 @@ pub fn measure(bench: &mut Bench, many: usize) -> Result<()> {
     lag::measure(bench, &Store { cookies: data.join("cookies"), data, guests: 0, keys }, "PostgreSQL: ")?;
     let few = store(bench, &cluster, "few", FEW)?;
     session(bench, &few)?;
+    stale(bench, &cluster, guests)?;
     let many = store(bench, &cluster, "many", many)?;
     scale::measure(bench, &cluster, &few, &many)?;
     list::measure(bench, &many, "PostgreSQL: ")
+}
+
+fn stale(bench: &mut Bench, cluster: &Cluster, guests: usize) -> Result<()> {
+    let data = folder(bench, "cleanup");
+    let (cookies, keys) = (data.join("cookies"), keys(cluster, "cleanup"));
+    cleanup::on(bench, "PostgreSQL: ", &Store { cookies, data, guests, keys }, 8_000.0)
 }
 
 /// Where a store is kept.
