@@ -4,6 +4,7 @@
 //! default; `CHRYSALIS_TEST_LONG=1` runs the long ones.
 
 mod audit;
+mod clean_up;
 mod disk;
 mod first_key;
 mod kill;

@@ -62,6 +62,15 @@ impl Folder {
         }
     }
 
+    /// Keys of the configuration that lead to what is kept here.
+    pub fn keys(&self) -> Vec<(&'static str, String)> {
+        let mut keys = vec![("data_dir", self.path().join("data").display().to_string())];
+        if let Some((url, schema)) = store(self.path()) {
+            keys.extend([("store", url), ("postgres.schema", schema), ("postgres.pool", "2".to_owned())]);
+        }
+        keys
+    }
+
     pub fn database(&self) -> PathBuf {
         self.path().join("data/chrysalis.db")
     }
