@@ -35,20 +35,34 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until a test moves it.
 #[derive(Clone, Debug)]
-pub struct MockClock(Arc<AtomicI64>);
+pub struct MockClock {
+    shows: Arc<AtomicI64>,
+    /// How far it was set, in all.
+    set: Arc<AtomicI64>,
+}
 
 impl MockClock {
     pub fn at(start: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(start.as_millis())))
+        Self { shows: Arc::new(AtomicI64::new(start.as_millis())), set: Arc::default() }
     }
 
+    /// Time passes.
     pub fn advance(&self, by: Span) {
-        self.0.fetch_add(by.as_millis(), Ordering::SeqCst);
+        self.shows.fetch_add(by.as_millis(), Ordering::SeqCst);
+    }
+
+    /// The clock is set: no time passes.
+    pub fn jump(&self, by: Span) {
+        self.set.fetch_add(by.as_millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for MockClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.shows.load(Ordering::SeqCst) + self.set.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Timestamp {
+        Timestamp::from_millis(self.shows.load(Ordering::SeqCst))
     }
 }

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod guests;
 mod rehearsal;
 mod waves;
 pub(crate) mod webhooks;
@@ -53,6 +54,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Audit(audit) => export(&config, audit).await,
             Command::Guests(Guests::DryRun { max_age }) => rehearsal::run(&config, max_age).await,
             Command::Guests(Guests::Waves(what)) => waves::run(&config, what).await,
+            Command::Guests(Guests::Cleanup(what)) => guests::run(&config, what).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,
             Command::Webhooks(what) => webhooks::run(&config, what).await,

@@ -10,7 +10,7 @@ use chrysalis::app::webhooks::ReplayFrom;
 use chrysalis::config::{Config, Overrides, parse_span};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
-use chrysalis_domain::id::{ApiKeyId, JobId, WebhookId};
+use chrysalis_domain::id::{ApiKeyId, JobId, UserId, WebhookId};
 use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::{Permission, Span, Timestamp};
 use clap::{Args, Parser, Subcommand};
@@ -155,12 +155,52 @@ enum Guests {
         max_age: Span,
     },
     #[command(flatten)]
+    Cleanup(Cleanup),
+    #[command(flatten)]
     Waves(Waves),
 }
 
 fn max_age(text: &str) -> Result<Span, String> {
     let age = parse_span(text).filter(|age| ExpiryTerms::MAX_AGE.contains(age));
     age.ok_or_else(|| "write a time such as 36h or 14d, from 1h to 3650d".to_owned())
+}
+
+/// Guests who stay away.
+#[derive(Debug, Subcommand)]
+enum Cleanup {
+    /// Who has been away for longest, and when each goes; one line each.
+    List {
+        /// Only those of whom this is so, in the order in which it ends.
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        /// At most this many.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+    /// Exempts a guest from clean-up until a date.
+    Hold {
+        user: UserId,
+        /// YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        until: Timestamp,
+        /// Why; kept as personal data of the guest's.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Ends a hold.
+    Release { user: UserId },
+    /// Brings back a guest whom a clean-up took out of use, until it is deleted for good.
+    Undo { user: UserId },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum State {
+    Quiet,
+    /// It was told that it goes.
+    Expiring,
+    Held,
+    /// Out of use by a clean-up, and can be brought back.
+    Disabled,
 }
 
 /// Many guests who came together.

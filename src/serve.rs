@@ -20,8 +20,9 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
+use crate::followers::watch::Watch;
 use crate::followers::webhooks::Deliverer;
-use crate::followers::{expiry, invitations, jobs, mail, models, origins, webhooks};
+use crate::followers::{expiry, invitations, jobs, mail, models, origins, unrecorded, webhooks};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -80,6 +81,7 @@ pub struct Server {
     mailer: Arc<Mailer>,
     settings: Arc<Latest>,
     forgetful: Forgetful,
+    watch: Watch,
     turn: Turn,
     grace: Duration,
 }
@@ -87,6 +89,7 @@ pub struct Server {
 impl Server {
     /// Opens everything and starts to listen. Requests are answered once [`Server::run`] runs.
     pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
+        let watch = Watch::begin(ports.clock.clone());
         let verbs = http::verbs();
         let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
         let Opened { store, keyring, secret } = open(&config, &ports, metrics.clone()).await?;
@@ -148,6 +151,7 @@ impl Server {
                 webhook_calls,
                 settings: settings.clone(),
                 config: Arc::new(config),
+                unrecorded: Arc::default(),
             },
         };
         parts.app.appoint_all().await.map_err(|error| StartError::Other(format!("admin.emails: {error}")))?;
@@ -156,7 +160,7 @@ impl Server {
         let lease = duration(parts.app.config.followers.lease);
         let turn = Turn { node, lease, metrics: parts.metrics.clone() };
         let http = Http::new(parts);
-        Ok(Self { listener, http, outbox: dev, store, mailer, settings, forgetful, turn, grace })
+        Ok(Self { listener, http, outbox: dev, store, mailer, settings, forgetful, watch, turn, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -180,9 +184,10 @@ impl Server {
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
         following.spawn(webhooks::deliver(deliverer, turn.clone(), halted.clone()));
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
+        following.spawn(unrecorded::note(self.http.app.clone(), halted.clone()));
         following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));
-        following.spawn(expiry::follow(self.http.app.clone(), turn, halted.clone()));
+        following.spawn(expiry::follow(self.http.app.clone(), self.watch, turn, halted.clone()));
         let service = http::service(self.http, self.outbox);
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;

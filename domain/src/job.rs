@@ -1,5 +1,5 @@
-//! Something long that was asked for once: many users deleted by a filter, a wave of guests taken out of use or put back. It
-//! is done in steps, each an event, so that it can stop anywhere and go on, and everybody can see how far it is.
+//! Something long that was asked for once: many users deleted by a filter, guests cleaned up, a wave of them taken out of use or put
+//! back. It is done in steps, each an event, so that it can stop anywhere and go on, and everybody can see how far it is.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ mod scenarios;
 events! {
     JobEvent:
     JobRequested 1,
+    CleanUpRequested 1,
     WaveDisablingRequested 1,
     WaveRestoringRequested 1,
     JobAdvanced 1,
@@ -52,6 +53,29 @@ impl UserFilter {
     /// Says nothing: everybody matches.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Guests are to be cleaned up: each decides on its own activity, when its turn comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanUpRequested {
+    pub job: JobId,
+    pub clean_up: CleanUp,
+    pub at: Timestamp,
+}
+
+/// How long guests may have been away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanUp {
+    pub max_age_secs: i64,
+    /// Who was active later, as it was when that was asked for, is none of its business.
+    pub cutoff: Timestamp,
+}
+
+impl CleanUp {
+    /// Whose turn comes.
+    pub fn filter(&self) -> UserFilter {
+        UserFilter { guests: Some(true), last_active_before: Some(self.cutoff), ..UserFilter::default() }
     }
 }
 
@@ -136,6 +160,7 @@ impl Names for JobEvent {
         match self {
             JobEvent::WaveDisablingRequested(e) => e.wave.network.iter().map(|network| network.record).collect(),
             JobEvent::JobRequested(_)
+            | JobEvent::CleanUpRequested(_)
             | JobEvent::WaveRestoringRequested(_)
             | JobEvent::JobAdvanced(_)
             | JobEvent::JobEnded(_) => Vec::new(),
@@ -155,6 +180,7 @@ impl Names for JobEvent {
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     RemoveUsers(UserFilter),
+    CleanUp(CleanUp),
     DisableWave(Wave),
     RestoreWave(JobId),
 }
@@ -163,6 +189,7 @@ impl Task {
     fn requested(self, job: JobId, at: Timestamp) -> JobEvent {
         match self {
             Task::RemoveUsers(filter) => JobRequested { job, filter, at }.into(),
+            Task::CleanUp(clean_up) => CleanUpRequested { job, clean_up, at }.into(),
             Task::DisableWave(wave) => WaveDisablingRequested { job, wave, at }.into(),
             Task::RestoreWave(undoes) => WaveRestoringRequested { job, undoes, at }.into(),
         }
@@ -257,6 +284,7 @@ impl Job {
     pub fn apply(&mut self, event: &JobEvent) {
         match event {
             JobEvent::JobRequested(e) => self.task = Some(Task::RemoveUsers(e.filter.clone())),
+            JobEvent::CleanUpRequested(e) => self.task = Some(Task::CleanUp(e.clean_up)),
             JobEvent::WaveDisablingRequested(e) => self.task = Some(Task::DisableWave(e.wave.clone())),
             JobEvent::WaveRestoringRequested(e) => self.task = Some(Task::RestoreWave(e.undoes)),
             JobEvent::JobAdvanced(e) => (self.through, self.done, self.spared) = (Some(e.through), e.done, e.spared),

@@ -36,8 +36,9 @@ permissions! {
     UsersDelete = "users.delete",
     /// Members without a limit.
     UsersDeleteBulk = "users.delete.bulk",
+    /// Guests without a limit: one by one, by a filter, or by cleaning up.
     GuestsDelete = "guests.delete",
-    /// Holding, releasing and cleaning up guests.
+    /// Holding guests, releasing them, and bringing back those whom a clean-up took out of use.
     GuestsManage = "guests.manage",
     SessionsRead = "sessions.read",
     SessionsRevoke = "sessions.revoke",

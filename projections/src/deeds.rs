@@ -208,7 +208,11 @@ fn users(user: UserId, event: &UserEvent) -> Vec<Deed> {
             let expiring = to(Action::GuestExpiring).with("expiresAt", time(e.expires_at));
             vec![expiring.with("lastActivity", time(e.evidence.last_activity)).with_evidence(&e.evidence)]
         }
-        UserEvent::GuestHeld(e) => vec![to(Action::GuestHeld).with("until", time(e.until))],
+        UserEvent::GuestHeld(e) => {
+            let held = to(Action::GuestHeld).with("until", time(e.until));
+            let said = e.reason.map(|reason| json!({ "holdReason": sealed(reason) }));
+            vec![held.from(Value::Null, said.unwrap_or_default())]
+        }
         UserEvent::GuestReleased(_) => vec![to(Action::GuestReleased)],
         UserEvent::GuestDisabled(e) if e.can_be_undone() => vec![disabled(user, e)],
         UserEvent::GuestRestored(e) => vec![to(Action::GuestRestored).with_some("heldUntil", e.held_until.map(time))],
@@ -399,6 +403,11 @@ fn jobs(job: JobId, event: &JobEvent) -> Option<Deed> {
     let to = |action| Deed::new(action).on("job", job);
     match event {
         JobEvent::JobRequested(e) => Some(to(Action::JobRequested).from(Value::Null, written(&e.filter))),
+        JobEvent::CleanUpRequested(e) => {
+            let requested = to(Action::JobRequested).with("kind", "clean-up");
+            let requested = requested.with("maxAge", e.clean_up.max_age_secs.to_string());
+            Some(requested.with("cutoff", time(e.clean_up.cutoff)))
+        }
         JobEvent::WaveDisablingRequested(e) => {
             let requested = to(Action::JobRequested).with("kind", "disable-wave");
             let requested = requested.with("from", time(e.wave.from)).with("to", time(e.wave.to));

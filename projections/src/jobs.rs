@@ -35,6 +35,7 @@ pub fn fold(job: JobId, event: &JobEvent, out: &mut Vec<Change>) {
     };
     match event {
         JobEvent::JobRequested(e) => out.push(requested(job, &Task::RemoveUsers(e.filter.clone()), e.at)),
+        JobEvent::CleanUpRequested(e) => out.push(requested(job, &Task::CleanUp(e.clean_up), e.at)),
         JobEvent::WaveDisablingRequested(e) => out.push(requested(job, &Task::DisableWave(e.wave.clone()), e.at)),
         JobEvent::WaveRestoringRequested(e) => out.push(requested(job, &Task::RestoreWave(e.undoes), e.at)),
         JobEvent::JobAdvanced(e) => set(

@@ -2,6 +2,7 @@
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{OrganizationId, SessionId, UserId};
+use chrysalis_domain::user::event::EndReason;
 use chrysalis_domain::user::{Impersonation, UserEvent};
 use chrysalis_domain::value::{Carrier, Method};
 
@@ -149,6 +150,8 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
                 ],
             );
         }
+        // Its row goes with the user's, in the same append.
+        UserEvent::SessionEnded(e) if e.reason == EndReason::Deleted => {}
         UserEvent::SessionEnded(e) => {
             set(e.session, &["ended_at", "end_reason"], vec![e.at.into(), e.reason.name().into()])
         }

@@ -118,6 +118,8 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         }
         UserEvent::AppMetadataSet(e) => set(&["app_metadata", "updated_at"], vec![id(e.metadata), at.into()]),
         UserEvent::EmailUnverified(_) => set(&["email_verified", "updated_at"], vec![false.into(), at.into()]),
+        // It is deleted in the same append.
+        UserEvent::GuestDisabled(e) if !e.can_be_undone() => {}
         UserEvent::GuestDisabled(e) => {
             let by = e.by.map_or(Value::Null, |by| id(by.job));
             set(&["standing", "disabled_by", "updated_at"], vec![Standing::Disabled.name().into(), by, at.into()])

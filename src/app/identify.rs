@@ -8,9 +8,10 @@ use chrysalis_projections::Value;
 use chrysalis_projections::sessions::{self, SessionRow};
 use subtle::ConstantTimeEq;
 
+use super::unrecorded::may_be_noted_later;
 use super::{App, AppError, Caller};
 use crate::keys::SessionToken;
-use crate::log::cqrs::{Concurrency, Step};
+use crate::log::cqrs::{Concurrency, ExecuteError, Step};
 use crate::log::{Actor, LogFault, ask};
 use crate::settings::Effective;
 
@@ -99,11 +100,15 @@ impl App {
     }
 
     /// Notes that the session was used, and lets it live on, where either is due. A log that is down does not stop the
-    /// call: it is answered, and clean-up pauses with the log.
-    pub async fn touch(&self, presented: &mut Presented, caller: &Caller, extend: bool) {
+    /// call: it is answered, and clean-up pauses with the log. That it was used is noted once the log is back.
+    ///
+    /// `false`: the session has ended since it was looked up. So a guest who is told that it is there was here before any
+    /// clean-up took it, and none takes it now (CONTRACT 2.7): of the two, the one that is stored first has happened.
+    #[must_use]
+    pub async fn touch(&self, presented: &mut Presented, caller: &Caller, extend: bool) -> bool {
         // Who acts as the user is not the user.
         if presented.is_impersonated() {
-            return;
+            return true;
         }
         if self.activity_due(presented, caller.at) {
             let command = UserCommand::RecordActivity {
@@ -112,11 +117,19 @@ impl App {
                 granularity: self.config.sessions.activity_granularity,
             };
             let user = presented.row.user.user;
-            let ask = self.asking(caller, presented.actor()).then(Step::User(user, Concurrency::Any, command));
+            // Of a member it holds whatever happened meanwhile.
+            let concurrency = if presented.is_guest() { Concurrency::Exact } else { Concurrency::Any };
+            let ask = self.asking(caller, presented.actor()).then(Step::User(user, concurrency, command));
             let ask = ask.whatever_the_settings();
             match self.execute(ask).await {
                 Ok(_) => presented.row.by_cookie |= presented.carrier == Carrier::Cookie,
-                Err(error) => tracing::warn!(%error, "an activity was not recorded"),
+                Err(ExecuteError::Refused(_)) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "an activity was not recorded");
+                    if may_be_noted_later(&error) {
+                        self.unrecorded.keep(presented, caller);
+                    }
+                }
             }
         }
         // By settings that changed a moment ago it is not stored, and the next call does it.
@@ -132,6 +145,7 @@ impl App {
                 Err(error) => tracing::warn!(%error, "a session was not extended"),
             }
         }
+        true
     }
 
     fn activity_due(&self, presented: &Presented, now: Timestamp) -> bool {

@@ -35,6 +35,7 @@ pub mod sign_up;
 pub mod social;
 pub mod transfer;
 pub mod unlink;
+pub mod unrecorded;
 pub mod update_user;
 pub mod upgrade;
 pub mod verify_email;
@@ -63,6 +64,7 @@ use crate::log::{Actor, Context, Log, LogFault};
 use crate::outgoing::Outgoing;
 use crate::settings::{Effective, Latest};
 pub use refusal::{AppError, Refusal};
+use unrecorded::Unrecorded;
 
 /// What every use case works with.
 #[derive(Clone)]
@@ -78,6 +80,7 @@ pub struct App {
     pub webhook_calls: Outgoing,
     pub settings: Arc<Latest>,
     pub config: Arc<Config>,
+    pub unrecorded: Arc<Unrecorded>,
 }
 
 /// One request, as far as decisions and evidence ask about it.

@@ -85,6 +85,10 @@ pub enum Refusal {
     BansThemselves,
     ImpersonatesAdmin,
     RoleUnknown,
+    /// The guest is not one that a clean-up took out of use.
+    GuestNotDisabled,
+    /// What the guest did belongs to another account already.
+    GuestTransferred,
     /// There is no address to say anything of.
     NoAddress,
     ApiKeyUnknown,
@@ -180,6 +184,7 @@ impl From<UserRefusal> for AppError {
                 Refusal::SessionNotLive.into()
             }
             UserRefusal::NotAnonymous => Refusal::NotAnonymous.into(),
+            UserRefusal::GuestNotDisabled => Refusal::GuestNotDisabled.into(),
             UserRefusal::Banned => Refusal::Banned.into(),
             UserRefusal::Impersonated => Refusal::Impersonating.into(),
             UserRefusal::Administers => Refusal::ImpersonatesAdmin.into(),
@@ -204,7 +209,6 @@ impl From<UserRefusal> for AppError {
             | UserRefusal::GuestActive { .. }
             | UserRefusal::GuestHeld { .. }
             | UserRefusal::GuestNotTold
-            | UserRefusal::GuestNotDisabled
             | UserRefusal::StillUndoable { .. }) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refusal}")))
             }

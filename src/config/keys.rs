@@ -105,6 +105,21 @@ pub const KEYS: &[Key] = &[
         "",
         "Guests whose last activity is this old are removed: 1 hour to 3650 days. Default: none is.",
     ),
+    key(
+        "anonymous.notice",
+        "0s",
+        "How long before a guest is removed that is said, as `guest.expiring` in the audit trail, in events and to webhooks; 0 says nothing. A visit takes it back. At most 366 days.",
+    ),
+    key(
+        "anonymous.undo",
+        "0s",
+        "How long a guest who was removed is only out of use, and can be brought back by `/admin/guests/undo` or `chrysalis guests undo`; 0 deletes at once. At most 366 days.",
+    ),
+    key(
+        "anonymous.settle",
+        "1m",
+        "How long after a start a node removes no guest by itself: a clock that is wrong at the start is set right until then. At most 1 hour.",
+    ),
     key("email_password.enabled", "on", "Whether passwords may be used."),
     key("email_password.sign_up", "on", "Whether new members may come by password, upgrades included."),
     key("email_password.auto_sign_in", "on", "Whether a sign-up opens a session."),

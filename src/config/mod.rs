@@ -106,6 +106,12 @@ pub struct Anonymous {
     pub enabled: bool,
     /// How long after their last activity guests are kept.
     pub max_age: Option<Span>,
+    /// How long before a guest is removed that is said; zero: it is not.
+    pub notice: Span,
+    /// How long after a guest was removed that can be undone; zero: it can't.
+    pub undo: Span,
+    /// How long after a start none is removed: a clock that is wrong is set right until then, and that is noticed.
+    pub settle: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -166,6 +172,17 @@ pub struct Hashing {
 pub struct Writer {
     pub queue: usize,
     pub max_batch: usize,
+}
+
+/// Groups that whoever works in bulk has on their way: some batches full, so that the writer never waits for them. How many
+/// of them a batch takes is for its queue to say.
+const BULK: usize = 256;
+
+impl Writer {
+    /// As many as that, and no more than half the queue: the others have work, too.
+    pub fn bulk(&self) -> usize {
+        BULK.min(self.queue.div_ceil(2))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -500,7 +517,14 @@ fn networks(r: &mut Reader, key: &str) -> Vec<IpNet> {
 fn anonymous(r: &mut Reader) -> Anonymous {
     let bounded = r.text("anonymous.max_age").is_some();
     let max_age = bounded.then(|| r.span("anonymous.max_age", ExpiryTerms::MAX_AGE));
-    Anonymous { enabled: r.switch("anonymous.enabled"), max_age }
+    let at_most_a_year = || Span::ZERO..=Span::from_days(366);
+    Anonymous {
+        enabled: r.switch("anonymous.enabled"),
+        max_age,
+        notice: r.span("anonymous.notice", at_most_a_year()),
+        undo: r.span("anonymous.undo", at_most_a_year()),
+        settle: r.span("anonymous.settle", Span::ZERO..=HOUR),
+    }
 }
 
 fn check_dev(r: &mut Reader, listen: SocketAddr, public: Option<&Origin>, proxies: &[IpNet]) {

@@ -1,33 +1,36 @@
 //! Cleans up guests who have been away for too long, by one node at a time: what the process asks for
 //! ([`chrysalis_domain::process::expiry`]), of whoever is due, in the bulk lane. The user decides; so being late, or being
 //! two, takes nobody who came back meanwhile.
+//!
+//! A page of the due list is read ahead, with what happened to everybody on it, while the one before is decided about. Each
+//! guest is a group of its own: one that is refused keeps nobody back.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use chrysalis_domain::Span;
+use chrysalis_domain::Subject;
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{CommandId, EventId, ProcessId, ProjectId, UserId};
 use chrysalis_domain::process::expiry::{Expiry, Look, ProcessCommand};
 use chrysalis_domain::user::command::ExpiryTerms;
-use chrysalis_domain::user::{UserCommand, UserRefusal};
+use chrysalis_domain::user::{User, UserCommand, UserRefusal};
 use chrysalis_projections::Value;
 use chrysalis_projections::stale_guests::{BARRED, DISABLED, Due, LAPSED, QUIET, TOLD};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
+use super::watch::{Seen, Watch};
 use super::{Lease, Turn};
 use crate::app::App;
 use crate::entropy;
-use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step, execute, load};
+use crate::log::cqrs::{Ahead, Ask, Concurrency, ExecuteError, Step, execute, execute_ahead, load};
 use crate::log::{Actor, AppendError, Context, Lane, LogFault, Refused, StreamId, ask};
 
 /// Names the lease, so it is for ever.
 const NAME: &str = "expiry";
 /// Guests looked at together.
-const PAGE: i64 = 256;
-/// Of these, decided at the same time: what a batch holds of them is what others wait for.
-const AT_ONCE: usize = 64;
+const PAGE: i64 = 1_024;
 /// How often to look.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long to leave a fault of the store alone: clean-up pauses with the log.
@@ -37,17 +40,20 @@ const SPARED: usize = 10_000;
 const SPARE: Span = Span::from_secs(600);
 
 /// Cleans up until `stop` turns true.
-pub async fn follow(app: App, turn: Turn, mut stop: watch::Receiver<bool>) {
+pub async fn follow(app: App, clock: Watch, turn: Turn, mut stop: watch::Receiver<bool>) {
     let log = app.log.clone();
-    let mut cleaner = Cleaner { app, looked: None, spared: HashMap::new() };
+    let mut cleaner = Cleaner { app, clock, spared: HashMap::new() };
     let mut lease = Lease::new(turn);
     while !*stop.borrow() {
-        let pause = match cleaner.round(&mut lease).await {
-            Ok(()) => LOOK,
-            Err(fault) => {
-                tracing::warn!(%fault, "the clean-up of guests pauses; it goes on when the fault is gone");
-                AFTER_FAULT
-            }
+        let pause = tokio::select! {
+            round = cleaner.round(&mut lease) => match round {
+                Ok(()) => LOOK,
+                Err(fault) => {
+                    tracing::warn!(%fault, "the clean-up of guests pauses; it goes on when the fault is gone");
+                    AFTER_FAULT
+                }
+            },
+            _ = stop.changed() => break,
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -59,113 +65,178 @@ pub async fn follow(app: App, turn: Turn, mut stop: watch::Receiver<bool>) {
 
 struct Cleaner {
     app: App,
-    /// What the clock showed at the last look, and what the steady one did.
-    looked: Option<(Timestamp, Timestamp)>,
+    clock: Watch,
     /// Who was asked and stays, until when they are left alone.
     spared: HashMap<UserId, Timestamp>,
+}
+
+/// One look at the due list.
+struct Walk<'a> {
+    look: Look,
+    command: &'a UserCommand,
+    settings: u64,
+}
+
+/// Guests of a page, with what happened to them; and where the next one begins.
+struct Page {
+    due: Vec<UserId>,
+    ahead: Ahead,
+    behind: Option<Due>,
+}
+
+/// What a guest says to a command.
+enum Answer {
+    /// Something follows from it, or did before.
+    Follows,
+    Stays,
+    /// The settings are others than those that the command rests on.
+    Moved,
 }
 
 impl Cleaner {
     async fn round(&mut self, lease: &mut Lease) -> Result<(), LogFault> {
         let log = self.app.log.clone();
+        // Also while it is another node's turn: a jump is noted when it is ours.
+        let seen = self.clock.look();
         if !lease.hold(log.as_ref(), NAME).await? {
-            self.looked = None;
             return Ok(());
         }
-        self.look_at_the_clock().await?;
+        if let Some(expected) = seen.expected {
+            self.note(expected, seen).await?;
+        }
+        let configured = &self.app.config.anonymous;
+        if !self.clock.is_settled(configured.settle) {
+            return Ok(());
+        }
         let expiry = load::<Expiry>(log.as_ref(), ProcessId::EXPIRY).await?.state;
-        let (now, settings) = (self.app.clock.now(), self.app.settings.now());
+        let settings = self.app.settings.now();
         let terms = settings.anonymous.max_age.map(|max_age| ExpiryTerms {
             settings_version: settings.version,
             max_age,
-            notice: Span::ZERO,
-            undo: Span::ZERO,
+            notice: configured.notice,
+            undo: configured.undo,
         });
-        self.spared.retain(|_, until| *until > now);
-        for look in expiry.looks(now, terms.as_ref()) {
+        self.spared.retain(|_, until| *until > seen.now);
+        for look in expiry.looks(seen.now, terms.as_ref()) {
             let Some(command) = expiry.command(look, terms.as_ref()) else { continue };
-            self.walk(lease, look, &command, settings.version, now).await?;
+            if !self.walk(lease, Walk { look, command: &command, settings: settings.version }).await? {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
     /// A clock that jumped is noted before anything rests on it.
-    async fn look_at_the_clock(&mut self) -> Result<(), LogFault> {
-        let (seen, steady) = (self.app.clock.now(), self.app.clock.steady());
-        if let Some((showed, was)) = self.looked {
-            let expected = showed + steady.since(was);
-            if seen.since(expected).max(expected.since(seen)) > Expiry::STEADY {
-                tracing::warn!(%expected, %seen, "the clock jumped; what it skipped counts for no guest's age");
-                let step = ProcessCommand::NoteClock { expected, seen };
-                let step = Step::Process(ProcessId::EXPIRY, Concurrency::Exact, step);
-                let ask = Ask::new(self.context(None, 0), seen).then(step).whatever_the_settings();
-                unless_refused(execute(self.app.log.as_ref(), self.app.entropy.as_ref(), ask).await.map(|_| ()))?;
-            }
+    async fn note(&mut self, expected: Timestamp, seen: Seen) -> Result<(), LogFault> {
+        tracing::warn!(%expected, seen = %seen.now, "the clock jumped; what it skipped counts for no guest's age");
+        let step = ProcessCommand::NoteClock { expected, seen: seen.now };
+        let step = Step::Process(ProcessId::EXPIRY, Concurrency::Exact, step);
+        let ask = Ask::new(self.context(None, 0, seen.now), seen.now).then(step).whatever_the_settings();
+        match execute(self.app.log.as_ref(), self.app.entropy.as_ref(), ask).await {
+            Ok(_) => self.clock.noted(seen),
+            Err(error) => stays(error).map(|_| ())?,
         }
-        self.looked = Some((seen, steady));
         Ok(())
     }
 
-    /// Asks everybody at a place of the due list, page by page.
-    async fn walk(
-        &mut self,
-        lease: &Lease,
-        look: Look,
-        command: &UserCommand,
-        settings: u64,
-        now: Timestamp,
-    ) -> Result<(), LogFault> {
-        let mut behind: (Timestamp, String) = (Timestamp::from_millis(i64::MIN), String::new());
-        while lease.stands() {
-            let (question, by) = match look {
-                Look::Quiet { before } => (&QUIET, before),
-                Look::Told { by } => (&TOLD, by),
-                Look::Lapsed { by, .. } => (&LAPSED, by),
-                Look::Disabled { by } => (&DISABLED, by),
-                Look::Barred { before } => (&BARRED, before),
+    /// Asks everybody at a place of the due list, page by page. `false`: what it rests on has changed, and a round begins
+    /// anew.
+    async fn walk(&mut self, lease: &mut Lease, walk: Walk<'_>) -> Result<bool, LogFault> {
+        let log = self.app.log.clone();
+        let mut page = self.page(&walk, None).await?;
+        loop {
+            // A node that was paused, or whose clock jumped, finds out here.
+            let seen = self.clock.look();
+            if !lease.hold(log.as_ref(), NAME).await? || seen.expected.is_some() {
+                return Ok(false);
+            }
+            let next = async {
+                match page.behind {
+                    Some(behind) => self.page(&walk, Some(behind)).await.map(Some),
+                    None => Ok(None),
+                }
             };
-            let parameters = [by.into(), behind.0.into(), Value::Text(behind.1.clone()), PAGE.into()];
-            let page: Vec<Due> = ask(self.app.log.as_ref(), question, &parameters).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            behind = (last.place, last.user.to_string());
-            let due: Vec<_> = page.iter().map(|due| due.user).filter(|user| !self.spared.contains_key(user)).collect();
-            let this = &*self;
-            let asked =
-                stream::iter(due).map(|user| async move { (user, this.ask(user, command, settings, now).await) });
-            let answers: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
+            let (answers, next) = tokio::join!(self.ask_all(&page, &walk, seen.now), next);
             for (user, answer) in answers {
-                if !answer? && self.spared.len() < SPARED {
-                    self.spared.insert(user, now + SPARE);
+                match answer? {
+                    Answer::Follows => {}
+                    Answer::Stays => self.spare(user, seen.now + SPARE),
+                    Answer::Moved => return Ok(false),
                 }
             }
+            page = match next? {
+                Some(next) => next,
+                None => return Ok(true),
+            };
         }
-        Ok(())
     }
 
-    /// Whether something follows; false where the user says no.
-    async fn ask(&self, user: UserId, command: &UserCommand, settings: u64, now: Timestamp) -> Result<bool, LogFault> {
-        let cause = self.last_event(user).await?;
-        let context = self.context(cause, settings);
-        let mut ask = Ask::new(context, now).then(Step::User(user, Concurrency::Exact, command.clone()));
+    fn spare(&mut self, user: UserId, until: Timestamp) {
+        if self.spared.len() < SPARED {
+            self.spared.insert(user, until);
+        }
+    }
+
+    /// The page behind a place; with none, the first.
+    async fn page(&self, walk: &Walk<'_>, behind: Option<Due>) -> Result<Page, LogFault> {
+        let log = self.app.log.as_ref();
+        let (place, user) = match behind {
+            Some(due) => (due.place, due.user.to_string()),
+            None => (Timestamp::from_millis(i64::MIN), String::new()),
+        };
+        let (question, by, before) = match walk.look {
+            Look::Quiet { before } => (&QUIET, before, None),
+            Look::Told { by } => (&TOLD, by, None),
+            Look::Lapsed { by, before } => (&LAPSED, by, Some(before)),
+            Look::Disabled { by } => (&DISABLED, by, None),
+            Look::Barred { before } => (&BARRED, before, None),
+        };
+        let parameters = [by.into(), place.into(), Value::Text(user), PAGE.into()];
+        let parameters: Vec<Value> = parameters.into_iter().chain(before.map(Value::from)).collect();
+        let found: Vec<Due> = ask(log, question, &parameters).await?;
+        let behind = found.last().copied().filter(|_| found.len() as i64 == PAGE);
+        let due: Vec<UserId> =
+            found.into_iter().map(|due| due.user).filter(|user| !self.spared.contains_key(user)).collect();
+        let ahead = Ahead::read(log, due.iter().map(|user| Subject::User(*user))).await?;
+        Ok(Page { due, ahead, behind })
+    }
+
+    async fn ask_all(&self, page: &Page, walk: &Walk<'_>, now: Timestamp) -> Vec<(UserId, Result<Answer, LogFault>)> {
+        let due = stream::iter(page.due.clone());
+        let asked = due.map(|user| async move { (user, self.ask(user, &page.ahead, walk, now).await) });
+        asked.buffer_unordered(self.app.config.writer.bulk()).collect().await
+    }
+
+    async fn ask(&self, user: UserId, ahead: &Ahead, walk: &Walk<'_>, now: Timestamp) -> Result<Answer, LogFault> {
+        let log = self.app.log.as_ref();
+        let cause = match ahead.last(Subject::User(user)) {
+            Some(event) => event.event_id.parse().ok(),
+            None => self.last_event(user).await?,
+        };
+        let context = self.context(cause, walk.settings, now);
+        let mut ask = Ask::new(context, now).then(Step::User(user, Concurrency::Exact, walk.command.clone()));
         ask.lane = Lane::Bulk;
-        if matches!(command, UserCommand::FinishExpiry { .. }) {
+        if matches!(walk.command, UserCommand::FinishExpiry { .. }) {
             ask = ask.whatever_the_settings();
         }
-        match execute(self.app.log.as_ref(), self.app.entropy.as_ref(), ask).await {
-            Ok(done) => Ok(done.appended.is_some()),
-            Err(ExecuteError::Refused(UserRefusal::Deleted)) => Ok(true),
-            Err(error) => unless_refused(Err(error)).map(|()| false),
+        match execute_ahead(log, self.app.entropy.as_ref(), ask, Some(ahead)).await {
+            Ok(done) if done.appended.is_some() => Ok(Answer::Follows),
+            Ok(_) => Ok(Answer::Stays),
+            Err(ExecuteError::Refused(UserRefusal::Deleted)) => Ok(Answer::Follows),
+            Err(error) => stays(error),
         }
     }
 
-    /// What happened to the user last: the command follows from it, and is the same whoever gives it, and however often.
+    /// What happened last to a user of whom much is known: the command follows from it, and is the same whoever gives it,
+    /// and however often.
     async fn last_event(&self, user: UserId) -> Result<Option<EventId>, LogFault> {
-        let events = self.app.log.read_stream(&StreamId::user(user), 0, 64).await?;
-        Ok(events.last().and_then(|event| event.event_id.parse().ok()))
+        let version = load::<User>(self.app.log.as_ref(), user).await?.version;
+        let last = self.app.log.read_stream(&StreamId::user(user), version.saturating_sub(1), 1).await?;
+        Ok(last.first().and_then(|event| event.event_id.parse().ok()))
     }
 
-    fn context(&self, cause: Option<EventId>, settings_version: u64) -> Context {
-        let fresh = || CommandId::from_ulid(entropy::ulid(self.app.entropy.as_ref(), self.app.clock.now()));
+    fn context(&self, cause: Option<EventId>, settings_version: u64, now: Timestamp) -> Context {
+        let fresh = || CommandId::from_ulid(entropy::ulid(self.app.entropy.as_ref(), now));
         Context {
             project: ProjectId::DEFAULT,
             actor: Actor::system(),
@@ -178,12 +249,13 @@ impl Cleaner {
 }
 
 /// Whoever stays, stays: only the store's faults stop a round.
-fn unless_refused(done: Result<(), ExecuteError>) -> Result<(), LogFault> {
-    match done {
-        Err(ExecuteError::Append(AppendError::Fault(fault))) => Err(fault),
-        Err(ExecuteError::Append(AppendError::Busy { .. })) => {
+fn stays(error: ExecuteError) -> Result<Answer, LogFault> {
+    match error {
+        ExecuteError::Append(AppendError::Fault(fault)) => Err(fault),
+        ExecuteError::Append(AppendError::Busy { .. }) => {
             Err(LogFault::Unavailable("the writer's queue is full".to_owned()))
         }
-        Err(ExecuteError::Append(AppendError::Refused(Refused::Settings { .. }))) | Ok(()) | Err(_) => Ok(()),
+        ExecuteError::Append(AppendError::Refused(Refused::Settings { .. })) => Ok(Answer::Moved),
+        _ => Ok(Answer::Stays),
     }
 }

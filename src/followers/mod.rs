@@ -9,6 +9,8 @@ pub mod jobs;
 pub mod mail;
 pub mod models;
 pub mod origins;
+pub mod unrecorded;
+pub mod watch;
 pub mod webhooks;
 
 use std::sync::Arc;

@@ -187,8 +187,10 @@ async fn admit(http: &Http, path: &str, caller: Caller, request: &mut Request) -
     if uses_session(path) && http.route(request.uri().path()).is_some() {
         let caller = who.caller.clone();
         let extend = !refresh_disabled(request.uri().query());
-        if let Some(presented) = who.live_mut() {
-            http.app.touch(presented, &caller, extend).await;
+        if let Some(presented) = who.live_mut()
+            && !http.app.touch(presented, &caller, extend).await
+        {
+            who.ended();
         }
         for key in who.valid_key().into_iter().chain(project.key()) {
             http.app.touch_key(key, &caller).await;

@@ -136,6 +136,14 @@ impl From<Refusal> for ApiError {
                 "YOU_ARE_NOT_ALLOWED_TO_SET_NON_EXISTENT_VALUE",
                 "You are not allowed to set a non-existent role value",
             ),
+            Refusal::GuestNotDisabled => {
+                said(S::CONFLICT, "GUEST_NOT_DISABLED", "No clean-up took this guest out of use")
+            }
+            Refusal::GuestTransferred => said(
+                S::CONFLICT,
+                "GUEST_ALREADY_TRANSFERRED",
+                "What this guest did was handed over to another account before",
+            ),
             Refusal::NoAddress => forms::unfit("emailVerified", "is of an address, and there is none"),
             Refusal::ApiKeyUnknown => said(S::NOT_FOUND, "KEY_NOT_FOUND", "API Key not found"),
             Refusal::Lacking(permission) => ApiError::insufficient_permission(permission.name()),

@@ -94,6 +94,12 @@ impl Known {
         }
     }
 
+    /// The session ended while the call was on its way.
+    pub(super) fn ended(&mut self) {
+        (self.standing, self.authorized) = (Standing::Nobody, false);
+        self.dead_cookies = true;
+    }
+
     /// The live session, where one is needed.
     pub fn session(&self) -> Result<&Presented, ApiError> {
         self.live().ok_or_else(ApiError::unauthorized)

@@ -25,6 +25,8 @@ pub enum SealKind {
     /// What the app decides about a user.
     AppMetadata,
     BanReason,
+    /// Why no clean-up takes a guest.
+    HoldReason,
     /// Network address and user agent of a session.
     Client,
     Referrer,
@@ -51,6 +53,7 @@ impl SealKind {
             SealKind::Metadata => "metadata",
             SealKind::AppMetadata => "app_metadata",
             SealKind::BanReason => "ban_reason",
+            SealKind::HoldReason => "hold_reason",
             SealKind::Client => "client",
             SealKind::Referrer => "referrer",
             SealKind::CallbackUrl => "callback_url",

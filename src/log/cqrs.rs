@@ -1,7 +1,9 @@
 //! From a command to stored events: load, decide, store; again when somebody else was faster.
 //!
-//! [`execute`] is how every use case changes anything. [`UserStore`] is the event store contract of cqrs-es as a thin
-//! adapter above the port, for code that speaks cqrs-es.
+//! [`execute`] is how every use case changes anything; whoever decides about many reads ahead ([`Ahead`]). [`UserStore`] is
+//! the event store contract of cqrs-es as a thin adapter above the port, for code that speaks cqrs-es.
+
+mod ahead;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,9 +26,10 @@ use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 use super::origins::Origin;
 use super::{
     AppendError, Appended, Claim, Context, Expected, Group, Idempotency, Lane, Log, LogFault, PersonKey, Quota,
-    Refused, SealedRecord, StreamId, Version, read_event,
+    Recorded, Refused, SealedRecord, StreamId, Version, read_event,
 };
 use crate::entropy::{self, Entropy};
+pub use ahead::Ahead;
 
 /// How often a decision is made again after a conflict before the caller is told to come back.
 const ATTEMPTS: usize = 16;
@@ -69,27 +72,30 @@ pub enum Step {
 }
 
 impl Step {
-    async fn decide(&self, log: &dyn Log, at: Timestamp, before: &mut Vec<Decided>) -> Result<Vec<Step>, ExecuteError> {
+    async fn decide(&self, on: Deciding<'_>, before: &mut Vec<Decided>) -> Result<Vec<Step>, ExecuteError> {
         use Step as S;
         match self {
-            S::User(id, concurrency, command) => decide::<User>(log, *id, *concurrency, command, at, before).await,
-            S::Challenge(id, concurrency, command) => {
-                decide::<Challenge>(log, *id, *concurrency, command, at, before).await
-            }
+            S::User(id, concurrency, command) => decide::<User>(on, *id, *concurrency, command, before).await,
+            S::Challenge(id, concurrency, command) => decide::<Challenge>(on, *id, *concurrency, command, before).await,
             S::Organization(id, concurrency, command) => {
-                decide::<Organization>(log, *id, *concurrency, command, at, before).await
+                decide::<Organization>(on, *id, *concurrency, command, before).await
             }
-            S::Settings(id, concurrency, command) => {
-                decide::<Settings>(log, *id, *concurrency, command, at, before).await
-            }
-            S::ApiKey(id, concurrency, command) => decide::<ApiKey>(log, *id, *concurrency, command, at, before).await,
-            S::Job(id, concurrency, command) => decide::<Job>(log, *id, *concurrency, command, at, before).await,
-            S::Webhook(id, concurrency, command) => {
-                decide::<Webhook>(log, *id, *concurrency, command, at, before).await
-            }
-            S::Process(id, concurrency, command) => decide::<Expiry>(log, *id, *concurrency, command, at, before).await,
+            S::Settings(id, concurrency, command) => decide::<Settings>(on, *id, *concurrency, command, before).await,
+            S::ApiKey(id, concurrency, command) => decide::<ApiKey>(on, *id, *concurrency, command, before).await,
+            S::Job(id, concurrency, command) => decide::<Job>(on, *id, *concurrency, command, before).await,
+            S::Webhook(id, concurrency, command) => decide::<Webhook>(on, *id, *concurrency, command, before).await,
+            S::Process(id, concurrency, command) => decide::<Expiry>(on, *id, *concurrency, command, before).await,
         }
     }
+}
+
+/// What decisions rest on.
+#[derive(Clone, Copy)]
+struct Deciding<'a> {
+    log: &'a dyn Log,
+    /// What was read before.
+    ahead: Option<&'a Ahead>,
+    at: Timestamp,
 }
 
 impl From<Consequence> for Step {
@@ -186,11 +192,23 @@ impl From<LogFault> for ExecuteError {
 
 /// Decides and stores what follows.
 pub async fn execute(log: &dyn Log, entropy: &dyn Entropy, ask: Ask) -> Result<Done, ExecuteError> {
+    execute_ahead(log, entropy, ask, None).await
+}
+
+/// The same, by streams that were read ahead. What happened meanwhile is a conflict like any other: it is decided again, on
+/// what stands then.
+pub async fn execute_ahead(
+    log: &dyn Log,
+    entropy: &dyn Entropy,
+    ask: Ask,
+    mut ahead: Option<&Ahead>,
+) -> Result<Done, ExecuteError> {
     for _ in 0..ATTEMPTS {
         let mut decided = Vec::with_capacity(ask.steps.len());
+        let on = Deciding { log, ahead: ahead.take(), at: ask.at };
         for step in &ask.steps {
-            for follows in step.decide(log, ask.at, &mut decided).await? {
-                follows.decide(log, ask.at, &mut decided).await?;
+            for follows in step.decide(on, &mut decided).await? {
+                follows.decide(on, &mut decided).await?;
             }
         }
         decided.retain(|decided| !decided.events.is_empty());
@@ -227,23 +245,27 @@ impl Decided {
 
 /// Decides on the state that the steps before have left, and tells what follows at once.
 async fn decide<D: Decider>(
-    log: &dyn Log,
+    on: Deciding<'_>,
     id: D::Id,
     concurrency: Concurrency,
     command: &D::Command,
-    at: Timestamp,
     before: &mut Vec<Decided>,
 ) -> Result<Vec<Step>, ExecuteError>
 where
     ExecuteError: From<D::Refusal>,
 {
-    let mut loaded = if concurrency == Concurrency::New { Loaded::default() } else { load::<D>(log, id).await? };
+    let known = on.ahead.and_then(|ahead| ahead.load::<D>(id));
+    let mut loaded = match known {
+        _ if concurrency == Concurrency::New => Loaded::default(),
+        Some(loaded) => loaded?,
+        None => load::<D>(on.log, id).await?,
+    };
     let earlier = before.iter().position(|decided| decided.subject == D::subject(id));
     if let Some(earlier) = earlier {
         let events = before[earlier].events.iter().cloned().filter_map(D::own);
         events.for_each(|event| loaded.state.apply(&event));
     }
-    let events = loaded.state.decide(command.clone(), at)?;
+    let events = loaded.state.decide(command.clone(), on.at)?;
     let snapshot = (loaded.replayed >= SNAPSHOT_AFTER && !events.is_empty()).then(|| {
         let mut state = loaded.state.clone();
         events.iter().for_each(|event| state.apply(event));
@@ -320,16 +342,21 @@ pub async fn load<D: Decider>(log: &dyn Log, id: D::Id) -> Result<Loaded<D>, Log
     };
     loop {
         let events = log.read_stream(&stream, loaded.version, PAGE).await?;
-        for recorded in &events {
-            if let Some(event) = read_event(recorded)?.and_then(D::own) {
-                loaded.state.apply(&event);
-            }
-            loaded.version = recorded.version;
-            loaded.replayed += 1;
-        }
+        events.iter().try_for_each(|recorded| loaded.replay(recorded))?;
         if events.len() < PAGE {
             return Ok(loaded);
         }
+    }
+}
+
+impl<D: Decider> Loaded<D> {
+    fn replay(&mut self, recorded: &Recorded) -> Result<(), LogFault> {
+        if let Some(event) = read_event(recorded)?.and_then(D::own) {
+            self.state.apply(&event);
+        }
+        self.version = recorded.version;
+        self.replayed += 1;
+        Ok(())
     }
 }
 

@@ -269,6 +269,9 @@ pub trait Log: Send + Sync {
     /// Events of one stream after a version, in order.
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Recorded>, LogFault>;
 
+    /// Events of many streams up to a version, each stream's in order: one question for whoever decides about many.
+    async fn read_streams(&self, streams: &[StreamId], upto: Version) -> Result<Vec<Recorded>, LogFault>;
+
     /// Events of the whole log after a position, in order.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault>;
 

@@ -115,12 +115,15 @@ impl<W> Queue<W> {
     }
 }
 
+/// What a batch takes of the bulk lane: whoever waits for an answer waits for as much at the most, however much there is.
+const BULK: usize = 64;
+
 impl<W> Lanes<W> {
     fn take(&mut self, most: usize) -> Option<Taken<W>> {
         let depth = self.interactive.len() + self.bulk.len();
         let interactive = self.interactive.len().min(most);
         let mut work: Vec<_> = self.interactive.drain(..interactive).collect();
-        let bulk = self.bulk.len().min(most - interactive);
+        let bulk = self.bulk.len().min(most - interactive).min(BULK);
         work.extend(self.bulk.drain(..bulk));
         (!work.is_empty()).then_some(Taken { work, depth })
     }

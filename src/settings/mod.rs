@@ -15,11 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::ProjectId;
 use chrysalis_domain::settings::{KnownProvider, Settings, SettingsEvent, Values};
 use tokio::sync::{Mutex, watch};
 
 use crate::config::Config;
 use crate::keys::Keyring;
+use crate::log::cqrs::load;
 use crate::log::{Log, LogFault, StreamId, Version, read_event};
 use crate::social::{Maker, Providers};
 use crate::wire::origin::{Origin, OriginPattern, Origins};
@@ -84,6 +86,12 @@ const LOOK: Duration = Duration::from_millis(20);
 /// … and after one that failed.
 const AGAIN: Duration = Duration::from_secs(1);
 const PAGE: usize = 256;
+
+/// What holds, for whoever looks once and answers nobody.
+pub async fn look(log: &dyn Log, config: &Config) -> Result<Values, LogFault> {
+    let set = load::<Settings>(log, ProjectId::DEFAULT).await?.state;
+    Ok(startup::values(config).with(&set.changes))
+}
 
 impl Latest {
     pub async fn open(

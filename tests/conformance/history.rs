@@ -275,7 +275,7 @@ impl History {
         match (&state.disabled, chance.below(8)) {
             (Some(_), 0..3) => C::RestoreGuest,
             (Some(_), 3..6) => C::FinishExpiry { passed },
-            (_, 6) => C::HoldGuest { until: world.now() + Span::from_secs(10) },
+            (_, 6) => C::HoldGuest { until: world.now() + Span::from_secs(10), reason: None },
             (_, 7) => C::ReleaseGuest,
             (None, 0) => C::DisableGuest { by: world.fresh(JobId::from_ulid) },
             (None, 1..3) => {

@@ -16,6 +16,7 @@ every_store! {
     a_follower_never_skips_while_64_write,
     time_as_recorded_never_falls,
     pages_are_bounded_and_join_without_a_seam,
+    many_streams_are_read_in_one_question,
 }
 
 const WRITERS: u64 = 64;
@@ -134,4 +135,29 @@ async fn pages_are_bounded_and_join_without_a_seam(store: &dyn Store) {
         }
         assert_eq!((&whole, &a), (&all, &of_a), "in pages of {limit}");
     }
+}
+
+/// Each as far as it was asked for, in its own order, and nothing of anybody else's.
+async fn many_streams_are_read_in_one_question(store: &dyn Store) {
+    let log = store.open(&clock(), ROOMY).await;
+    let name = |number: usize| format!("of {number}, \"\u{fc}\"");
+    for round in 0..3 {
+        for number in 0..40 {
+            log.append(bare(&name(number), Expected::Any, 1 + (number + round) % 2)).await.unwrap();
+        }
+    }
+    let stream = |number| StreamId::from_stored(name(number));
+    let wanted: Vec<_> = (0..30).step_by(2).chain([99]).map(stream).collect();
+    for upto in [0, 1, 3, 100] {
+        let read = log.read_streams(&wanted, upto).await.unwrap();
+        let mut streams: HashMap<&StreamId, Vec<&Recorded>> = HashMap::new();
+        read.iter().for_each(|event| streams.entry(&event.stream).or_default().push(event));
+        for wanted in &wanted {
+            let alone = log.read_stream(wanted, 0, usize::try_from(upto).unwrap()).await.unwrap();
+            let together = streams.remove(wanted).unwrap_or_default();
+            assert_eq!(together, alone.iter().collect::<Vec<_>>(), "{wanted:?} up to {upto}");
+        }
+        assert!(streams.is_empty(), "nobody asked for {streams:?}");
+    }
+    assert_eq!(log.read_streams(&[], 100).await.unwrap(), []);
 }

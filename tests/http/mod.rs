@@ -15,6 +15,7 @@ mod expiry;
 mod guest;
 mod guest_budgets;
 mod guest_by_get;
+mod guests;
 mod https;
 mod idempotency;
 mod impersonation;

@@ -222,7 +222,7 @@ impl User {
                 self.announced = Some(Announced { at: e.at, expires_at: e.expires_at });
             }
             UserEvent::GuestHeld(e) => {
-                self.held = Some(Held { since: e.at, until: e.until });
+                self.held = Some(Held { since: e.at, until: e.until, reason: e.reason });
                 // It is told anew when the hold is over.
                 self.announced = None;
             }
@@ -238,7 +238,7 @@ impl User {
             UserEvent::GuestRestored(e) => {
                 self.standing = Standing::Guest;
                 if let Some(until) = e.held_until {
-                    self.held = Some(Held { since: e.at, until });
+                    self.held = Some(Held { since: e.at, until, reason: None });
                 }
                 let mut before = self.disabled.take().map(|disabled| disabled.sessions).unwrap_or_default();
                 let again = e.sessions.iter().filter_map(|id| before.remove_entry(id));

@@ -301,6 +301,7 @@ pub enum UserCommand {
     },
     HoldGuest {
         until: Timestamp,
+        reason: Option<SealedId>,
     },
     ReleaseGuest,
     DeleteUser {

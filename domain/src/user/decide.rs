@@ -145,7 +145,7 @@ impl User {
             C::RestoreGuest => self.restore(at),
             C::DisableGuest { by } => self.disable(by, at),
             C::ReinstateGuest { by } => self.reinstate(by, at),
-            C::HoldGuest { until } => self.hold(until, at),
+            C::HoldGuest { until, reason } => self.hold(until, reason, at),
             C::ReleaseGuest => Ok(self.release(at)),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
             C::Administer { administration } => self.administer(*administration, at),

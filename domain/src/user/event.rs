@@ -656,6 +656,9 @@ pub struct GuestExpiryAnnounced {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestHeld {
     pub until: Timestamp,
+    /// What was said of why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<SealedId>,
     pub last_activity: Timestamp,
     pub at: Timestamp,
 }
@@ -784,6 +787,7 @@ impl Names for UserEvent {
             E::SessionStarted(e) => e.client.into_iter().collect(),
             E::AppMetadataSet(e) => vec![e.metadata],
             E::UserBanned(e) => vec![e.reason],
+            E::GuestHeld(e) => e.reason.into_iter().collect(),
             E::DeviceLinkClaimed(e) => e.client.into_iter().collect(),
             E::ProfileUpdated(e) => [e.name, e.image, e.metadata].into_iter().filter_map(Change::sealed).collect(),
             E::MemberSignedUp(_)
@@ -820,7 +824,6 @@ impl Names for UserEvent {
             | E::MembershipEnded(_)
             | E::OrganizationActivated(_)
             | E::GuestExpiryAnnounced(_)
-            | E::GuestHeld(_)
             | E::GuestReleased(_)
             | E::GuestDisabled(_)
             | E::GuestRestored(_)

@@ -322,7 +322,10 @@ impl Life {
             Kind::RestoreGuest => C::RestoreGuest,
             Kind::DisableGuest => C::DisableGuest { by: self.job(dice) },
             Kind::ReinstateGuest => C::ReinstateGuest { by: self.job(dice) },
-            Kind::HoldGuest => C::HoldGuest { until: self.now + dice.of(&[Span::from_hours(3), Span::from_days(3)]) },
+            Kind::HoldGuest => C::HoldGuest {
+                until: self.now + dice.of(&[Span::from_hours(3), Span::from_days(3)]),
+                reason: self.sealed(dice),
+            },
             Kind::ReleaseGuest => C::ReleaseGuest,
             Kind::DeleteUser => C::DeleteUser {
                 only_if_guest: !dice.one_in(3),

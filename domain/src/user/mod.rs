@@ -220,6 +220,7 @@ pub struct Verification {
 pub struct Held {
     pub since: Timestamp,
     pub until: Timestamp,
+    pub reason: Option<SealedId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

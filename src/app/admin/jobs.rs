@@ -1,5 +1,6 @@
 //! What takes long: asked for once, done in stretches by whichever node has the turn, looked at and stopped by anybody who
-//! may. What one stretch is says each kind of job: [`remove_users`](super::remove_users), [`waves`](super::waves).
+//! may. What one stretch is says each kind of job: [`remove_users`](super::remove_users),
+//! [`clean_up`](super::guests::clean_up), [`waves`](super::waves).
 
 use chrysalis_domain::id::{CommandId, JobId, ProjectId, UserId};
 use chrysalis_domain::job::{JobCommand, JobOutcome, Task};
@@ -46,11 +47,14 @@ impl App {
         let row = ask_one(self.log.as_ref(), &jobs::BY_ID, &[id(job)]).await?.ok_or(Refusal::JobNotFound)?;
         let network = match &row.task {
             Task::DisableWave(wave) => self.network_of(wave).await?,
-            Task::RemoveUsers(_) | Task::RestoreWave(_) => None,
+            Task::RemoveUsers(_) | Task::CleanUp(_) | Task::RestoreWave(_) => None,
         };
         let ahead = match (&row.outcome, &row.task) {
             (Some(_), _) => Total::Exactly(0),
             (None, Task::RemoveUsers(filter)) => self.total(&remove_users::of(filter, row.through, at)).await?,
+            (None, Task::CleanUp(clean_up)) => {
+                self.total(&remove_users::of(&clean_up.filter(), row.through, at)).await?
+            }
             (None, Task::DisableWave(wave)) => self.ahead_of_wave(wave, network, row.through).await?,
             (None, Task::RestoreWave(undoes)) => self.ahead_of_restoring(*undoes, row.through).await?,
         };
@@ -72,7 +76,13 @@ impl App {
         let Some(job) = ask_one(self.log.as_ref(), &jobs::NEXT, &[]).await? else { return Ok(false) };
         let on_behalf = self.asked_by(job.job).await?;
         match &job.task {
-            Task::RemoveUsers(filter) => self.remove_stretch(&on_behalf, &job, filter).await?,
+            Task::RemoveUsers(filter) => {
+                self.remove_stretch(&on_behalf, &job, filter, &remove_users::removal(filter)).await?
+            }
+            Task::CleanUp(clean_up) => {
+                let command = self.expiry(clean_up, on_behalf.settings_version).await?;
+                self.remove_stretch(&on_behalf, &job, &clean_up.filter(), &command).await?
+            }
             Task::DisableWave(wave) => self.disable_stretch(&on_behalf, &job, wave).await?,
             Task::RestoreWave(undoes) => self.restore_stretch(&on_behalf, &job, *undoes).await?,
         }
@@ -163,7 +173,7 @@ impl App {
 /// What asking for it takes, and looking at it.
 pub fn permission_for(task: &Task) -> Permission {
     match task {
-        Task::RemoveUsers(_) => Permission::GuestsDelete,
+        Task::RemoveUsers(_) | Task::CleanUp(_) => Permission::GuestsDelete,
         Task::DisableWave(_) | Task::RestoreWave(_) => Permission::GuestsManage,
     }
 }

@@ -4,6 +4,7 @@
 mod appoint;
 mod ban;
 mod create_user;
+pub mod guests;
 mod impersonate;
 pub mod jobs;
 pub mod list_users;

@@ -4,23 +4,21 @@ use chrysalis_domain::id::{JobId, UserId};
 use chrysalis_domain::job::{JobCommand, Task, UserFilter};
 use chrysalis_domain::user::event::DeletionReason;
 use chrysalis_domain::user::{UserCommand, UserRefusal};
-use chrysalis_domain::{Permission, Timestamp};
+use chrysalis_domain::{Permission, Subject, Timestamp};
 use chrysalis_projections::jobs::JobRow;
-use chrysalis_projections::listing::{self, Compare, Condition, Field, From, Listing, Order};
+use chrysalis_projections::listing::{self, Compare, Condition, Field, From, Listing, Order, Place};
 use chrysalis_projections::users::UserRow;
-use futures_util::StreamExt;
+use futures_util::stream::{self, StreamExt};
 
 use super::jobs::JobView;
 use super::list_users::{Total, still_holds};
 use crate::app::authority::Authority;
 use crate::app::{App, AppError, Caller};
-use crate::log::cqrs::{Concurrency, ExecuteError, Step};
+use crate::log::cqrs::{Ahead, Concurrency, ExecuteError, Step, execute_ahead};
 use crate::log::{Context, list};
 
 /// Users of one stretch: what is done again at the most when a node dies in the middle.
 const STRETCH: u32 = 512;
-/// Deletions on their way at a time: enough for a batch, and few beside those who wait for an answer.
-const AT_ONCE: usize = 64;
 
 impl App {
     /// How many the filter matches now.
@@ -42,44 +40,62 @@ impl App {
         self.job(job, caller.at).await
     }
 
+    /// The next users whom the filter matches are asked for it; whoever says no is spared.
     pub(super) async fn remove_stretch(
         &self,
         on_behalf: &Context,
         job: &JobRow,
         filter: &UserFilter,
+        command: &UserCommand,
     ) -> Result<(), AppError> {
         let listing = of(filter, job.through, self.clock.now());
         let mut places = list(self.log.as_ref(), listing::page(&listing), listing::read).await?;
         // One more than the stretch tells that there is more; it is the first of the next.
         places.truncate(STRETCH as usize);
         let Some(through) = places.last().map(|place| place.id) else { return self.finish(on_behalf, job).await };
-        let matching = |user: &UserRow| listing.conditions.iter().all(|condition| still_holds(condition, user));
-        let only_if_guest = filter.guests == Some(true);
-        let gone = places.into_iter().map(|place| {
-            let matches = place.user.as_ref().is_some_and(&matching);
-            async move { if matches { self.remove(on_behalf, place.id, only_if_guest).await } else { Ok(false) } }
-        });
-        let outcomes: Vec<_> = futures_util::stream::iter(gone).buffer_unordered(AT_ONCE).collect().await;
-        let (mut done, mut spared) = (0, 0);
+        let holds = |user: &UserRow| listing.conditions.iter().all(|condition| still_holds(condition, user));
+        let matching = |place: &Place| place.user.as_ref().is_some_and(holds).then_some(place.id);
+        let matching: Vec<UserId> = places.iter().filter_map(matching).collect();
+        let ahead = Ahead::read(self.log.as_ref(), matching.iter().map(|user| Subject::User(*user))).await?;
+        let gone = stream::iter(matching).map(|user| self.remove(on_behalf, user, command, &ahead));
+        let outcomes: Vec<_> = gone.buffer_unordered(self.config.writer.bulk()).collect().await;
+        let mut done = 0;
         for outcome in outcomes {
-            if outcome? { done += 1 } else { spared += 1 }
+            done += u32::from(outcome?);
         }
+        // At most a stretch.
+        let spared = u32::try_from(places.len()).unwrap_or(u32::MAX) - done;
         let advance = JobCommand::Advance { from: job.through, through, done, spared };
         self.step(on_behalf, job.job, advance).await
     }
 
     /// `false` when the user is spared, or was gone already.
-    async fn remove(&self, on_behalf: &Context, user: UserId, only_if_guest: bool) -> Result<bool, AppError> {
-        let command = UserCommand::DeleteUser { reason: DeletionReason::Administrator, only_if_guest };
-        let step = Step::User(user, Concurrency::Exact, command);
-        match self.execute(self.bulk(on_behalf).then(step)).await {
+    async fn remove(
+        &self,
+        on_behalf: &Context,
+        user: UserId,
+        command: &UserCommand,
+        ahead: &Ahead,
+    ) -> Result<bool, AppError> {
+        let ask = self.bulk(on_behalf).then(Step::User(user, Concurrency::Exact, command.clone()));
+        match execute_ahead(self.log.as_ref(), self.entropy.as_ref(), ask, Some(ahead)).await {
             Ok(done) => Ok(done.appended.is_some()),
-            Err(ExecuteError::Refused(UserRefusal::NotAnonymous | UserRefusal::Deleted | UserRefusal::NotFound)) => {
-                Ok(false)
-            }
+            // The user says no, or is gone.
+            Err(ExecuteError::Refused(refusal)) if spares(&refusal) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Deletes a user of whom that was asked by a filter.
+pub(super) fn removal(filter: &UserFilter) -> UserCommand {
+    UserCommand::DeleteUser { reason: DeletionReason::Administrator, only_if_guest: filter.guests == Some(true) }
+}
+
+fn spares(refusal: &UserRefusal) -> bool {
+    use UserRefusal as R;
+    let gone = matches!(refusal, R::NotAnonymous | R::Deleted | R::NotFound);
+    gone || matches!(refusal, R::GuestActive { .. } | R::GuestHeld { .. } | R::StillUndoable { .. })
 }
 
 /// The next stretch of those whom the filter matches: oldest first, behind the last one.

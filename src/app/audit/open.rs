@@ -284,6 +284,7 @@ fn field(name: &str, record: Option<&Record>) -> Result<Value, LogFault> {
         "name" => SealKind::Name,
         "image" => SealKind::Image,
         "metadata" => SealKind::Metadata,
+        "holdReason" => SealKind::HoldReason,
         _ => return Ok(Value::Null),
     };
     let text = record.map(|record| record.read(kind)).transpose()?.flatten();

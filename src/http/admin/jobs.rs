@@ -101,11 +101,14 @@ pub struct RemoveUsersBody {
 pub struct Job {
     #[schema(value_type = String, example = "job_01JD8M4Z5T0123456789ABCDEF")]
     id: JobId,
-    /// `remove-users`, `disable-wave` or `restore-wave`.
+    /// `remove-users`, `clean-up`, `disable-wave` or `restore-wave`.
     kind: &'static str,
     /// Whom to remove.
     #[serde(skip_serializing_if = "Option::is_none")]
     filter: Option<RemovalFilter>,
+    /// Of a clean-up: seconds since their last activity, after which guests go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<i64>,
     /// Whom to take out of use.
     #[serde(skip_serializing_if = "Option::is_none")]
     wave: Option<Wave>,
@@ -115,6 +118,7 @@ pub struct Job {
     undoes: Option<JobId>,
     /// `running`, `finished` or `cancelled`.
     status: String,
+    /// With an undo window, a clean-up only takes out of use whom it counts here.
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +151,7 @@ impl From<JobView> for Job {
             id: row.job,
             kind: "",
             filter: None,
+            max_age: None,
             wave: None,
             undoes: None,
             status: row.outcome.unwrap_or_else(|| "running".to_owned()),
@@ -162,6 +167,9 @@ impl From<JobView> for Job {
         match row.task {
             Task::RemoveUsers(filter) => {
                 Self { kind: "remove-users", filter: Some(filter.into()), deleted: done, ..job }
+            }
+            Task::CleanUp(clean_up) => {
+                Self { kind: "clean-up", max_age: Some(clean_up.max_age_secs), deleted: done, ..job }
             }
             Task::DisableWave(wave) => {
                 let network = network.as_ref().map(named);

@@ -186,6 +186,12 @@ impl Log for PostgresLog {
         reader::recorded(&self.query(reader::STREAM, &types, &[&stream.as_str(), &after, &limit]).await?)
     }
 
+    async fn read_streams(&self, streams: &[StreamId], upto: Version) -> Result<Vec<Recorded>, LogFault> {
+        let streams: Vec<&str> = streams.iter().map(StreamId::as_str).collect();
+        let types = [Type::TEXT_ARRAY, Type::INT8];
+        reader::recorded(&self.query(reader::STREAMS, &types, &[&streams, &upto.cast_signed()]).await?)
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
         let (after, limit) = (after.cast_signed(), reader::limit(limit));
         reader::recorded(&self.query(reader::ALL, &[Type::INT8, Type::INT8], &[&after, &limit]).await?)

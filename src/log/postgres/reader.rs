@@ -20,6 +20,7 @@ macro_rules! select_events {
 }
 
 pub(super) const STREAM: &str = select_events!("WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3");
+pub(super) const STREAMS: &str = select_events!("WHERE stream = ANY($1) AND version <= $2 ORDER BY stream, version");
 pub(super) const ALL: &str = select_events!("WHERE position > $1 ORDER BY position LIMIT $2");
 pub(super) const OF_TYPES: &str =
     select_events!("WHERE position > $1 AND position <= $2 AND type = ANY($3) ORDER BY position LIMIT $4");

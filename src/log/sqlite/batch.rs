@@ -1,13 +1,16 @@
 //! What one group does inside a batch's transaction: first every check, then every write. A group that is refused has
 //! written nothing, so the groups beside it need no savepoint.
 
+use std::collections::HashSet;
+
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{ClaimId, PersonId};
 use chrysalis_projections::claims::ClaimKind;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::events::EventWriter;
-use super::rows::RowWriter;
+use super::reader::json;
+use super::rows::{Leaving, RowWriter};
 use crate::log::origins::{Networks, Origin};
 use crate::log::quota::Counts;
 use crate::log::{Append, Appended, Claim, Expected, Group, Idempotency, Position, Refused, StreamId, Version};
@@ -23,18 +26,30 @@ pub(super) struct Head {
 
 /// What a batch holds back until its end, for what is written at once costs less.
 pub(super) struct Held<'w> {
-    pub(super) events: EventWriter<'w>,
-    pub(super) counts: Counts<'w>,
+    events: EventWriter<'w>,
+    counts: Counts<'w>,
+    leaving: Leaving<'w>,
+    gone: Gone<'w>,
+}
+
+/// Whoever goes in a batch.
+#[derive(Default)]
+struct Gone<'w> {
+    users: Vec<&'w str>,
+    persons: HashSet<PersonId>,
 }
 
 impl Held<'_> {
     pub(super) fn new() -> Self {
-        Self { events: EventWriter::new(), counts: Counts::default() }
+        let (events, counts) = (EventWriter::new(), Counts::default());
+        Self { events, counts, leaving: Leaving::default(), gone: Gone::default() }
     }
 
     /// Writes what is left.
-    pub(super) fn finish(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn finish(&mut self, connection: &Connection, rows: &mut RowWriter) -> rusqlite::Result<()> {
         self.events.finish(connection)?;
+        self.leaving.finish(connection, rows)?;
+        self.gone.erase(connection)?;
         put_quotas(connection, &self.counts)
     }
 }
@@ -46,7 +61,7 @@ pub(super) fn store<'w>(
     head: &mut Head,
     group: &'w Group,
 ) -> rusqlite::Result<Result<Appended, Refused>> {
-    let Held { events, counts } = held_back;
+    let Held { events, counts, leaving, gone } = held_back;
     let now = head.recorded_at;
     if let Some(refused) = repeated(connection, group.idempotency.as_ref(), now)? {
         return Ok(Err(refused));
@@ -67,7 +82,7 @@ pub(super) fn store<'w>(
         }
     }
     for person in group.seals_for() {
-        if !is_known(connection, person)? {
+        if gone.persons.contains(&person) || !is_known(connection, person)? {
             return Ok(Err(Refused::Erased { person }));
         }
     }
@@ -86,7 +101,7 @@ pub(super) fn store<'w>(
             head.position += 1;
             events.write(connection, &group.context, append, event, *head, *version)?;
             for change in &event.changes {
-                rows.write(connection, change)?;
+                leaving.write(connection, rows, change)?;
             }
         }
         put_snapshot(connection, append, *version)?;
@@ -94,9 +109,8 @@ pub(super) fn store<'w>(
             head.settings = *version;
         }
     }
-    for person in &group.erase {
-        erase(connection, *person)?;
-    }
+    gone.persons.extend(&group.erase);
+    gone.users.extend(group.departed());
     let last = head.position;
     if let Some(idempotency) = &group.idempotency {
         put_idempotency(connection, idempotency, first, last, now)?;
@@ -210,9 +224,6 @@ fn put_origin(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
         let values = params![user.to_string(), at.as_millis(), key_id, network, network56, network48];
         connection.prepare_cached(sql)?.execute(values)?;
     }
-    for user in group.departed() {
-        connection.prepare_cached("DELETE FROM origins WHERE user_id = ?1")?.execute([user])?;
-    }
     Ok(())
 }
 
@@ -221,11 +232,25 @@ fn is_known(connection: &Connection, person: PersonId) -> rusqlite::Result<bool>
     connection.prepare_cached(sql)?.exists([person.to_string()])
 }
 
-fn erase(connection: &Connection, person: PersonId) -> rusqlite::Result<()> {
-    let person = person.to_string();
-    connection.prepare_cached("DELETE FROM person_keys WHERE person_id = ?1")?.execute([&person])?;
-    connection.prepare_cached("DELETE FROM sealed WHERE person_id = ?1")?.execute([&person])?;
-    Ok(())
+impl Gone<'_> {
+    /// Keys, what is sealed under them, and where its people came from.
+    fn erase(&self, connection: &Connection) -> rusqlite::Result<()> {
+        if !self.persons.is_empty() {
+            let persons: Vec<_> = self.persons.iter().map(ToString::to_string).collect();
+            let persons = json(persons.iter().map(String::as_str));
+            for sql in [
+                "DELETE FROM person_keys WHERE person_id IN (SELECT value FROM json_each(?1))",
+                "DELETE FROM sealed WHERE person_id IN (SELECT value FROM json_each(?1))",
+            ] {
+                connection.prepare_cached(sql)?.execute([&persons])?;
+            }
+        }
+        if !self.users.is_empty() {
+            let sql = "DELETE FROM origins WHERE user_id IN (SELECT value FROM json_each(?1))";
+            connection.prepare_cached(sql)?.execute([json(self.users.iter().copied())])?;
+        }
+        Ok(())
+    }
 }
 
 fn put_snapshot(connection: &Connection, append: &Append, version: Version) -> rusqlite::Result<()> {

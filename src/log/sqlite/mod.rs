@@ -201,6 +201,14 @@ impl Log for SqliteLog {
         self.readers.with(|connection| reader::stream(connection, stream, after, limit))
     }
 
+    async fn read_streams(&self, streams: &[StreamId], upto: Version) -> Result<Vec<Recorded>, LogFault> {
+        let (readers, streams) = (self.readers.clone(), reader::json(streams.iter().map(StreamId::as_str)));
+        // Away from the threads that answer requests: it takes as long as a page is.
+        let read = move || readers.with(|connection| reader::streams(connection, &streams, upto));
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(|error| LogFault::Bug(format!("a reading broke off: {error}")))?
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
         self.readers.with(|connection| reader::all(connection, after, limit))
     }

@@ -93,6 +93,19 @@ pub(super) fn stream(
     statement.query_map(params![stream.as_str(), after, limit], recorded)?.collect()
 }
 
+/// `streams` is a JSON array of their names.
+pub(super) fn streams(connection: &Connection, streams: &str, upto: Version) -> rusqlite::Result<Vec<Recorded>> {
+    let sql =
+        select_events!("WHERE stream IN (SELECT value FROM json_each(?1)) AND version <= ?2 ORDER BY stream, version");
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map(params![streams, upto], recorded)?.collect()
+}
+
+/// Texts as a parameter that stands for many.
+pub(super) fn json<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    serde_json::Value::from_iter(texts).to_string()
+}
+
 pub(super) fn all(connection: &Connection, after: Position, limit: usize) -> rusqlite::Result<Vec<Recorded>> {
     let sql = select_events!("WHERE position > ?1 ORDER BY position LIMIT ?2");
     let mut statement = connection.prepare_cached(sql)?;
@@ -110,7 +123,7 @@ pub(super) fn of_types(
         "WHERE position > ?1 AND position <= ?2 AND type IN (SELECT value FROM json_each(?3)) ORDER BY position LIMIT ?4"
     );
     let mut statement = connection.prepare_cached(sql)?;
-    let types = serde_json::Value::from(types).to_string();
+    let types = json(types.iter().copied());
     statement.query_map(params![after, upto, types, limit], recorded)?.collect()
 }
 

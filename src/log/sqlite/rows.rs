@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use chrysalis_projections::{Change, Table};
+use chrysalis_projections::{Change, Table, Value};
 use rusqlite::Connection;
 
 use super::schema::Bound;
 
-/// Rows of a statement that inserts many.
+/// Rows of a statement that inserts or deletes many.
 const ROWS: usize = 16;
 
 /// Writes row changes to the live tables, or to another generation of them.
@@ -15,6 +15,8 @@ pub(super) struct RowWriter {
     /// How a table is called in this generation.
     name: fn(&Table) -> String,
     statements: HashMap<Shape, String>,
+    /// Of those that take many changes.
+    full: HashMap<Shape, String>,
 }
 
 /// What a statement depends on: the table, the columns that are set (by address and length of their constant list), the
@@ -27,22 +29,20 @@ impl RowWriter {
     }
 
     pub(super) fn new(name: fn(&Table) -> String) -> Self {
-        Self { name, statements: HashMap::new() }
+        Self { name, statements: HashMap::new(), full: HashMap::new() }
     }
 
-    /// Writes changes of one table in their order: rows that are inserted one after another go many to a statement.
+    /// Writes changes of one table in their order: rows that come, or go, one after another go many to a statement.
     pub(super) fn write_all(&mut self, connection: &Connection, changes: &[&Change]) -> rusqlite::Result<()> {
         let mut left = changes;
         while let Some(first) = left.first() {
-            let inserts = left.iter().take(ROWS).take_while(|change| matches!(change, Change::Insert { .. })).count();
-            let (now, later) = left.split_at(inserts.max(1));
-            if inserts == ROWS {
-                let sql = insert(first.table(), (self.name)(first.table()), ROWS);
-                let values = now.iter().flat_map(|change| match change {
-                    Change::Insert { values, .. } => values.as_slice(),
-                    Change::Update { .. } | Change::Delete { .. } | Change::Add { .. } | Change::Advance { .. } => &[],
-                });
-                connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(values.map(Bound)))?;
+            let alike = left.iter().take(ROWS).take_while(|change| go_together(first, change)).count();
+            let (now, later) = left.split_at(alike.max(1));
+            if alike == ROWS {
+                let name = self.name;
+                let sql = self.full.entry(shape(first).0).or_insert_with(|| many(first, name));
+                let values = now.iter().flat_map(|change| shape(change).1);
+                connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(values.map(Bound)))?;
             } else {
                 for change in now {
                     self.write(connection, change)?;
@@ -53,19 +53,105 @@ impl RowWriter {
         Ok(())
     }
 
+    /// Deletes the rows in which the column of a deletion has one of these values.
+    fn delete(&mut self, connection: &Connection, like: &Change, values: &[&Value]) -> rusqlite::Result<()> {
+        let (name, shape) = (self.name, shape(like).0);
+        let sql = match values.len() {
+            ROWS => self.full.entry(shape).or_insert_with(|| many(like, name)),
+            _ => self.statements.entry(shape).or_insert_with(|| statement(like, name)),
+        };
+        let mut prepared = connection.prepare_cached(sql)?;
+        let each = if values.len() == ROWS { ROWS } else { 1 };
+        for values in values.chunks(each) {
+            prepared.execute(rusqlite::params_from_iter(values.iter().map(|value| Bound(value))))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn write(&mut self, connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         let name = self.name;
-        let (shape, values): (Shape, &[_]) = match change {
-            Change::Insert { table, values } => ((table.name, 0, 0, "insert"), values),
-            Change::Update { table, set, by, values } => ((table.name, set.as_ptr() as usize, set.len(), by), values),
-            Change::Delete { table, by, value } => ((table.name, 1, 0, by), std::slice::from_ref(value)),
-            Change::Add { table, column, values } => ((table.name, 2, 0, column), values),
-            Change::Advance { table, time, values, .. } => ((table.name, 3, 0, time), values),
-        };
+        let (shape, values) = shape(change);
         let sql = self.statements.entry(shape).or_insert_with(|| statement(change, name));
         let mut prepared = connection.prepare_cached(sql)?;
         prepared.execute(rusqlite::params_from_iter(values.iter().map(Bound)))?;
         Ok(())
+    }
+}
+
+/// Rows that go in a batch, held back until there are enough of them for a statement: of many who are deleted at once, each
+/// leaves the same tables. In tables where streams meet nothing is held back.
+#[derive(Default)]
+pub(super) struct Leaving<'w>(Vec<(&'w Change, Vec<&'w Value>)>);
+
+impl<'w> Leaving<'w> {
+    pub(super) fn write(
+        &mut self,
+        connection: &Connection,
+        rows: &mut RowWriter,
+        change: &'w Change,
+    ) -> rusqlite::Result<()> {
+        let table = change.table();
+        let Change::Delete { value, .. } = change else {
+            // What comes after it is not to go with it.
+            self.leave(connection, rows, |first| first.table() == table)?;
+            return rows.write(connection, change);
+        };
+        if table.shared {
+            return rows.write(connection, change);
+        }
+        match self.0.iter_mut().find(|(first, _)| go_together(first, change)) {
+            Some((_, values)) if values.len() + 1 < ROWS => values.push(value),
+            Some((_, values)) => {
+                values.push(value);
+                return self.leave(connection, rows, |first| go_together(first, change));
+            }
+            None => self.0.push((change, vec![value])),
+        }
+        Ok(())
+    }
+
+    /// Deletes what is left.
+    pub(super) fn finish(&mut self, connection: &Connection, rows: &mut RowWriter) -> rusqlite::Result<()> {
+        self.leave(connection, rows, |_| true)
+    }
+
+    fn leave(
+        &mut self,
+        connection: &Connection,
+        rows: &mut RowWriter,
+        which: impl Fn(&Change) -> bool,
+    ) -> rusqlite::Result<()> {
+        for (first, values) in self.0.extract_if(.., |(first, _)| which(first)) {
+            rows.delete(connection, first, &values)?;
+        }
+        Ok(())
+    }
+}
+
+fn shape(change: &Change) -> (Shape, &[Value]) {
+    match change {
+        Change::Insert { table, values } => ((table.name, 0, 0, "insert"), values),
+        Change::Update { table, set, by, values } => ((table.name, set.as_ptr() as usize, set.len(), by), values),
+        Change::Delete { table, by, value } => ((table.name, 1, 0, by), std::slice::from_ref(value)),
+        Change::Add { table, column, values } => ((table.name, 2, 0, column), values),
+        Change::Advance { table, time, values, .. } => ((table.name, 3, 0, time), values),
+    }
+}
+
+/// Whether two changes of one table are one statement's.
+fn go_together(one: &Change, other: &Change) -> bool {
+    let many = matches!(one, Change::Insert { .. } | Change::Delete { .. });
+    many && shape(one).0 == shape(other).0
+}
+
+/// A statement for as many as go to one.
+fn many(change: &Change, name: fn(&Table) -> String) -> String {
+    match change {
+        Change::Delete { table, by, .. } => {
+            let rows: Vec<_> = (1..=ROWS).map(|n| format!("?{n}")).collect();
+            format!("DELETE FROM {} WHERE {by} IN ({})", name(table), rows.join(", "))
+        }
+        change => insert(change.table(), name(change.table()), ROWS),
     }
 }
 

@@ -208,7 +208,7 @@ impl Loop {
                 Work::Aside(write, _) => Outcome::Aside(write(connection)?),
             });
         }
-        held.finish(connection)?;
+        held.finish(connection, &mut self.rows)?;
         self.batches += 1;
         if self.batches.is_multiple_of(TIDY_EVERY) {
             batch::tidy(connection, head.recorded_at)?;

@@ -100,7 +100,7 @@ impl World {
             }
             Step::Hold(number) => {
                 let until = self.clock + Span::from_days(1);
-                let held = self.ask(*number, UserCommand::HoldGuest { until });
+                let held = self.ask(*number, UserCommand::HoldGuest { until, reason: None });
                 if held {
                     self.guests[*number].held_until = self.truth + 24 * 60;
                 }

@@ -100,11 +100,13 @@ impl User {
         GuestRestored { sessions, held_until, last_activity: self.last_activity, at }.into()
     }
 
-    pub(super) fn hold(&self, until: Timestamp, at: Timestamp) -> Decision {
+    /// Nothing when it is held until then, and nothing more is said of why.
+    pub(super) fn hold(&self, until: Timestamp, reason: Option<SealedId>, at: Timestamp) -> Decision {
         self.is_guest()?;
-        let held = self.held.as_ref().is_some_and(|held| held.until == until);
+        let held =
+            self.held.as_ref().is_some_and(|held| held.until == until && reason.is_none_or(|_| held.reason == reason));
         let last_activity = self.last_activity;
-        Ok(if held { Vec::new() } else { vec![GuestHeld { until, last_activity, at }.into()] })
+        Ok(if held { Vec::new() } else { vec![GuestHeld { until, reason, last_activity, at }.into()] })
     }
 
     pub(super) fn release(&self, at: Timestamp) -> Vec<UserEvent> {

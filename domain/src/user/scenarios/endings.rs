@@ -219,7 +219,7 @@ fn nothing_is_accepted_after_the_end() {
         UserCommand::RestoreGuest,
         UserCommand::DisableGuest { by: made(JobId::from_ulid, 1) },
         UserCommand::ReinstateGuest { by: made(JobId::from_ulid, 1) },
-        UserCommand::HoldGuest { until: day(9) },
+        UserCommand::HoldGuest { until: day(9), reason: None },
         UserCommand::ReleaseGuest,
         delete(false),
     ];

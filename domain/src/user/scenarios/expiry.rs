@@ -34,6 +34,10 @@ fn announce() -> UserCommand {
     UserCommand::AnnounceExpiry { terms: told(), passed: Passed::default() }
 }
 
+fn hold(until: i64) -> UserCommand {
+    UserCommand::HoldGuest { until: day(until), reason: None }
+}
+
 fn finish() -> UserCommand {
     UserCommand::FinishExpiry { passed: Passed::default() }
 }
@@ -87,11 +91,10 @@ fn a_visit_takes_the_announcement_back() {
 
 #[test]
 fn a_held_guest_stays_until_the_hold_is_over() {
-    let hold = UserCommand::HoldGuest { until: day(30) };
-    let held = GuestHeld { until: day(30), last_activity: minute(0), at: day(2) };
-    when(guest(), day(2), hold.clone()).then_expect_events(vec![held.into()]);
-    let given = and_then(guest(), day(2), hold.clone());
-    when(given.clone(), day(3), hold).then_expect_events(vec![]);
+    let held = GuestHeld { until: day(30), reason: None, last_activity: minute(0), at: day(2) };
+    when(guest(), day(2), hold(30)).then_expect_events(vec![held.into()]);
+    let given = and_then(guest(), day(2), hold(30));
+    when(given.clone(), day(3), hold(30)).then_expect_events(vec![]);
     when(given.clone(), day(29), expire(terms())).then_expect_error(UserRefusal::GuestHeld { until: day(30) });
     when(given.clone(), day(29), announce()).then_expect_error(UserRefusal::GuestHeld { until: day(30) });
     assert_eq!(user_after(&and_then(given, day(30), expire(terms()))).standing, Standing::Deleted);
@@ -99,7 +102,7 @@ fn a_held_guest_stays_until_the_hold_is_over() {
 
 #[test]
 fn a_hold_can_be_given_up() {
-    let given = and_then(guest(), day(2), UserCommand::HoldGuest { until: day(30) });
+    let given = and_then(guest(), day(2), hold(30));
     let released = GuestReleased { last_activity: minute(0), at: day(4) };
     when(given.clone(), day(4), UserCommand::ReleaseGuest).then_expect_events(vec![released.into()]);
     let given = and_then(given, day(4), UserCommand::ReleaseGuest);
@@ -108,8 +111,19 @@ fn a_hold_can_be_given_up() {
 }
 
 #[test]
+fn what_is_said_of_a_hold_can_be_said_later() {
+    let said = UserCommand::HoldGuest { until: day(30), reason: Some(sealed(30)) };
+    let held = GuestHeld { until: day(30), reason: Some(sealed(30)), last_activity: minute(0), at: day(3) };
+    let given = and_then(guest(), day(2), hold(30));
+    when(given.clone(), day(3), said.clone()).then_expect_events(vec![held.into()]);
+    let given = and_then(given, day(3), said);
+    when(given.clone(), day(4), hold(30)).then_expect_events(vec![]);
+    assert_eq!(user_after(&given).held.unwrap().reason, Some(sealed(30)));
+}
+
+#[test]
 fn a_member_is_not_held() {
-    when(member(), day(2), UserCommand::HoldGuest { until: day(30) }).then_expect_error(UserRefusal::NotAnonymous);
+    when(member(), day(2), hold(30)).then_expect_error(UserRefusal::NotAnonymous);
 }
 
 // --- undone ---
@@ -189,7 +203,7 @@ fn a_visit_that_was_on_its_way_brings_the_guest_back() {
 
 #[test]
 fn a_hold_keeps_a_guest_that_was_taken_out_of_use() {
-    let given = and_then(disabled(), day(4), UserCommand::HoldGuest { until: day(20) });
+    let given = and_then(disabled(), day(4), hold(20));
     when(given.clone(), day(19), finish()).then_expect_error(UserRefusal::GuestHeld { until: day(20) });
     assert_eq!(user_after(&and_then(given, day(20), finish())).standing, Standing::Deleted);
 }
@@ -244,7 +258,7 @@ fn a_day_that_was_skipped_does_not_count() {
 
 #[test]
 fn a_hold_does_not_end_a_day_early() {
-    let given = and_then(guest(), minute(5), UserCommand::HoldGuest { until: day(9) });
+    let given = and_then(guest(), minute(5), hold(9));
     let expire = UserCommand::ExpireGuest { terms: terms(), passed: a_day_ahead() };
     when(given.clone(), day(9), expire.clone()).then_expect_error(UserRefusal::GuestHeld { until: day(9) });
     assert_eq!(user_after(&and_then(given, day(10), expire)).standing, Standing::Deleted);

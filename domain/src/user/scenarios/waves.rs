@@ -157,7 +157,7 @@ fn it_can_be_undone_for_as_long_as_a_clean_up() {
 
 #[test]
 fn a_hold_keeps_it() {
-    let given = and_then(barred(), day(2), UserCommand::HoldGuest { until: day(20) });
+    let given = and_then(barred(), day(2), UserCommand::HoldGuest { until: day(20), reason: None });
     when(given.clone(), day(19), expire(terms())).then_expect_error(UserRefusal::GuestHeld { until: day(20) });
     assert_eq!(user_after(&and_then(given, day(20), expire(terms()))).standing, Standing::Deleted);
 }
