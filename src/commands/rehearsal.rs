@@ -15,7 +15,7 @@ use chrysalis_domain::Span;
 use super::ports;
 
 /// Guests of each kind that are named.
-const NAMED: u32 = 10;
+const NAMED: u32 = 5;
 
 /// Says what a maximum age would do.
 pub async fn run(config: &Config, max_age: Span) -> Result<ExitCode, StartError> {

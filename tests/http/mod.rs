@@ -35,6 +35,7 @@ mod private;
 mod profile;
 mod recovery;
 mod remove_users;
+mod rehearsal;
 mod reset_password;
 mod roles;
 mod rotation;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ pub struct App {
     http: reqwest::Client,
     log: Arc<dyn WholeStore>,
     serving: JoinHandle<()>,
-    _store: Store,
+    store: Store,
 }
 
 impl App {
@@ -73,7 +74,7 @@ impl App {
         let (address, log) = (server.address().unwrap(), server.store());
         let serving = tokio::spawn(async move { server.run(std::future::pending()).await.unwrap() });
         let http = super::http().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        Self { clock, address, origin: config.public.to_string(), http, log, serving, _store: store }
+        Self { clock, address, origin: config.public.to_string(), http, log, serving, store }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -166,6 +167,18 @@ impl App {
             assert!(asked.elapsed() < MAIL_OVERDUE, "nothing of the kind {wanted} happened");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Runs a command of the binary on the same store, beside the server, and answers what it says.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+        command.env_clear().args(arguments);
+        for (key, value) in self.store.config() {
+            command.args(["--set", &format!("{key}={value}")]);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// A program without cookies and without an origin.

@@ -2,13 +2,14 @@
 //! time: where and when they came, and waves of them. As elsewhere below `/admin/`, by API key or in an administrator's own
 //! session; a key that is not understood is refused, never dropped, and an id is a text and nothing else.
 //!
-//! Looking takes `users.read`; holding, releasing and bringing back `guests.manage`; what makes a guest go `guests.delete`.
+//! Looking, also at what a clean-up would do, takes `users.read`; holding, releasing and bringing back `guests.manage`; what makes a guest go `guests.delete`.
 
 pub(in crate::http) mod cleanup;
 pub(in crate::http) mod hold;
 pub(in crate::http) mod list;
 pub(in crate::http) mod origins;
 pub(in crate::http) mod reassign;
+mod rehearsal;
 pub(in crate::http) mod waves;
 
 use http::StatusCode;
