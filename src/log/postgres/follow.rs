@@ -1,6 +1,8 @@
 //! The read models that follow the log. They take no lock on the log's head, and don't wait for the disk: what a crash
 //! takes back, it takes back with its position, and it is folded again.
 
+use std::ops::Deref;
+
 use async_trait::async_trait;
 use chrysalis_projections::Model;
 use deadpool_postgres::Object;
@@ -25,6 +27,33 @@ const NOT_WAITING: &str = "SET LOCAL synchronous_commit = off";
 /// How long readers may be in the way of a flip before it is put off.
 const PUT_OFF_AFTER: &str = "SET LOCAL lock_timeout = 100";
 
+/// A connection that goes back among the others only when its transaction has ended. Whoever folds may break off at any
+/// moment: the next one would commit, with rows of its own, that this one's place had moved.
+struct Lent(Option<Object>);
+
+impl Lent {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Deref for Lent {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        // It is there until it is given back, which takes all of it.
+        self.0.as_ref().unwrap_or_else(|| unreachable!("a connection that was given back"))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
 #[async_trait]
 impl Follow for PostgresLog {
     fn models(&self) -> &'static [&'static Model] {
@@ -46,14 +75,14 @@ impl Follow for PostgresLog {
             self.pulse.doubt();
             pool_fault(error)
         })?;
+        let client = Lent(Some(client));
         let stored = tokio::select! {
             stored = write(&client, &folded) => stored.map_err(fault),
             () = self.pulse.stopped() => Err(super::pulse::silent()),
         };
-        if stored.is_err() {
-            // Whatever state the connection is in, nobody needs to know.
-            drop(Object::take(client));
-            self.pulse.doubt();
+        match stored {
+            Ok(_) => client.give_back(),
+            Err(_) => self.pulse.doubt(),
         }
         stored
     }
