@@ -205,6 +205,7 @@ impl From<UserRefusal> for AppError {
             UserRefusal::NotMember => organization::Refusal::MemberNotFound.into(),
             UserRefusal::TooManyMemberships => organization::Refusal::TooManyOrganizations.into(),
             refusal @ (UserRefusal::Exists
+            | UserRefusal::NotMatching
             | UserRefusal::TooManyIdentities
             | UserRefusal::GuestActive { .. }
             | UserRefusal::GuestHeld { .. }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{App, KEY, days};
+use crate::support::{App, Client, KEY, days};
 
 async fn app() -> App {
     App::with(&[KEY, ("rate_limits", "off")]).await
@@ -71,4 +71,47 @@ async fn nobody_means_everybody_and_members_take_more() {
     let unknown = "job_01JM0000000000000000000009";
     operator.post("/admin/get-job", &json!({ "jobId": unknown })).await.refused(404, "JOB_NOT_FOUND");
     operator.post("/admin/cancel-job", &json!({ "jobId": unknown })).await.refused(404, "JOB_NOT_FOUND");
+}
+
+/// A filter is easily wider than was meant: administrators are removed by name, by whoever has all that they have.
+#[tokio::test]
+async fn no_administrator_goes_with_the_many() {
+    let app = App::with(&[KEY, ("rate_limits", "off"), ("dev", "on")]).await;
+    let admin = app.admin("ada@example.com").await;
+    for nth in 0..3 {
+        app.browser().sign_up(&format!("user{nth}@example.com")).await;
+    }
+    let guest = app.browser();
+    guest.arrive().await;
+    app.followed().await;
+    let everybody = json!({ "filter": { "createdBefore": app.date(days(1)) } });
+    for (who, deleted, spared) in [(app.key(&["guests.delete", "users.delete.bulk"]).await, 4, 1), (admin.fork(), 0, 1)]
+    {
+        let asked = who.post("/admin/remove-users", &everybody).await.ok();
+        let done = ended(&app, &asked["job"]).await;
+        assert_eq!((&done["deleted"], &done["spared"]), (&json!(deleted), &json!(spared)), "{done}");
+        app.followed().await;
+    }
+    assert_eq!(admin.session().await["user"]["role"], "admin");
+    assert_eq!(guest.session().await, Value::Null);
+}
+
+/// One by one, too: a key that is less than an administrator removes none, and one for guests no member.
+#[tokio::test]
+async fn weak_keys_spare_administrators_and_members() {
+    let app = App::with(&[KEY, ("rate_limits", "off"), ("dev", "on")]).await;
+    let admin = app.admin("ada@example.com").await;
+    let ada = admin.session().await["user"]["id"].clone();
+    let jane = app.browser().sign_up("jane@example.com").await["user"]["id"].clone();
+    let guest = app.program().arrive().await["user"]["id"].clone();
+    let guests_only = app.key(&["guests.delete"]).await;
+    let members_too = app.key(&["guests.delete", "users.delete"]).await;
+    let remove = async |key: &Client, user: &Value| key.post("/admin/remove-user", &json!({ "userId": user })).await;
+    for user in [&ada, &jane] {
+        remove(&guests_only, user).await.refused(403, "INSUFFICIENT_PERMISSION");
+    }
+    remove(&members_too, &ada).await.refused(403, "INSUFFICIENT_PERMISSION");
+    remove(&guests_only, &guest).await.ok();
+    remove(&members_too, &jane).await.ok();
+    assert_eq!(admin.session().await["user"]["role"], "admin");
 }

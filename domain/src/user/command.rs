@@ -7,6 +7,7 @@ use crate::Passed;
 use crate::id::{
     AccountId, ChallengeId, ClaimId, JobId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
+use crate::job::UserFilter;
 use crate::role::Roles;
 use crate::time::{Span, Timestamp};
 use crate::user::event::{DeletionReason, EndReason, MembershipEnd};
@@ -307,6 +308,10 @@ pub enum UserCommand {
     DeleteUser {
         reason: DeletionReason,
         only_if_guest: bool,
+    },
+    /// Deletes one of those whom a filter matched when they were listed, if it still does. No administrator is one of them.
+    DeleteMatching {
+        filter: Box<UserFilter>,
     },
     /// A member who did not come by themselves.
     CreateMember {

@@ -148,6 +148,7 @@ impl User {
             C::HoldGuest { until, reason } => self.hold(until, reason, at),
             C::ReleaseGuest => Ok(self.release(at)),
             C::DeleteUser { reason, only_if_guest } => self.delete(reason, only_if_guest, at),
+            C::DeleteMatching { filter } => self.delete_matching(&filter, at),
             C::Administer { administration } => self.administer(*administration, at),
             C::Ban { reason, until } => self.ban(reason, until, at),
             C::Unban => self.unban(at),

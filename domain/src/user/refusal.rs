@@ -12,6 +12,8 @@ pub enum UserRefusal {
     Deleted,
     #[error("the user is not anonymous")]
     NotAnonymous,
+    #[error("the user is none of those who were meant")]
+    NotMatching,
     #[error("the session is not live")]
     SessionNotLive,
     #[error("the user is anonymous")]

@@ -1,8 +1,8 @@
-//! Many users removed by a filter, as one job.
+//! Many users removed by a filter, as one job. Each of them decides when their turn comes: who does not match any more stays,
+//! and whoever administers does.
 
 use chrysalis_domain::id::{JobId, UserId};
 use chrysalis_domain::job::{JobCommand, Task, UserFilter};
-use chrysalis_domain::user::event::DeletionReason;
 use chrysalis_domain::user::{UserCommand, UserRefusal};
 use chrysalis_domain::{Permission, Subject, Timestamp};
 use chrysalis_projections::jobs::JobRow;
@@ -89,12 +89,12 @@ impl App {
 
 /// Deletes a user of whom that was asked by a filter.
 pub(super) fn removal(filter: &UserFilter) -> UserCommand {
-    UserCommand::DeleteUser { reason: DeletionReason::Administrator, only_if_guest: filter.guests == Some(true) }
+    UserCommand::DeleteMatching { filter: Box::new(filter.clone()) }
 }
 
 fn spares(refusal: &UserRefusal) -> bool {
     use UserRefusal as R;
-    let gone = matches!(refusal, R::NotAnonymous | R::Deleted | R::NotFound);
+    let gone = matches!(refusal, R::NotAnonymous | R::NotMatching | R::Administers | R::Deleted | R::NotFound);
     gone || matches!(refusal, R::GuestActive { .. } | R::GuestHeld { .. } | R::StillUndoable { .. })
 }
 

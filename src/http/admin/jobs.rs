@@ -125,7 +125,7 @@ pub struct Job {
     disabled: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<u64>,
-    /// Who no longer matched when it was their turn.
+    /// Who no longer matched when it was their turn, or administers.
     spared: u64,
     /// How many are ahead, at least.
     remaining: u64,
@@ -181,7 +181,7 @@ impl From<JobView> for Job {
     }
 }
 
-/// Removes everybody whom the filter matches, in the background.
+/// Removes everybody whom the filter matches, in the background. Administrators stay: they are removed one by one.
 #[utoipa::path(
     post, path = "/admin/remove-users", tag = "admin",
     request_body = RemoveUsersForm,

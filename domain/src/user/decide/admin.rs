@@ -1,6 +1,7 @@
 //! What administrators do with users: roles, bans, what the app says of them, acting as one of them (CONTRACT 7.2).
 
 use super::*;
+use crate::job::UserFilter;
 use crate::role::{ADMIN, Roles};
 
 impl User {
@@ -72,6 +73,30 @@ impl User {
         events.push(PendingVoided { at }.into());
         events.extend(self.tell(Some(notice), Notice::PasswordChanged, at));
         events
+    }
+
+    // --- removal by a filter ---
+
+    /// The list they were on may be old, and a filter is easily wider than was meant: who administers goes by name alone.
+    pub(super) fn delete_matching(&self, filter: &UserFilter, at: Timestamp) -> Decision {
+        if self.roles.has(ADMIN) {
+            return Err(UserRefusal::Administers);
+        }
+        if !self.matches(filter, at) {
+            return Err(UserRefusal::NotMatching);
+        }
+        Ok(self.gone(DeletionReason::Administrator, None, at))
+    }
+
+    /// As far as it can have changed: nobody comes into being a second time.
+    fn matches(&self, filter: &UserFilter, at: Timestamp) -> bool {
+        let UserFilter { guests, verified, banned, last_active_before, last_active_after, .. } = *filter;
+        let is_verified = self.email.as_ref().is_some_and(|email| email.verified);
+        guests.is_none_or(|guests| guests == self.standing.is_guest())
+            && verified.is_none_or(|verified| verified == is_verified)
+            && banned.is_none_or(|banned| banned == self.is_banned(at))
+            && last_active_before.is_none_or(|before| self.last_activity < before)
+            && last_active_after.is_none_or(|after| self.last_activity > after)
     }
 
     // --- bans ---

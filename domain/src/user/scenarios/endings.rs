@@ -3,6 +3,7 @@
 use super::expiry::{evidence, terms};
 use super::*;
 use crate::Passed;
+use crate::job::UserFilter;
 use crate::user::{Standing, UserRefusal};
 use crate::value::Change;
 
@@ -68,6 +69,33 @@ fn a_superseded_guest_is_never_cleaned_up() {
     let given = and_then(member(), minute(20), UserCommand::SupersedeClaim { claim: claim(1) });
     assert!(user_after(&given).standing.is_guest());
     when(given, day(300), clean_up()).then_expect_error(UserRefusal::NotAnonymous);
+}
+
+/// A filter was matched against a list: who came back, became a member, or was let in again since, stays.
+#[test]
+fn who_does_not_match_any_more_is_not_one_of_many_who_go() {
+    let matching = |filter: UserFilter| UserCommand::DeleteMatching { filter: Box::new(filter) };
+    let guests = UserFilter { guests: Some(true), last_active_before: Some(day(1)), ..UserFilter::default() };
+    let back = [guest(), vec![used(1, Carrier::Cookie, day(2))]].concat();
+    for given in [back.clone(), member()] {
+        when(given, day(3), matching(guests.clone())).then_expect_error(UserRefusal::NotMatching);
+    }
+    let late = UserFilter { last_active_after: Some(day(1)), ..UserFilter::default() };
+    when(guest(), day(3), matching(late.clone())).then_expect_error(UserRefusal::NotMatching);
+    let verified = UserFilter { verified: Some(false), ..UserFilter::default() };
+    when(proven_member(), day(3), matching(verified.clone())).then_expect_error(UserRefusal::NotMatching);
+    let banned = UserFilter { banned: Some(true), ..UserFilter::default() };
+    when(member(), day(3), matching(banned)).then_expect_error(UserRefusal::NotMatching);
+    for (given, filter) in [(guest(), guests), (back, late), (member(), verified)] {
+        let gone = and_then(given, day(3), matching(filter));
+        assert_eq!(user_after(&gone).standing, Standing::Deleted);
+    }
+}
+
+#[test]
+fn no_administrator_is_one_of_many_who_go() {
+    let all = UserCommand::DeleteMatching { filter: Box::new(UserFilter::default()) };
+    when([member(), vec![roles("user,admin")]].concat(), day(3), all).then_expect_error(UserRefusal::Administers);
 }
 
 #[test]
