@@ -242,6 +242,41 @@ async fn filters_hold_together_and_a_strange_one_finds_nothing() {
     assert!(list(&operator, json!({ "limit": 1_000_000 })).await["data"].as_array().unwrap().len() > 5);
 }
 
+/// What was typed is sealed in the trail, and opened for whoever reads it.
+#[tokio::test]
+async fn what_was_changed_reads_as_it_was_and_as_it_became() {
+    let app = app().await;
+    let (operator, browser) = (app.operator(), app.browser());
+    let jane = browser.sign_up("jane@example.com").await["user"]["id"].clone();
+    let plan = |plan: &str| json!({ "userId": jane, "appMetadata": { "plan": plan } });
+    operator.post("/admin/update-user", &plan("free")).await.ok();
+    operator.post("/admin/update-user", &plan("pro")).await.ok();
+    let form = json!({ "name": "Acme", "slug": "acme", "logo": "https://img.example/1" });
+    let acme = browser.post("/organization/create", &form).await.ok()["id"].clone();
+    let data = json!({ "slug": "acme-2", "logo": "https://img.example/2" });
+    browser.post("/organization/update", &json!({ "organizationId": acme, "data": data })).await.ok();
+    operator.post("/admin/ban-user", &json!({ "userId": jane, "banReason": "Spam" })).await.ok();
+    let changed = told(&app, json!({})).await;
+    let last = |action: &str, field: &str| {
+        let of = |row: &&Value| row["action"] == action && row["changes"]["after"].get(field).is_some();
+        changed.iter().rfind(of).unwrap_or_else(|| panic!("no {action} of {field}"))["changes"].clone()
+    };
+    let app_metadata = last("user.updated", "appMetadata");
+    assert_eq!(
+        (&app_metadata["before"]["appMetadata"], &app_metadata["after"]["appMetadata"]),
+        (&json!({ "plan": "free" }), &json!({ "plan": "pro" }))
+    );
+    let ban = last("user.banned", "banReason");
+    assert_eq!(ban["after"]["banReason"], "Spam");
+    let slug = last("organization.updated", "slug");
+    assert_eq!((&slug["before"]["slug"], &slug["after"]["slug"]), (&json!("acme"), &json!("acme-2")));
+    let logo = last("organization.updated", "logo");
+    assert_eq!(
+        (&logo["before"]["logo"], &logo["after"]["logo"]),
+        (&json!("https://img.example/1"), &json!("https://img.example/2"))
+    );
+}
+
 #[tokio::test]
 async fn what_an_app_adds_stands_among_the_rest() {
     let app = app().await;

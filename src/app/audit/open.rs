@@ -282,14 +282,17 @@ fn field(name: &str, record: Option<&Record>) -> Result<Value, LogFault> {
     let kind = match name {
         "email" => SealKind::Email,
         "name" => SealKind::Name,
-        "image" => SealKind::Image,
+        "image" | "logo" => SealKind::Image,
         "metadata" => SealKind::Metadata,
         "holdReason" => SealKind::HoldReason,
+        "appMetadata" => SealKind::AppMetadata,
+        "banReason" => SealKind::BanReason,
+        "slug" => SealKind::Slug,
         _ => return Ok(Value::Null),
     };
     let text = record.map(|record| record.read(kind)).transpose()?.flatten();
     Ok(match (kind, text) {
-        (SealKind::Metadata, Some(json)) => serde_json::from_str(&json).unwrap_or_default(),
+        (SealKind::Metadata | SealKind::AppMetadata, Some(json)) => serde_json::from_str(&json).unwrap_or_default(),
         (_, text) => text.into(),
     })
 }
