@@ -18,6 +18,7 @@ use chrysalis::clock::{Clock, SystemClock};
 use chrysalis::config::{Config, keys};
 use chrysalis::entropy::OsEntropy;
 use chrysalis::followers::models;
+use chrysalis::followers::search::{self, Indexer};
 use chrysalis::keys::{Keyring, KeyringClaims, Purpose};
 use chrysalis::log::copy::{self, Copied};
 use chrysalis::log::refold::Difference;
@@ -164,7 +165,9 @@ async fn verify(config: &Config) -> Result<ExitCode, StartError> {
 async fn rebuild(config: &Config) -> Result<ExitCode, StartError> {
     let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
     let report = store.rebuild(&KeyringClaims(&keyring), &mut progress).await?;
-    models::rebuild(store, &mut progress).await?;
+    models::rebuild(store.clone(), &mut progress).await?;
+    let Ports { clock, entropy } = ports();
+    search::rebuild(Indexer::new(store, keyring, clock, entropy, config.search)).await?;
     println!("{} events folded; the new tables are in place", report.events);
     Ok(ExitCode::SUCCESS)
 }

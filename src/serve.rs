@@ -20,9 +20,10 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
+use crate::followers::search::Indexer;
 use crate::followers::watch::Watch;
 use crate::followers::webhooks::Deliverer;
-use crate::followers::{expiry, invitations, jobs, mail, models, origins, unrecorded, webhooks};
+use crate::followers::{expiry, invitations, jobs, mail, models, origins, search, unrecorded, webhooks};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -81,6 +82,7 @@ pub struct Server {
     mailer: Arc<Mailer>,
     settings: Arc<Latest>,
     forgetful: Forgetful,
+    indexer: Indexer,
     watch: Watch,
     turn: Turn,
     grace: Duration,
@@ -125,6 +127,8 @@ impl Server {
         let grace = duration(config.shutdown_grace);
         let keep = config.guests.origins_kept;
         let forgetful = Forgetful { log: log.clone(), clock: ports.clock.clone(), keep };
+        let (clock, chance) = (ports.clock.clone(), ports.entropy.clone());
+        let indexer = Indexer::new(store.clone(), keyring.clone(), clock, chance, config.search);
         let parts = Parts {
             cookies: config.cookies.clone(),
             signer: signer(&keyring)?,
@@ -160,7 +164,7 @@ impl Server {
         let lease = duration(parts.app.config.followers.lease);
         let turn = Turn { node, lease, metrics: parts.metrics.clone() };
         let http = Http::new(parts);
-        Ok(Self { listener, http, outbox: dev, store, mailer, settings, forgetful, watch, turn, grace })
+        Ok(Self { listener, http, outbox: dev, store, mailer, settings, forgetful, indexer, watch, turn, grace })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -185,6 +189,7 @@ impl Server {
         following.spawn(webhooks::deliver(deliverer, turn.clone(), halted.clone()));
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
         following.spawn(unrecorded::note(self.http.app.clone(), halted.clone()));
+        following.spawn(search::follow(self.indexer, turn.clone(), halted.clone()));
         following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(expiry::follow(self.http.app.clone(), self.watch, turn, halted.clone()));

@@ -198,7 +198,19 @@ pub async fn opened(store: &Store) -> Result<Arc<dyn chrysalis::log::Store>> {
 
 async fn app(store: &Store, ago: Span) -> Result<(App, Signer)> {
     let (config, ports) = (config(&store.data, &store.keys)?, Ports { clock: Arc::new(Past(ago)), ..ports() });
-    let Opened { store: log, keyring, .. } = open(&config, &ports, Arc::new(())).await?;
+    let opened = open(&config, &ports, Arc::new(())).await?;
+    on(config, &ports, &opened).await
+}
+
+/// With what it is kept in, for whoever follows it.
+pub async fn searched(store: &Store) -> Result<(App, Opened)> {
+    let (config, ports) = (config(&store.data, &store.keys)?, ports());
+    let opened = open(&config, &ports, Arc::new(())).await?;
+    Ok((on(config, &ports, &opened).await?.0, opened))
+}
+
+async fn on(config: Config, ports: &Ports, opened: &Opened) -> Result<(App, Signer)> {
+    let (log, keyring) = (opened.store.clone(), opened.keyring.clone());
     let key = keyring.current(Purpose::Cookie).ok_or("no cookie key")?;
     let signer = Signer::new(SigningKey::new(&*key.secret)?, Vec::new());
     let hashing = &config.hashing;
@@ -206,12 +218,12 @@ async fn app(store: &Store, ago: Span) -> Result<(App, Signer)> {
     let limits =
         Limits::new(&LimitsConfig { enabled: false, ..LimitsConfig::default() }, Seed::new(entropy::bytes(&OsEntropy)));
     let outgoing = Outgoing::new(&config.outgoing, PROVIDERS)?;
-    let maker = Maker { base: config.public.to_string(), outgoing, clock: ports.clock.clone() };
+    let (clock, entropy) = (ports.clock.clone(), ports.entropy.clone());
+    let maker = Maker { base: config.public.to_string(), outgoing, clock: clock.clone() };
     let settings = Arc::new(Latest::open(log.clone(), keyring.clone(), &config, maker).await?);
     let (hasher, limits, config) = (Arc::new(hasher), Arc::new(limits), Arc::new(config));
     let admission = Arc::new(Admission::new(&config.challenge, &config.outgoing)?);
     let webhook_calls = Outgoing::new(&[], PACE)?;
-    let (clock, entropy) = (ports.clock, ports.entropy);
     let unrecorded = Arc::default();
     let app =
         App { log, clock, entropy, keyring, hasher, limits, admission, config, settings, webhook_calls, unrecorded };

@@ -18,6 +18,7 @@ mod process;
 mod refold;
 mod report;
 mod scale;
+mod search;
 mod session;
 mod start;
 mod token;
@@ -64,6 +65,7 @@ enum Part {
     Lag,
     List,
     Webhooks,
+    Search,
     Postgres,
 }
 
@@ -175,6 +177,10 @@ fn main() -> Result<()> {
     if chosen(Part::List) {
         let store = bench.stores.filled(many)?;
         list::measure(&mut bench, &store, "")?;
+    }
+    // By itself: its store takes as long as all the others.
+    if cli.parts == [Part::Search] {
+        search::measure(&mut bench, guests)?;
     }
     // By itself: it has a table of its own, and takes longer than everything else.
     if cli.parts == [Part::Postgres] {

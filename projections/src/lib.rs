@@ -21,6 +21,7 @@ pub mod members;
 pub mod model;
 pub mod organizations;
 pub mod recovery;
+pub mod search;
 pub mod sessions;
 pub mod stale_guests;
 pub mod table;
@@ -57,7 +58,8 @@ pub static INLINE: [&Table; 14] = [
 ];
 
 /// Every model that follows the log.
-pub static ASYNC: [&Model; 4] = [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS, &absences::ABSENCES];
+pub static ASYNC: [&Model; 5] =
+    [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS, &absences::ABSENCES, &search::MODEL];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {

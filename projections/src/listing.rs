@@ -2,13 +2,15 @@
 //!
 //! Every condition is a comparison of one column, so that a filter that is understood is a filter that is applied; what
 //! can't be said this way can't be asked. A page is found by the last id of the page before it, so it stays right while
-//! rows come, change and go.
+//! rows come, change and go. What no index finds ([`Condition::is_looked_up`]) is looked at row by row, and no further than
+//! whoever asks says: see [`walk`].
 
 use chrysalis_domain::id::{OrganizationId, UserId};
 use chrysalis_domain::{Span, Timestamp};
 use ulid::Ulid;
 
 use crate::directory;
+use crate::search::{Sought, TextField};
 use crate::table::{Cursor, Row, Value, id, sealed};
 use crate::users::{self, UserRow, user_columns};
 
@@ -55,6 +57,8 @@ pub enum Field {
     CreatedAt,
     UpdatedAt,
     LastActiveAt,
+    /// To sort by alone: those who have such a text.
+    Text(TextField),
 }
 
 /// One comparison. All of them hold for every user of the listing.
@@ -72,6 +76,17 @@ pub enum Condition {
     Time(Field, Compare, Timestamp),
     /// An id stands so to this one.
     Id(Compare, UserId),
+    /// A text fits, or does not.
+    Text(Sought, bool),
+    /// Has no such text.
+    Without(TextField),
+}
+
+impl Condition {
+    /// Whether each row has to be looked at for it.
+    pub const fn is_looked_up(&self) -> bool {
+        matches!(self, Condition::Text(..) | Condition::Without(_))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +135,25 @@ impl Field {
             Field::IsAnonymous => "d.guest",
             Field::UpdatedAt => "d.updated_at",
             Field::LastActiveAt => "d.last_active_at",
+            Field::Text(TextField::Email) => "t.email",
+            Field::Text(TextField::Name) => "t.name",
         }
+    }
+}
+
+impl Listing {
+    /// Whether it asks for what stands in `search`.
+    pub fn is_of_texts(&self) -> bool {
+        self.conditions.iter().any(Condition::is_looked_up) || matches!(self.order.by, Field::Text(_))
+    }
+
+    /// In which tables its rows are found, by what is on one row in both, and which of them is theirs.
+    fn source(&self) -> (&'static str, Option<String>, &'static str) {
+        let Field::Text(field) = self.order.by else { return ("directory d", None, "d.user_id") };
+        // In the order of texts, unless a few are picked out: SQLite takes this for an order of its loops.
+        let picked = self.conditions.iter().any(|condition| matches!(condition, Condition::Among(_, true)));
+        let tables = if picked { "search t JOIN directory d ON true" } else { "search t CROSS JOIN directory d" };
+        (tables, Some(format!("d.user_id = t.user_id AND t.{} IS NOT NULL", field.column())), "t.user_id")
     }
 }
 
@@ -165,7 +198,8 @@ impl Builder {
                 self.conditions.push(format!("',' || d.role || ',' {not}LIKE '%,{role},%'"));
             }
             Condition::Role(role, has) => {
-                let (not, role) = (if *has { "" } else { "NOT " }, self.bind(role.clone()));
+                // A character that no store takes is in no role's name.
+                let (not, role) = (if *has { "" } else { "NOT " }, self.bind(role.replace('\0', " ")));
                 let holders = format!("SELECT r.user_id FROM directory_roles r WHERE r.role = {role}");
                 self.conditions.push(format!("d.user_id {not}IN ({holders})"));
             }
@@ -195,7 +229,19 @@ impl Builder {
                 }
             }
             Condition::Id(compare, user) => self.compare("d.user_id", *compare, id(*user)),
+            Condition::Text(sought, fits) => {
+                let fitting = sought.sql(|value| self.bind(value));
+                self.look_up(&fitting, *fits);
+            }
+            Condition::Without(field) => self.look_up(&format!("s.{} IS NOT NULL", field.column()), false),
         }
+    }
+
+    /// Counted for each row, which no planner turns into a join: the rows come in their order, and a few of them do.
+    fn look_up(&mut self, of_row: &str, there: bool) {
+        let there = i32::from(there);
+        let rows = format!("SELECT COUNT(*) FROM search s WHERE s.user_id = d.user_id AND {of_row}");
+        self.conditions.push(format!("({rows}) = {there}"));
     }
 
     /// By the id, which begins with that time: the order of both is one.
@@ -228,48 +274,100 @@ fn first_of(time: Timestamp) -> UserId {
 /// before a user, which comes backwards.
 pub fn page(listing: &Listing) -> Statement {
     let mut builder = Builder::default();
-    listing.conditions.iter().for_each(|condition| builder.condition(condition, listing.at));
-    let mut ascending = listing.order.ascending;
-    let mut offset = String::new();
-    match listing.from {
-        From::Start => {}
-        From::After(user) => {
-            let behind = if ascending { Compare::More } else { Compare::Less };
-            builder.compare("d.user_id", behind, id(user));
-        }
-        From::Before(user) => {
-            ascending = !ascending;
-            let behind = if ascending { Compare::More } else { Compare::Less };
-            builder.compare("d.user_id", behind, id(user));
-        }
-        From::Offset(rows) => offset = format!(" OFFSET {}", builder.bind(i64::from(rows))),
-    }
-    let direction = if ascending { "ASC" } else { "DESC" };
-    let sorted = listing.order.by.column();
-    let order = match sorted {
-        "d.user_id" => format!("d.user_id {direction}"),
-        column => format!("{column} {direction}, d.user_id {direction}"),
-    };
-    let limit = builder.bind(i64::from(listing.limit) + 1);
-    // Only the rows of the page are joined, however many were passed by. Who is gone since leaves an empty place: a page
-    // that is short on that account is not the last.
-    let sql = format!(
-        "SELECT d.user_id, {columns} FROM (
-             SELECT d.user_id, {sorted} AS sorted FROM directory d{conditions} ORDER BY {order} LIMIT {limit}{offset}
-         ) d LEFT JOIN users u ON u.user_id = d.user_id ORDER BY d.sorted {direction}, d.user_id {direction}",
-        columns = user_columns!(),
-        conditions = builder.conditions(),
+    let rows = rows(&mut builder, listing, |_| true);
+    let (limit, offset) = cut(&mut builder, listing);
+    let inner = format!("{rows} LIMIT {limit}{offset}");
+    shown(builder, &inner, listing)
+}
+
+/// The same where some conditions are looked at row by row: of so many rows, the first in the listing's order.
+pub fn walk(listing: &Listing, rows: u32) -> Statement {
+    let mut builder = Builder::default();
+    let looked_at = looked_at(&mut builder, listing, rows);
+    builder.conditions.clear();
+    listing.conditions.iter().filter(|one| one.is_looked_up()).for_each(|one| builder.condition(one, listing.at));
+    let (limit, offset) = cut(&mut builder, listing);
+    // Not sorted once more, or all of them would be looked at: both stores hand rows on as they find them.
+    let inner = format!(
+        "SELECT d.user_id, d.sorted FROM ({looked_at}) d{conditions} LIMIT {limit}{offset}",
+        conditions = builder.conditions()
     );
-    Statement { sql, parameters: builder.parameters }
+    shown(builder, &inner, listing)
 }
 
 /// How many there are, counted no further than `most`.
 pub fn count(listing: &Listing, most: u32) -> Statement {
     let mut builder = Builder::default();
-    listing.conditions.iter().for_each(|condition| builder.condition(condition, listing.at));
-    let conditions = builder.conditions();
+    let rows = unordered(&mut builder, listing, |_| true);
     let most = builder.bind(i64::from(most));
-    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM directory d{conditions} LIMIT {most}) counted");
+    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 {rows} LIMIT {most}) counted");
+    Statement { sql, parameters: builder.parameters }
+}
+
+/// How many of the first rows that [`walk`] looks at there are, and how many of these fit.
+pub fn count_walk(listing: &Listing, rows: u32) -> Statement {
+    let mut builder = Builder::default();
+    let looked_at = looked_at(&mut builder, listing, rows);
+    builder.conditions.clear();
+    listing.conditions.iter().filter(|one| one.is_looked_up()).for_each(|one| builder.condition(one, listing.at));
+    let fit = builder.conditions.join(" AND ");
+    let sql = format!("SELECT COUNT(*), COUNT(CASE WHEN {fit} THEN 1 END) FROM ({looked_at}) d");
+    Statement { sql, parameters: builder.parameters }
+}
+
+fn looked_at(builder: &mut Builder, listing: &Listing, most: u32) -> String {
+    let rows = rows(builder, listing, |condition| !condition.is_looked_up());
+    format!("{rows} LIMIT {}", builder.bind(i64::from(most)))
+}
+
+/// A select of all rows from where the page begins, in the listing's order.
+fn rows(builder: &mut Builder, listing: &Listing, which: fn(&Condition) -> bool) -> String {
+    let behind = if listing.order.ascending { (Compare::More, Compare::Less) } else { (Compare::Less, Compare::More) };
+    match listing.from {
+        From::Start | From::Offset(_) => {}
+        From::After(user) => builder.compare("d.user_id", behind.0, id(user)),
+        From::Before(user) => builder.compare("d.user_id", behind.1, id(user)),
+    }
+    let (.., user) = listing.source();
+    let (sorted, direction) = (listing.order.by.column(), direction(listing));
+    let rows = unordered(builder, listing, which);
+    let order = match sorted {
+        "d.user_id" => format!("d.user_id {direction}"),
+        column => format!("{column} {direction}, {user} {direction}"),
+    };
+    format!("SELECT d.user_id, {sorted} AS sorted {rows} ORDER BY {order}")
+}
+
+/// From where, and under which conditions.
+fn unordered(builder: &mut Builder, listing: &Listing, which: fn(&Condition) -> bool) -> String {
+    let (tables, joined, _) = listing.source();
+    builder.conditions.extend(joined);
+    listing.conditions.iter().filter(|one| which(one)).for_each(|one| builder.condition(one, listing.at));
+    format!("FROM {tables}{}", builder.conditions())
+}
+
+fn direction(listing: &Listing) -> &'static str {
+    let ascending = listing.order.ascending != matches!(listing.from, From::Before(_));
+    if ascending { "ASC" } else { "DESC" }
+}
+
+fn cut(builder: &mut Builder, listing: &Listing) -> (String, String) {
+    let offset = match listing.from {
+        From::Offset(rows) => format!(" OFFSET {}", builder.bind(i64::from(rows))),
+        From::Start | From::After(_) | From::Before(_) => String::new(),
+    };
+    (builder.bind(i64::from(listing.limit) + 1), offset)
+}
+
+/// Only the rows of the page are joined, however many were passed by. Who is gone since leaves an empty place: a page that
+/// is short on that account is not the last.
+fn shown(builder: Builder, inner: &str, listing: &Listing) -> Statement {
+    let direction = direction(listing);
+    let sql = format!(
+        "SELECT d.user_id, {columns} FROM ({inner}) d LEFT JOIN users u ON u.user_id = d.user_id
+         ORDER BY d.sorted {direction}, d.user_id {direction}",
+        columns = user_columns!(),
+    );
     Statement { sql, parameters: builder.parameters }
 }
 

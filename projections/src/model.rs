@@ -21,6 +21,13 @@ pub struct Model {
     pub fold: fn(&Entry, &mut Vec<Change>),
 }
 
+impl Model {
+    /// Its rows say in clear what is sealed elsewhere, so no fold of events makes them: see [`search`](crate::search).
+    pub fn is_readable(&self) -> bool {
+        self.tables.iter().any(|table| !table.by_part().is_empty())
+    }
+}
+
 /// One event as the log has it, with what is known of it.
 #[derive(Clone, Debug)]
 pub struct Entry {

@@ -31,6 +31,11 @@ impl Table {
             std::iter::once((column.name, column.kind, column.required)).chain(copied)
         })
     }
+
+    /// Columns whose text is found by any part of it.
+    pub fn by_part(&self) -> Vec<&'static str> {
+        self.columns.iter().filter(|column| column.by_part).map(|column| column.name).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +45,8 @@ pub struct Column {
     pub required: bool,
     /// What stands beside it in the row, and no fold gives.
     pub copied: &'static [Copied],
+    /// Its text is found by any part of it: a store keeps an index for that, each in its own way.
+    pub by_part: bool,
 }
 
 /// A value that a store copies into the row when it writes the column that this belongs to: from the tables beside the
@@ -76,15 +83,15 @@ impl Index {
 }
 
 pub const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text, required: true, copied: &[] }
+    Column { name, kind: Kind::Text, required: true, copied: &[], by_part: false }
 }
 
 pub const fn integer(name: &'static str) -> Column {
-    Column { name, kind: Kind::Integer, required: true, copied: &[] }
+    Column { name, kind: Kind::Integer, required: true, copied: &[], by_part: false }
 }
 
 pub const fn bytes(name: &'static str) -> Column {
-    Column { name, kind: Kind::Bytes, required: true, copied: &[] }
+    Column { name, kind: Kind::Bytes, required: true, copied: &[], by_part: false }
 }
 
 impl Column {
@@ -94,6 +101,10 @@ impl Column {
 
     pub const fn with(self, copied: &'static [Copied]) -> Column {
         Column { copied, ..self }
+    }
+
+    pub const fn found_by_part(self) -> Column {
+        Column { by_part: true, ..self }
     }
 }
 

@@ -73,6 +73,10 @@ pub enum Refusal {
     JobEnded,
     /// What it does can't be undone.
     JobIrreversible,
+    /// Nothing is kept that users could be found by.
+    SearchDisabled,
+    /// Among more users than are looked at one by one.
+    SearchTooWide,
     /// The link was opened outside the browser that made the claim.
     ConfirmationRequired,
     Banned,

@@ -139,6 +139,11 @@ pub const KEYS: &[Key] = &[
         "Where the mail that tells of an invitation leads: a page of the app's, as a path or an absolute URL, in which `{id}` stands for the invitation's id. The page has its reader sign in, and calls `/organization/accept-invitation`.",
     ),
     key("guests.create_organizations", "on", "Whether guests may make organizations: five at the most."),
+    key(
+        "search.enabled",
+        "on",
+        "Whether administrators find and sort users by a part of their name or address. It takes a table in which these are readable; off leaves nothing in it.",
+    ),
     key("upgrade.require_verified_email", "off", "Strict mode: a guest stays anonymous until the address is proven."),
     key("delete_user.enabled", "on", "Whether users may delete themselves."),
     key(

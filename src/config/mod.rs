@@ -64,6 +64,8 @@ pub struct Config {
     /// As it was given, with `{id}` in it.
     invitation_url: String,
     pub guests_create_organizations: bool,
+    /// Whether users are found by a part of their name or address: what it takes is readable.
+    pub search: bool,
     pub email: Email,
     pub mail: Mail,
     /// Identity providers, also those that are off.
@@ -360,6 +362,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         organization: r.switch("organization.enabled"),
         invitation_url: invitation_url(r),
         guests_create_organizations: r.switch("guests.create_organizations"),
+        search: r.switch("search.enabled"),
         mail: mail?,
         social: social::read(r),
         link_different_emails: r.switch("account_linking.different_emails"),

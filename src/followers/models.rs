@@ -56,7 +56,7 @@ pub async fn follow(store: Arc<dyn Store>, turn: Turn, mut stop: watch::Receiver
                 Err(fault) => told(&fault),
             },
             Ok(false) => {
-                store.models().iter().for_each(|model| lease.turn.metrics.waiting(model.name, None));
+                folded(store.as_ref()).for_each(|model| lease.turn.metrics.waiting(model.name, None));
                 follower.forget();
                 lease.turn.lease / 3
             }
@@ -85,7 +85,7 @@ fn rest(worked: Duration, waiting: usize) -> Duration {
 
 /// Folds every model anew beside the live generation and puts it in its place, whether or not somebody follows meanwhile.
 pub async fn rebuild(store: Arc<dyn Store>, progress: &mut (dyn FnMut(Position) + Send)) -> Result<(), LogFault> {
-    for model in store.models() {
+    for model in folded(store.as_ref()) {
         if !store.begin(model).await? {
             return Err(LogFault::Unavailable(format!("the read model {} was made by a later Chrysalis", model.name)));
         }
@@ -122,7 +122,8 @@ pub async fn caught_up(store: &dyn Store, patience: Duration) -> Result<bool, Lo
     let (head, asked) = (store.end().await?, Instant::now());
     loop {
         let all = store.generations().await?;
-        if all.iter().filter(|one| one.stage == Stage::Live).all(|live| live.position >= head) {
+        let live = all.iter().filter(|one| one.stage == Stage::Live && !one.model.is_readable());
+        if live.map(|live| live.position).min().is_none_or(|hindmost| hindmost >= head) {
             return Ok(true);
         }
         if asked.elapsed() >= patience {
@@ -130,6 +131,11 @@ pub async fn caught_up(store: &dyn Store, patience: Duration) -> Result<bool, Lo
         }
         tokio::time::sleep(GATHER / 4).await;
     }
+}
+
+/// The models that are made by folding events.
+fn folded(store: &dyn Store) -> impl Iterator<Item = &'static Model> {
+    store.models().iter().copied().filter(|model| !model.is_readable())
 }
 
 fn told(fault: &LogFault) -> Duration {
@@ -180,8 +186,8 @@ impl Follower {
         let mut all = self.store.generations().await?;
         if self.only.is_none() {
             let old =
-                |model: &&&Model| all.iter().all(|one| one.model.name != model.name || one.version < model.version);
-            let old: Vec<_> = self.store.models().iter().filter(old).collect();
+                |model: &&Model| all.iter().all(|one| one.model.name != model.name || one.version < model.version);
+            let old: Vec<_> = folded(self.store.as_ref()).filter(old).collect();
             for model in &old {
                 tracing::info!(model = model.name, version = model.version, "a read model is folded anew");
                 self.store.begin(model).await?;
@@ -190,7 +196,8 @@ impl Follower {
                 all = self.store.generations().await?;
             }
         }
-        let ours = all.into_iter().filter(|one| one.is_ours() && self.only.is_none_or(|stage| stage == one.stage));
+        let ours = all.into_iter().filter(|one| one.is_ours() && !one.model.is_readable());
+        let ours = ours.filter(|one| self.only.is_none_or(|stage| stage == one.stage));
         let rests = |one: &Generation| self.standing.iter().find(|known| known.generation.is(one))?.rests_until;
         self.standing = ours.map(|one| Standing { generation: one, rests_until: rests(&one) }).collect();
         self.looked = Some(Instant::now());
@@ -243,10 +250,10 @@ impl Follower {
 
     /// Puts generations that have caught up in their place.
     async fn flip(&mut self, head: Position) -> Result<(), LogFault> {
-        let ready: Vec<_> =
-            self.awake().filter(|one| one.stage == Stage::Next && one.position >= head).map(|one| one.model).collect();
-        for model in ready {
-            if self.store.flip(model).await? {
+        let ready: Vec<_> = self.awake().filter(|one| one.stage == Stage::Next && one.position >= head).collect();
+        for next in ready {
+            let model = next.model;
+            if self.store.flip(next).await? {
                 tracing::info!(model = model.name, version = model.version, "a read model was folded anew, and stands");
                 self.looked = None;
             }

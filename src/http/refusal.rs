@@ -112,6 +112,16 @@ impl From<Refusal> for ApiError {
             Refusal::JobNotFound => said(S::NOT_FOUND, "JOB_NOT_FOUND", "Job not found"),
             Refusal::JobEnded => said(S::CONFLICT, "JOB_ENDED", "The job has ended"),
             Refusal::JobIrreversible => said(S::CONFLICT, "JOB_IRREVERSIBLE", "What this job does cannot be undone"),
+            Refusal::SearchDisabled => said(
+                S::BAD_REQUEST,
+                "SEARCH_DISABLED",
+                "Searching and sorting users by name or address is off; `search.enabled` (CHRYSALIS_SEARCH_ENABLED) turns it on",
+            ),
+            Refusal::SearchTooWide => said(
+                S::BAD_REQUEST,
+                "SEARCH_TOO_WIDE",
+                "There are too many users to look through for this: search for three characters or more, or for how it starts, or filter further",
+            ),
             Refusal::LastAccount => {
                 said(S::BAD_REQUEST, "FAILED_TO_UNLINK_LAST_ACCOUNT", "You can't unlink your last account")
             }

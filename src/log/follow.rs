@@ -31,11 +31,16 @@ pub trait Follow: Send + Sync {
     async fn fold(&self, folded: Folded) -> Result<bool, LogFault>;
 
     /// Begins a generation of this program's version beside the live one, unless one is there: that one is gone on with.
-    /// `false` where a later version stands or is built.
+    /// Of a model that no fold makes, nobody knows how far that is: it is begun from nothing. `false` where a later version
+    /// stands or is built.
     async fn begin(&self, model: &'static Model) -> Result<bool, LogFault>;
 
-    /// Puts the next generation in the place of the live one. `false` where it is not as far, or readers are in the way.
-    async fn flip(&self, model: &'static Model) -> Result<bool, LogFault>;
+    /// Puts the next generation in the place of the live one. `false` where it does not stand as whoever asks saw it, is not as
+    /// far as the live one, or readers are in the way.
+    async fn flip(&self, next: Generation) -> Result<bool, LogFault>;
+
+    /// Leaves nothing of what was deleted in the store's own files, as far as they are the store's to write.
+    async fn scrub(&self) -> Result<(), LogFault>;
 }
 
 /// How many events a model lacks of those that had happened when this was asked, once it lacks none or after a while:
@@ -116,6 +121,21 @@ impl Generation {
     }
 }
 
+/// What becomes of the keys of a table's rows, whose columns are found by part: who goes, and who comes, in that order.
+pub(super) fn come_and_gone<'f>(table: &'static Table, changes: &[&'f Change]) -> (Vec<&'f str>, Vec<&'f str>) {
+    let of_table = || changes.iter().filter(move |change| change.table() == table);
+    let gone = of_table().filter_map(|change| match change {
+        Change::Delete { value, .. } => value.as_text(),
+        _ => None,
+    });
+    let come = of_table().filter_map(|change| match change {
+        // The key stands first.
+        Change::Insert { values, .. } => values.first()?.as_text(),
+        _ => None,
+    });
+    (gone.collect(), come.collect())
+}
+
 /// What a generation's rows become when it moves on.
 pub struct Folded {
     pub generation: Generation,
@@ -164,7 +184,7 @@ pub(super) struct Following(Vec<Generation>);
 impl Following {
     /// Of what stands; with the models whose rows another version of the fold made.
     pub(super) fn of(standing: Vec<Generation>) -> (Self, Vec<&'static str>) {
-        let live = standing.into_iter().filter(|generation| generation.stage == Stage::Live);
+        let live = standing.into_iter().filter(|one| one.stage == Stage::Live && !one.model.is_readable());
         let (ours, others): (Vec<_>, Vec<_>) = live.partition(Generation::is_ours);
         (Self(ours), others.into_iter().map(|generation| generation.model.name).collect())
     }
@@ -180,9 +200,9 @@ impl Following {
     }
 }
 
-/// All tables of some models.
+/// All tables of those of some models that events are folded into.
 pub(super) fn tables(models: &[&'static Model]) -> Vec<&'static Table> {
     let mut all = Vec::new();
-    models.iter().for_each(|model| all.extend_from_slice(model.tables));
+    models.iter().filter(|model| !model.is_readable()).for_each(|model| all.extend_from_slice(model.tables));
     all
 }

@@ -31,9 +31,10 @@ pub mod transfer;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId};
+use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId, UserId};
 use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::listing::Statement;
+use chrysalis_projections::search::Sought;
 use chrysalis_projections::{Change, ClaimKey, Entry, Question, Row, Value, model};
 use tokio::sync::watch;
 
@@ -301,6 +302,10 @@ pub trait Log: Send + Sync {
     /// kept prepared, joins nobody else's, and keeps nobody waiting. See [`list`] for the typed form.
     async fn list(&self, asked: &Statement, each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send))
     -> Result<(), LogFault>;
+
+    /// Users who have a part of a text, by the store's own index of parts: in whatever order, at most so many. `None` where
+    /// that is no help: the part is too short, or there is no such index.
+    async fn by_part(&self, sought: &Sought, most: usize) -> Result<Option<Vec<UserId>>, LogFault>;
 
     /// Keys of the keyring, oldest first.
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault>;

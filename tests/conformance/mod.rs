@@ -24,6 +24,7 @@ mod postgres;
 mod quotas;
 mod refold;
 mod scale;
+mod search;
 mod settings;
 mod snapshots;
 mod sqlite;

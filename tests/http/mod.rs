@@ -39,6 +39,7 @@ mod rehearsal;
 mod reset_password;
 mod roles;
 mod rotation;
+mod search;
 mod session_life;
 mod sessions;
 mod settings;

@@ -10,11 +10,12 @@ use chrysalis::clock::{Clock, MockClock};
 use chrysalis::config::{Config, Overrides};
 use chrysalis::entropy::{Entropy, OsEntropy};
 use chrysalis::followers::models;
+use chrysalis::log::follow::{Generation, Stage};
 use chrysalis::log::transfer::SIDE_TABLES;
 use chrysalis::log::{Recorded, Store as WholeStore, ask};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis_domain::{Span, Timestamp};
-use chrysalis_projections::mails;
+use chrysalis_projections::{mails, search};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -116,6 +117,27 @@ impl App {
     #[allow(dead_code, reason = "for the cases of models that follow")]
     pub async fn followed(&self) {
         assert!(models::caught_up(self.log.as_ref(), MAIL_OVERDUE).await.unwrap(), "a read model stays behind");
+    }
+
+    /// Waits until users are found by what they are called after what has happened so far.
+    pub async fn searchable(&self) {
+        let (head, asked) = (self.log.end().await.unwrap(), Instant::now());
+        let is_there = |one: &Generation| one.model.name == search::MODEL.name && one.stage == Stage::Live;
+        while self.log.generations().await.unwrap().iter().find(|one| is_there(one)).unwrap().position < head {
+            assert!(asked.elapsed() < MAIL_OVERDUE, "what users are searched by stays behind");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.followed().await;
+    }
+
+    /// Names the table that users are searched in: another one is named otherwise.
+    pub async fn search_table(&self) -> Option<String> {
+        self.store.search_table()
+    }
+
+    /// Whether a text stands in the store's own files in clear, or in a table where others keep the files.
+    pub fn holds(&self, text: &str) -> bool {
+        self.store.holds(text)
     }
 
     /// All that happened, in order.

@@ -40,6 +40,40 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether a text stands in clear in the embedded store's files; on PostgreSQL, in the table where it might.
+    pub fn holds(&self, text: &str) -> bool {
+        match &self.schema {
+            Some(schema) => {
+                let sql = format!("SELECT 1 FROM {schema}.search s WHERE s::text LIKE '%{text}%'");
+                !crate::postgres::ask(crate::postgres::shared(), &sql).is_empty()
+            }
+            // In this order: what is brought home meanwhile is seen in one of them.
+            None => ["-wal", ""].iter().any(|end| {
+                let file = self.folder.path().join(format!("chrysalis.db{end}"));
+                let bytes = std::fs::read(file).unwrap_or_default();
+                bytes.windows(text.len()).any(|window| window == text.as_bytes())
+            }),
+        }
+    }
+
+    /// Names the table that users are searched in, by where it begins.
+    pub fn search_table(&self) -> Option<String> {
+        match &self.schema {
+            Some(schema) => {
+                let sql = format!("SELECT to_regclass('{schema}.search')::oid::text");
+                crate::postgres::ask(crate::postgres::shared(), &sql).pop()?.pop()?
+            }
+            None => {
+                let connection = rusqlite::Connection::open(self.folder.path().join("chrysalis.db")).unwrap();
+                // Another generation's index has another name.
+                let sql = "SELECT name FROM sqlite_schema WHERE tbl_name = 'search' AND name LIKE 'search_email%'";
+                connection.query_row(sql, [], |row| row.get(0)).ok()
+            }
+        }
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
         if let Some(schema) = &self.schema {

@@ -6,9 +6,11 @@
 use chrysalis_domain::id::UserId;
 use chrysalis_domain::{EmailAddress, Timestamp};
 use chrysalis_projections::listing::{self, Condition, Field, From, Listing, Order};
+use chrysalis_projections::search::Texts;
 use chrysalis_projections::users::UserRow;
 use chrysalis_projections::{Value, directory};
 
+use super::find_users::Found;
 use crate::app::view::UserView;
 use crate::app::{App, AppError};
 use crate::log::{ask_one, list};
@@ -19,8 +21,8 @@ const COUNTED: u32 = 10_000;
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct ListUsers {
-    /// The whole address of one user.
-    pub email: Option<String>,
+    /// Those who hold one of these addresses, or those who hold none of them.
+    pub addresses: Option<(Vec<String>, bool)>,
     pub conditions: Vec<Condition>,
     pub order: Order,
     pub from: From,
@@ -47,12 +49,21 @@ pub enum Total {
 
 impl App {
     pub async fn list_users(&self, asked: ListUsers, at: Timestamp) -> Result<Page, AppError> {
-        let ListUsers { email, mut conditions, order, from, limit } = asked;
-        if let Some(email) = email {
-            conditions.push(Condition::Among(self.user_with_address(&email).await?.into_iter().collect(), true));
+        let ListUsers { addresses, mut conditions, order, from, limit } = asked;
+        if let Some((addresses, holds)) = addresses {
+            let mut holders = Vec::new();
+            for address in &addresses {
+                holders.extend(self.user_with_address(address).await?);
+            }
+            conditions.push(Condition::Among(holders, holds));
         }
         let listing = Listing { conditions, order, from, limit, at };
-        let mut found = list(self.log.as_ref(), listing::page(&listing), listing::read).await?;
+        let Found { places: mut found, total } = if listing.is_of_texts() {
+            self.find_users(&listing).await?
+        } else {
+            let places = list(self.log.as_ref(), listing::page(&listing), listing::read).await?;
+            Found { places, total: self.total(&listing).await? }
+        };
         let further = found.len() > limit as usize;
         found.truncate(limit as usize);
         if let From::Before(_) = from {
@@ -66,8 +77,9 @@ impl App {
         };
         let fresh = found.into_iter().filter_map(|row| row.user);
         let fresh = fresh.filter(|user| listing.conditions.iter().all(|condition| still_holds(condition, user)));
-        let users = fresh.map(|row| self.view_user(&row)).collect::<Result<_, AppError>>()?;
-        Ok(Page { users, total: self.total(&listing).await?, before, after })
+        let mut users = fresh.map(|row| self.view_user(&row)).collect::<Result<Vec<_>, AppError>>()?;
+        users.retain(|user| listing.conditions.iter().all(|condition| still_fits(condition, user)));
+        Ok(Page { users, total, before, after })
     }
 
     /// Whoever holds an address; nobody holds what is none.
@@ -99,6 +111,14 @@ pub(super) fn still_holds(condition: &Condition, user: &UserRow) -> bool {
         Condition::Flag(Field::IsAnonymous, guest) => user.standing.is_guest() == *guest,
         Condition::Flag(Field::EmailVerified, verified) => user.email_verified == *verified,
         Condition::Time(Field::LastActiveAt, compare, time) => compare.holds(user.last_active_at, *time),
+        _ => true,
+    }
+}
+
+/// Nobody is found by what they were called a moment ago.
+fn still_fits(condition: &Condition, user: &UserView) -> bool {
+    match condition {
+        Condition::Text(sought, fits) => sought.fits(&Texts::of(user.email.as_deref(), user.name.as_deref())) == *fits,
         _ => true,
     }
 }

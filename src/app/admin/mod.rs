@@ -4,6 +4,7 @@
 mod appoint;
 mod ban;
 mod create_user;
+mod find_users;
 pub mod guests;
 mod impersonate;
 pub mod jobs;

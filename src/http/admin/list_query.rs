@@ -1,7 +1,8 @@
-//! The stock admin client's way of asking for users: one filter, one order, all as text (CONTRACT 7.2).
+//! The stock admin client's way of asking for users: one search, one filter, one order, all as text (CONTRACT 7.2).
 
 use chrysalis_domain::id::UserId;
 use chrysalis_projections::listing::{Compare, Condition, Field, From, Order};
+use chrysalis_projections::search::{Fit, Sought, TextField};
 use serde::Deserialize;
 
 use super::list_users::{Direction, limit, unknown_key};
@@ -12,6 +13,8 @@ use crate::wire::json_time::JsonTime;
 
 /// Values of one `in`, at the most.
 const VALUES_MAX: usize = 100;
+/// Longest text that is searched for, in characters.
+const TEXT_MAX: usize = 255;
 /// Rows that may be passed by to get to a page: deeper pages are asked for by filter, or by id in the other form.
 const OFFSET_MAX: u32 = 1_000_000;
 
@@ -20,11 +23,29 @@ const OFFSET_MAX: u32 = 1_000_000;
 pub struct ListQuery {
     pub limit: Option<u32>,
     pub offset: Option<u32>,
+    search_value: Option<String>,
+    search_field: Option<SearchField>,
+    search_operator: Option<SearchOperator>,
     sort_by: Option<String>,
     sort_direction: Option<Direction>,
     filter_field: Option<String>,
     filter_value: Option<String>,
     filter_operator: Option<Operator>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SearchField {
+    Email,
+    Name,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SearchOperator {
+    Contains,
+    StartsWith,
+    EndsWith,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -38,12 +59,17 @@ enum Operator {
     Gte,
     In,
     NotIn,
+    Contains,
+    StartsWith,
+    EndsWith,
 }
 
 /// A field as the client names it.
 fn named(name: &str) -> Result<Field, ApiError> {
     Ok(match name {
         "id" => Field::Id,
+        "email" => Field::Text(TextField::Email),
+        "name" => Field::Text(TextField::Name),
         "role" => Field::Role,
         "emailVerified" => Field::EmailVerified,
         "banned" => Field::Banned,
@@ -57,17 +83,38 @@ fn named(name: &str) -> Result<Field, ApiError> {
 
 impl ListQuery {
     pub fn into_listing(self) -> Result<ListUsers, ApiError> {
-        let mut conditions = Vec::new();
+        let (mut conditions, mut addresses) = (Vec::new(), None);
+        match (self.search_value, self.search_field, self.search_operator) {
+            // What the stock dashboard sends while its box is empty.
+            (None, ..) => {}
+            (Some(value), ..) if value.is_empty() => {}
+            (Some(value), field, operator) => {
+                let field = match field {
+                    Some(SearchField::Name) => TextField::Name,
+                    Some(SearchField::Email) | None => TextField::Email,
+                };
+                let fit = match operator {
+                    Some(SearchOperator::StartsWith) => Fit::Beginning,
+                    Some(SearchOperator::EndsWith) => Fit::End,
+                    Some(SearchOperator::Contains) | None => Fit::Anywhere,
+                };
+                conditions.push(Condition::Text(sought(field, fit, &value, "searchValue")?, true));
+            }
+        }
         match (self.filter_field, self.filter_value) {
             (None, None) => {}
             (Some(field), Some(value)) => {
-                conditions.push(filter(named(&field)?, self.filter_operator.unwrap_or(Operator::Eq), &value)?);
+                match filter(named(&field)?, self.filter_operator.unwrap_or(Operator::Eq), &value)? {
+                    Filter::Condition(condition) => conditions.push(condition),
+                    Filter::Addresses(all, held) => addresses = Some((all, held)),
+                }
             }
             (Some(_), None) => return Err(unfit("filterValue", "goes with `filterField`")),
             (None, Some(_)) => return Err(unfit("filterField", "goes with `filterValue`")),
         }
         let by = self.sort_by.as_deref().map(named).transpose()?.unwrap_or(Field::CreatedAt);
-        let ascending = self.sort_direction == Some(Direction::Asc);
+        // Texts from A on, times from the latest on.
+        let ascending = self.sort_direction.map_or(matches!(by, Field::Text(_)), |said| said == Direction::Asc);
         let offset = self.offset.unwrap_or(0);
         if offset > OFFSET_MAX {
             return Err(unfit(
@@ -76,7 +123,7 @@ impl ListQuery {
             ));
         }
         Ok(ListUsers {
-            email: None,
+            addresses,
             conditions,
             order: Order { by, ascending },
             from: From::Offset(offset),
@@ -85,7 +132,49 @@ impl ListQuery {
     }
 }
 
-fn filter(field: Field, operator: Operator, value: &str) -> Result<Condition, ApiError> {
+/// A text that is searched for.
+fn sought(field: TextField, fit: Fit, value: &str, name: &'static str) -> Result<Sought, ApiError> {
+    let short = value.chars().count() <= TEXT_MAX;
+    let sought = short.then(|| Sought::new(field, fit, value)).flatten();
+    sought.ok_or_else(|| unfit(name, "takes 1 to 255 characters"))
+}
+
+enum Filter {
+    Condition(Condition),
+    /// Who holds one of these, or who does not.
+    Addresses(Vec<String>, bool),
+}
+
+fn filter(field: Field, operator: Operator, value: &str) -> Result<Filter, ApiError> {
+    match field {
+        Field::Text(field) => texts(field, operator, value),
+        field => condition(field, operator, value).map(Filter::Condition),
+    }
+}
+
+/// An address is held by one user, which the claim tells; names are many people's.
+fn texts(field: TextField, operator: Operator, value: &str) -> Result<Filter, ApiError> {
+    let text = |fit, fits| Ok(Filter::Condition(Condition::Text(sought(field, fit, value, "filterValue")?, fits)));
+    let several = || value.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>();
+    let among = |all: Vec<String>, held| match all.len() {
+        0..=VALUES_MAX => Ok(Filter::Addresses(all, held)),
+        _ => Err(unfit("filterValue", "takes at most 100 values")),
+    };
+    match (field, operator) {
+        (_, Operator::Contains) => text(Fit::Anywhere, true),
+        (_, Operator::StartsWith) => text(Fit::Beginning, true),
+        (_, Operator::EndsWith) => text(Fit::End, true),
+        (TextField::Email, Operator::Eq) => among(vec![value.to_owned()], true),
+        (TextField::Email, Operator::Ne) => among(vec![value.to_owned()], false),
+        (TextField::Email, Operator::In) => among(several(), true),
+        (TextField::Email, Operator::NotIn) => among(several(), false),
+        (TextField::Name, Operator::Eq) => text(Fit::Whole, true),
+        (TextField::Name, Operator::Ne) => text(Fit::Whole, false),
+        _ => Err(unfit("filterOperator", "does not go with this field")),
+    }
+}
+
+fn condition(field: Field, operator: Operator, value: &str) -> Result<Condition, ApiError> {
     let unfit = |what: &str| Err(self::unfit("filterValue", what));
     let wrong = || Err(self::unfit("filterOperator", "does not go with this field"));
     match field {
@@ -132,6 +221,6 @@ const fn compare(operator: Operator) -> Option<Compare> {
         Operator::Lte => Compare::AtMost,
         Operator::Gt => Compare::More,
         Operator::Gte => Compare::AtLeast,
-        Operator::In | Operator::NotIn => return None,
+        Operator::In | Operator::NotIn | Operator::Contains | Operator::StartsWith | Operator::EndsWith => return None,
     })
 }

@@ -119,7 +119,7 @@ impl ListForm {
             (Some(_), Some(_)) => return Err(unfit("before", "goes without `after`")),
         };
         Ok(ListUsers {
-            email: self.email.or(filtered),
+            addresses: self.email.or(filtered).map(|email| (vec![email], true)),
             conditions,
             order: Order { ascending: self.order == Some(Direction::Asc), ..Order::NEWEST_FIRST },
             from,
@@ -197,15 +197,18 @@ pub async fn list(
     params(
         ("limit" = Option<u32>, Query, description = "At most 200, 100 by default"),
         ("offset" = Option<u32>, Query, description = "Users before the page"),
-        ("sortBy" = Option<String>, Query, description = "A field of users"),
+        ("searchValue" = Option<String>, Query, description = "A part of their address or name, at most 255 characters; upper and lower case are one"),
+        ("searchField" = Option<String>, Query, description = "`email`, which is the default, or `name`"),
+        ("searchOperator" = Option<String>, Query, description = "`contains`, which is the default, `starts_with` or `ends_with`"),
+        ("sortBy" = Option<String>, Query, description = "A field of users; by `email` and `name`, who has none comes last"),
         ("sortDirection" = Option<String>, Query, description = "`asc` or `desc`"),
         ("filterField" = Option<String>, Query, description = "A field of users"),
         ("filterValue" = Option<String>, Query, description = "As the field is read; several with commas for `in` and `not_in`"),
-        ("filterOperator" = Option<String>, Query, description = "`eq`, `ne`, `lt`, `lte`, `gt`, `gte`, `in`, `not_in`"),
+        ("filterOperator" = Option<String>, Query, description = "`eq`, `ne`, `lt`, `lte`, `gt`, `gte`, `in`, `not_in`; of `email` and `name` also `contains`, `starts_with`, `ends_with`"),
     ),
     responses(
         (status = 200, description = "A page", body = PageBody),
-        (status = 400, description = "`UNKNOWN_FILTER`, `VALIDATION_ERROR`", body = ErrorBody),
+        (status = 400, description = "`UNKNOWN_FILTER`, `VALIDATION_ERROR`; `SEARCH_DISABLED`, where `search.enabled` is off; `SEARCH_TOO_WIDE`", body = ErrorBody),
         (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
         (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_LIST_USERS`", body = ErrorBody),
     )

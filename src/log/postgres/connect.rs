@@ -1,11 +1,12 @@
 //! How connections to PostgreSQL are made: where to, how protected, with which settings, within which time.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrysalis_projections::{ASYNC, Model};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -57,6 +58,37 @@ impl Options {
             commit_timeout: Duration::from_secs(5),
             poll: Duration::from_secs(1),
             models: &ASYNC,
+        }
+    }
+}
+
+/// A connection that goes back among the others only when its transaction has ended. Whoever has it may break off at any
+/// moment: the next one would go on in it, and commit with what is its own what was begun before.
+pub(super) struct Lent(Option<Object>);
+
+impl Lent {
+    pub(super) fn new(client: Object) -> Self {
+        Self(Some(client))
+    }
+
+    pub(super) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Deref for Lent {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        // It is there until it is given back, which takes all of it.
+        self.0.as_ref().unwrap_or_else(|| unreachable!("a connection that was given back"))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
         }
     }
 }

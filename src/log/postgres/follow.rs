@@ -1,8 +1,6 @@
 //! The read models that follow the log. They take no lock on the log's head, and don't wait for the disk: what a crash
 //! takes back, it takes back with its position, and it is folded again.
 
-use std::ops::Deref;
-
 use async_trait::async_trait;
 use chrysalis_projections::Model;
 use deadpool_postgres::Object;
@@ -11,11 +9,11 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Transaction};
 
 use super::cells::Cells;
-use super::connect::Purpose;
+use super::connect::{Lent, Purpose};
 use super::facts::{BEGIN, number};
 use super::pipeline::Pipeline;
 use super::rows::RowWriter;
-use super::{LogFault, PostgresLog, fault, pool_fault, schema};
+use super::{LogFault, PostgresLog, fault, parts, pool_fault, schema};
 use crate::log::follow::{Folded, Follow, Generation, Stage};
 
 /// The row's lock makes who follows at the same time wait, and then find that it is late.
@@ -26,33 +24,6 @@ const NOT_WAITING: &str = "SET LOCAL synchronous_commit = off";
 
 /// How long readers may be in the way of a flip before it is put off.
 const PUT_OFF_AFTER: &str = "SET LOCAL lock_timeout = 100";
-
-/// A connection that goes back among the others only when its transaction has ended. Whoever folds may break off at any
-/// moment: the next one would commit, with rows of its own, that this one's place had moved.
-struct Lent(Option<Object>);
-
-impl Lent {
-    fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Deref for Lent {
-    type Target = Object;
-
-    fn deref(&self) -> &Object {
-        // It is there until it is given back, which takes all of it.
-        self.0.as_ref().unwrap_or_else(|| unreachable!("a connection that was given back"))
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(client) = self.0.take() {
-            drop(Object::take(client));
-        }
-    }
-}
 
 #[async_trait]
 impl Follow for PostgresLog {
@@ -75,7 +46,7 @@ impl Follow for PostgresLog {
             self.pulse.doubt();
             pool_fault(error)
         })?;
-        let client = Lent(Some(client));
+        let client = Lent::new(client);
         let stored = tokio::select! {
             stored = write(&client, &folded) => stored.map_err(fault),
             () = self.pulse.stopped() => Err(super::pulse::silent()),
@@ -89,16 +60,16 @@ impl Follow for PostgresLog {
 
     async fn begin(&self, model: &'static Model) -> Result<bool, LogFault> {
         let mut client = self.connector.open_driven(Purpose::Long).await?;
-        let transaction = client.transaction().await.map_err(fault)?;
-        let begun = begin(&transaction, model).await.map_err(fault)?;
+        let mut transaction = client.transaction().await.map_err(fault)?;
+        let begun = begin(&mut transaction, model).await.map_err(fault)?;
         transaction.commit().await.map_err(fault)?;
         Ok(begun)
     }
 
-    async fn flip(&self, model: &'static Model) -> Result<bool, LogFault> {
+    async fn flip(&self, next: Generation) -> Result<bool, LogFault> {
         let mut client = self.connector.open_driven(Purpose::Long).await?;
         let transaction = client.transaction().await.map_err(fault)?;
-        match flip(&transaction, model).await {
+        match flip(&transaction, next).await {
             Ok(flipped) => {
                 transaction.commit().await.map_err(fault)?;
                 Ok(flipped)
@@ -106,6 +77,11 @@ impl Follow for PostgresLog {
             Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
             Err(error) => Err(fault(error)),
         }
+    }
+
+    /// The files of a table that is dropped go with it; the rest is PostgreSQL's.
+    async fn scrub(&self) -> Result<(), LogFault> {
+        Ok(())
     }
 }
 
@@ -155,7 +131,7 @@ async fn write(client: &Object, folded: &Folded) -> Result<bool, tokio_postgres:
 }
 
 /// Makes the tables of models that never stood.
-pub(super) async fn stand(transaction: &Transaction<'_>, models: &[&Model]) -> Result<(), tokio_postgres::Error> {
+pub(super) async fn stand(transaction: &mut Transaction<'_>, models: &[&Model]) -> Result<(), tokio_postgres::Error> {
     for model in models {
         if version_of(transaction, model, Stage::Live).await?.is_none() {
             make(transaction, model, Stage::Live).await?;
@@ -174,26 +150,28 @@ async fn version_of(
     transaction.query_opt(sql, &[&model.name, &stage.name()]).await?.map(|row| row.try_get(0)).transpose()
 }
 
-async fn begin(transaction: &Transaction<'_>, model: &Model) -> Result<bool, tokio_postgres::Error> {
+async fn begin(transaction: &mut Transaction<'_>, model: &Model) -> Result<bool, tokio_postgres::Error> {
     let live = version_of(transaction, model, Stage::Live).await?;
     let next = version_of(transaction, model, Stage::Next).await?;
     let ours = i64::from(model.version);
     if live.max(next).is_some_and(|version| version > ours) {
         return Ok(false);
     }
-    if next != Some(ours) {
+    if next != Some(ours) || model.is_readable() {
         make(transaction, model, Stage::Next).await?;
     }
     Ok(true)
 }
 
 /// Makes a generation's tables, empty.
-async fn make(transaction: &Transaction<'_>, model: &Model, stage: Stage) -> Result<(), tokio_postgres::Error> {
+async fn make(transaction: &mut Transaction<'_>, model: &Model, stage: Stage) -> Result<(), tokio_postgres::Error> {
     let id: String = transaction.query_one("SELECT pg_current_xact_id()::text", &[]).await?.get(0);
     for table in model.tables {
         let name = stage.table()(table);
-        let create = schema::create(table, &name, &format!("_g{id}"));
+        let generation = format!("_g{id}");
+        let create = schema::create(table, &name, &generation);
         transaction.batch_execute(&format!("DROP TABLE IF EXISTS {name};\n{create}")).await?;
+        parts::make(transaction, table, &name, &generation).await?;
     }
     let sql = "INSERT INTO generations (model, stage, version, position) VALUES ($1, $2, $3, 0)
                ON CONFLICT (model, stage) DO UPDATE SET version = excluded.version, position = 0";
@@ -201,15 +179,17 @@ async fn make(transaction: &Transaction<'_>, model: &Model, stage: Stage) -> Res
     Ok(())
 }
 
-async fn flip(transaction: &Transaction<'_>, model: &Model) -> Result<bool, tokio_postgres::Error> {
+async fn flip(transaction: &Transaction<'_>, next: Generation) -> Result<bool, tokio_postgres::Error> {
+    let Generation { model, version, position, .. } = next;
     transaction.batch_execute(PUT_OFF_AFTER).await?;
     // Both rows first, as whoever folds takes them: in one order, before any table.
     version_of(transaction, model, Stage::Live).await?;
     version_of(transaction, model, Stage::Next).await?;
     let sql = "DELETE FROM generations AS live USING generations AS next
                WHERE live.model = $1 AND live.stage = 'live' AND next.model = $1 AND next.stage = 'next'
-                   AND next.version = $2 AND next.version >= live.version AND next.position >= live.position";
-    if transaction.execute(sql, &[&model.name, &i64::from(model.version)]).await? == 0 {
+                   AND next.version = $2 AND next.version >= live.version
+                   AND next.position = $3 AND next.position >= live.position";
+    if transaction.execute(sql, &[&model.name, &i64::from(version), &position.cast_signed()]).await? == 0 {
         return Ok(false);
     }
     transaction.execute("UPDATE generations SET stage = 'live' WHERE model = $1", &[&model.name]).await?;

@@ -211,11 +211,8 @@ pub(super) async fn list(
     client: &Object,
     asked: &Statement,
 ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-    let mut sql = asked.sql.clone();
-    // The last first: ?1 is the beginning of ?10.
-    for n in (1..=asked.parameters.len()).rev() {
-        sql = sql.replace(&format!("?{n}"), &format!("${n}"));
-    }
+    // A question mark is a parameter's, and nothing else: what is asked for stands in none of these texts.
+    let sql = asked.sql.replace('?', "$");
     let parameters: Vec<(&(dyn ToSql + Sync), Type)> = asked
         .parameters
         .iter()

@@ -7,7 +7,7 @@
 //! - [`lookups`]: questions to the read models, those that arrive together in one statement;
 //! - [`reader`]: how events are read;
 //! - [`pulse`]: whether PostgreSQL answers, and how far the log has come;
-//! - [`follow`]: the read models that follow the log;
+//! - [`follow`]: the read models that follow the log; [`parts`]: texts of theirs that are found by any part;
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
 //! - [`transfer`]: as an end of a copy.
@@ -18,6 +18,7 @@ mod connect;
 mod facts;
 mod follow;
 mod lookups;
+mod parts;
 mod pipeline;
 mod pulse;
 mod reader;
@@ -44,7 +45,7 @@ use super::refold::{ClaimReader, Progress, Refold, Report};
 use super::*;
 use crate::clock::Clock;
 pub use connect::Options;
-use connect::{Connector, Purpose};
+use connect::{Connector, Lent, Purpose};
 use facts::number;
 
 /// PostgreSQL. Dropping it stores what was accepted, then stops its writer.
@@ -85,6 +86,15 @@ impl PostgresLog {
         let writer = writer::Writer::start(&connector, options, clock, pulse.clone(), metrics)?;
         let (patience, models) = (options.query_timeout, options.models);
         Ok(Self { writer, lookups, pool, followers, pulse, connector, patience, models })
+    }
+
+    /// A connection for what may take a while: nobody else waits for it.
+    async fn apart(&self) -> Result<Object, LogFault> {
+        self.pulse.alive()?;
+        self.pool.get().await.map_err(|error| {
+            self.pulse.doubt();
+            pool_fault(error)
+        })
     }
 
     /// One short statement of its own.
@@ -235,11 +245,7 @@ impl Log for PostgresLog {
         asked: &Statement,
         each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
     ) -> Result<(), LogFault> {
-        self.pulse.alive()?;
-        let client = self.pool.get().await.map_err(|error| {
-            self.pulse.doubt();
-            pool_fault(error)
-        })?;
+        let client = self.apart().await?;
         match tokio::time::timeout(self.patience, lookups::list(&client, asked)).await {
             Ok(Ok(rows)) => {
                 rows.iter().for_each(|row| each(&lookups::Listed(row)));
@@ -257,6 +263,19 @@ impl Log for PostgresLog {
                 drop(Object::take(client));
                 Err(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned()))
             }
+        }
+    }
+
+    async fn by_part(&self, sought: &Sought, most: usize) -> Result<Option<Vec<UserId>>, LogFault> {
+        let client = self.apart().await?;
+        let client = Lent::new(client);
+        match tokio::time::timeout(self.patience, parts::find(&client, sought, most)).await {
+            Ok(Ok(found)) => {
+                client.give_back();
+                Ok(found)
+            }
+            Ok(Err(error)) => Err(fault(error)),
+            Err(_) => Err(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned())),
         }
     }
 

@@ -20,7 +20,7 @@ const MIGRATIONS: &[&str] = &[
 /// Brings the schema up to this program's. Safe when several nodes start at once: the first to take the lock migrates,
 /// the others find it done.
 pub(super) async fn migrate(client: &mut Client, schema: &str, models: &[&Model]) -> Result<(), LogFault> {
-    let transaction = client.transaction().await.map_err(fault)?;
+    let mut transaction = client.transaction().await.map_err(fault)?;
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('chrysalis migration of ' || $1, 0))";
     transaction.execute(lock, &[&schema]).await.map_err(fault)?;
     // To be allowed to use a schema is enough where somebody else made it.
@@ -61,7 +61,7 @@ pub(super) async fn migrate(client: &mut Client, schema: &str, models: &[&Model]
         transaction.execute("DELETE FROM schema_version", &[]).await.map_err(fault)?;
         transaction.execute("INSERT INTO schema_version VALUES ($1)", &[&version]).await.map_err(fault)?;
     }
-    follow::stand(&transaction, models).await.map_err(fault)?;
+    follow::stand(&mut transaction, models).await.map_err(fault)?;
     transaction.commit().await.map_err(fault)
 }
 

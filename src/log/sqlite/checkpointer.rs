@@ -75,6 +75,24 @@ fn run(connection: &Connection, wal: &Path, stopped: &Receiver<()>) {
     }
 }
 
+/// How long to wait for readers that are in the way of [`empty`], and how often.
+const READERS_LEAVE: Duration = Duration::from_millis(50);
+const TRIES: usize = 100;
+
+/// Brings everything home and leaves no page in the write-ahead log.
+pub(super) fn empty(path: &Path) -> Result<(), LogFault> {
+    let connection = connect(path)?;
+    for _ in 0..TRIES {
+        let in_the_way: bool =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fault)?;
+        if !in_the_way {
+            return Ok(());
+        }
+        std::thread::sleep(READERS_LEAVE);
+    }
+    Err(LogFault::Unavailable("readers are in the way of the write-ahead log's end".to_owned()))
+}
+
 struct Progress {
     /// Pages in the log …
     log: i64,

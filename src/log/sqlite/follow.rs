@@ -6,8 +6,8 @@ use chrysalis_projections::Model;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::RowWriter;
-use super::{LogFault, Position, SqliteLog, schema};
-use crate::log::follow::{Folded, Follow, Generation, Stage};
+use super::{LogFault, Position, SqliteLog, checkpointer, parts, schema, scrub};
+use crate::log::follow::{Folded, Follow, Generation, Stage, come_and_gone};
 
 #[async_trait]
 impl Follow for SqliteLog {
@@ -33,7 +33,17 @@ impl Follow for SqliteLog {
                 return Ok(false);
             }
             let mut rows = RowWriter::new(stage.table());
-            folded.by_table().try_for_each(|changes| rows.write_all(connection, &changes))?;
+            for (table, changes) in model.tables.iter().zip(folded.by_table()) {
+                if table.by_part().is_empty() {
+                    rows.write_all(connection, &changes)?;
+                    continue;
+                }
+                let ((gone, come), name) = (come_and_gone(table, &changes), stage.table()(table));
+                scrub::leave_nothing(connection)?;
+                parts::forget(connection, table, &name, &gone)?;
+                rows.write_all(connection, &changes)?;
+                parts::learn(connection, table, &name, &come)?;
+            }
             Ok(true)
         };
         self.writer.aside(write).await
@@ -45,7 +55,8 @@ impl Follow for SqliteLog {
             if standing(Stage::Live)?.max(standing(Stage::Next)?).is_some_and(|version| version > model.version) {
                 return Ok(false);
             }
-            if standing(Stage::Next)? != Some(model.version) {
+            if standing(Stage::Next)? != Some(model.version) || model.is_readable() {
+                scrub::leave_nothing(connection)?;
                 make(connection, model, Stage::Next)?;
             }
             Ok(true)
@@ -53,22 +64,42 @@ impl Follow for SqliteLog {
         self.writer.aside(begin).await
     }
 
-    async fn flip(&self, model: &'static Model) -> Result<bool, LogFault> {
+    async fn flip(&self, next: Generation) -> Result<bool, LogFault> {
+        let Generation { model, version, position, .. } = next;
         let flip = move |connection: &Connection| {
             let sql = "DELETE FROM generations AS live WHERE model = ?1 AND stage = 'live' AND EXISTS (
                            SELECT 1 FROM generations AS next WHERE next.model = ?1 AND next.stage = 'next'
-                               AND next.version = ?2 AND next.version >= live.version AND next.position >= live.position)";
-            if connection.execute(sql, params![model.name, model.version])? == 0 {
+                               AND next.version = ?2 AND next.version >= live.version
+                               AND next.position = ?3 AND next.position >= live.position)";
+            if connection.execute(sql, params![model.name, version, position])? == 0 {
                 return Ok(false);
             }
             connection.execute("UPDATE generations SET stage = 'live' WHERE model = ?1", [model.name])?;
             for table in model.tables {
                 let (name, next) = (table.name, Stage::Next.table()(table));
-                connection.execute_batch(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};"))?;
+                let rename = format!("ALTER TABLE {next} RENAME TO {name};");
+                if table.by_part().is_empty() {
+                    connection.execute_batch(&format!("DROP TABLE {name}; {rename}"))?;
+                } else {
+                    scrub::set_aside(connection, table)?;
+                    let (index, next) = (parts::index(name), parts::index(&next));
+                    connection.execute_batch(&format!("{rename} ALTER TABLE {next} RENAME TO {index};"))?;
+                }
             }
             Ok(true)
         };
         self.writer.aside(flip).await
+    }
+
+    /// Then free pages hold zeros, and what is left is the write-ahead log, of which all is brought home.
+    async fn scrub(&self) -> Result<(), LogFault> {
+        let tables = self.models.iter().flat_map(|model| model.tables).filter(|table| !table.by_part().is_empty());
+        for table in tables {
+            while self.writer.aside(move |connection| scrub::take_down(connection, table)).await? {}
+        }
+        let path = self.path.clone();
+        let emptied = tokio::task::spawn_blocking(move || checkpointer::empty(&path));
+        emptied.await.map_err(|error| LogFault::Bug(format!("a checkpoint broke off: {error}")))?
     }
 }
 
@@ -110,6 +141,7 @@ fn make(connection: &Connection, model: &Model, stage: Stage) -> rusqlite::Resul
         let name = stage.table()(table);
         let create = schema::create(table, &name, &format!("_g{version}"));
         connection.execute_batch(&format!("DROP TABLE IF EXISTS {name};\n{create}"))?;
+        parts::make(connection, table, &name)?;
     }
     let sql = "INSERT OR REPLACE INTO generations (model, stage, version, position) VALUES (?1, ?2, ?3, 0)";
     connection.execute(sql, params![model.name, stage.name(), model.version])?;

@@ -5,7 +5,8 @@
 //! - [`rows`]: row changes as SQL;
 //! - [`reader`]: the pool of read connections;
 //! - [`checkpointer`]: moves the write-ahead log into the file, beside the writer;
-//! - [`follow`]: the read models that follow the log;
+//! - [`follow`]: the read models that follow the log; [`parts`]: texts of theirs that are found by any part;
+//!   [`scrub`]: how such texts go;
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
 //! - [`transfer`]: as an end of a copy.
@@ -15,10 +16,12 @@ mod batch;
 mod checkpointer;
 mod events;
 mod follow;
+mod parts;
 mod reader;
 mod refold;
 mod rows;
 mod schema;
+mod scrub;
 mod transfer;
 mod writer;
 
@@ -256,6 +259,14 @@ impl Log for SqliteLog {
         let found = found.await.map_err(|error| LogFault::Bug(format!("a listing broke off: {error}")))??;
         found.iter().for_each(|row| each(row));
         Ok(())
+    }
+
+    async fn by_part(&self, sought: &Sought, most: usize) -> Result<Option<Vec<UserId>>, LogFault> {
+        let (readers, sought) = (self.readers.clone(), sought.clone());
+        // Away from the threads that answer requests.
+        let found =
+            tokio::task::spawn_blocking(move || readers.with(|connection| parts::find(connection, &sought, most)));
+        found.await.map_err(|error| LogFault::Bug(format!("a search broke off: {error}")))?
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {

@@ -178,6 +178,10 @@ impl Loop {
 
     fn store(&mut self, work: &[Work]) -> rusqlite::Result<Vec<Outcome>> {
         let stored = self.transaction(work);
+        // Some asides have pages that come free overwritten, also by what follows from them at the commit.
+        if work.iter().any(|one| matches!(one, Work::Aside(..))) {
+            let _ = self.connection.pragma_update(None, "secure_delete", "FAST");
+        }
         if stored.is_err() {
             if !self.connection.is_autocommit() {
                 let _ = self.connection.execute_batch("ROLLBACK");

@@ -1,14 +1,18 @@
 //! Many nodes begin at once, and programs of different age meet.
 
-use chrysalis::log::postgres::PostgresLog;
-use chrysalis::log::{Expected, LogFault};
+use chrysalis::followers::search::rebuild;
+use chrysalis::log::postgres::{self, PostgresLog};
+use chrysalis::log::{Expected, LogFault, Store as WholeStore, list};
+use chrysalis_projections::search::{Fit, Sought, TextField};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::nodes;
 use crate::conformance::run;
+use crate::conformance::search::indexer;
 use crate::conformance::store::{Postgres, Store};
-use crate::conformance::world::{bare, clock, everything};
+use crate::conformance::world::{World, bare, clock, everything};
+use crate::postgres::Cluster;
 
 #[test]
 fn nodes_that_start_at_once_on_an_empty_database_all_succeed() {
@@ -53,5 +57,41 @@ fn a_node_goes_on_beside_one_that_migrated() {
         store.behind("ALTER TABLE events ADD COLUMN later text").await;
         log.append(bare("s", Expected::Exact(1), 1)).await.unwrap();
         assert_eq!(everything(log.as_ref()).await.len(), 2);
+    });
+}
+
+/// `pg_trgm` is a help, and not to be had everywhere: without it nothing but the search for parts is slower.
+#[test]
+fn a_role_that_may_create_no_extension_serves_all_the_same() {
+    let cluster = Cluster::start();
+    crate::postgres::execute(&cluster.url(), "CREATE ROLE weak LOGIN");
+    crate::postgres::execute(&cluster.url(), "CREATE SCHEMA chrysalis AUTHORIZATION weak");
+    run(async {
+        let options = postgres::Options::at(cluster.url().replace("chrysalis@", "weak@"));
+        let clock = clock();
+        let log: Arc<dyn WholeStore> =
+            Arc::new(PostgresLog::open(&options, Arc::new(clock.clone()), Arc::new(())).await.unwrap());
+        let world = World::around(log, clock, 1).await;
+        let guest = world.arrival().await;
+        world
+            .execute(world.upgrade(guest.user, &guest.person, guest.session, "jane@example.com", false))
+            .await
+            .unwrap();
+        let part = Sought::new(TextField::Email, Fit::Anywhere, "jane").unwrap();
+        rebuild(indexer(&world, true).await).await.unwrap();
+        assert_eq!(
+            world.log.by_part(&part, 10).await.unwrap(),
+            None,
+            "there is no index, so it says nothing of anybody"
+        );
+        let whole = Sought::new(TextField::Email, Fit::Beginning, "jane@").unwrap().in_order(10).unwrap();
+        assert_eq!(
+            list(world.log.as_ref(), whole, |row| row.text(0).map(str::to_owned)).await.unwrap(),
+            [guest.user.to_string()]
+        );
+        // Somebody who may creates it, and the next table has its index.
+        crate::postgres::execute(&cluster.url(), "CREATE EXTENSION pg_trgm");
+        rebuild(indexer(&world, true).await).await.unwrap();
+        assert_eq!(world.log.by_part(&part, 10).await.unwrap(), Some(vec![guest.user]));
     });
 }
