@@ -53,7 +53,7 @@ impl CleanupForm {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum CleanupBody {
-    Asked { job: Job },
+    Asked { job: Box<Job> },
     Rehearsed(Box<RehearsalBody>),
 }
 
@@ -89,5 +89,5 @@ pub async fn cleanup(
         return Err(unfit("limit", "goes with `dryRun`"));
     }
     let job = http.app.clean_up(&who.caller, &authority, max_age).await?;
-    Ok(Json(CleanupBody::Asked { job: job.into() }))
+    Ok(Json(CleanupBody::Asked { job: Box::new(job.into()) }))
 }
