@@ -105,17 +105,23 @@ impl Receiver {
         self.inner.heard.lock().unwrap().clone()
     }
 
-    /// What it heard, once that is as it should be.
+    /// What it heard, once that is as it should be; for as long as more comes.
     pub async fn until(&self, what: &str, fits: impl Fn(&[Heard]) -> bool) -> Vec<Heard> {
-        let asked = Instant::now();
+        let (mut known, mut since) = (0, Instant::now());
         loop {
-            let heard = self.heard();
-            if fits(&heard) {
-                return heard;
+            {
+                let heard = self.inner.heard.lock().unwrap();
+                if fits(&heard) {
+                    return heard.clone();
+                }
+                if heard.len() > known {
+                    (known, since) = (heard.len(), Instant::now());
+                }
+                let events = || heard.iter().map(|heard| (heard.event(), heard.answered)).collect::<Vec<_>>();
+                assert!(since.elapsed() < OVERDUE, "never came true: {what}; heard {known}: {:?}", events());
             }
-            let events: Vec<_> = heard.iter().map(|heard| (heard.event(), heard.answered)).collect();
-            assert!(asked.elapsed() < OVERDUE, "never came true: {what}; heard {events:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // What is heard meanwhile is looked through each time.
+            tokio::time::sleep(Duration::from_millis(5 + known as u64 / 20)).await;
         }
     }
 
