@@ -4,7 +4,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
@@ -20,7 +22,8 @@ use tower::{Service, ServiceExt};
 
 /// Connections at a time. One more waits in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 16_384;
-/// From the first byte of a head to its last; also how long an idle connection is kept.
+/// From the first byte of a head to its last; also how long an idle connection is kept, and one that has asked for nothing
+/// yet.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// After `accept` failed, for want of file descriptors say.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -71,7 +74,10 @@ fn connection<S>(
 ) where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
+    let (asked, has_asked) = (Arc::new(AtomicBool::new(false)), Ordering::Relaxed);
+    let asks = asked.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        asks.store(true, has_asked);
         request.extensions_mut().insert(ConnectInfo(peer));
         service.clone().oneshot(request.map(axum::body::Body::new))
     });
@@ -80,8 +86,15 @@ fn connection<S>(
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT).keep_alive_timeout(HEAD_TIMEOUT);
     let serving = connections.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
     tokio::spawn(async move {
+        let mut serving = pin!(serving);
+        // hyper's own deadline begins with the first byte, and behind what may be the opening of HTTP/2.
+        let ended = match tokio::time::timeout(HEAD_TIMEOUT, serving.as_mut()).await {
+            Ok(ended) => ended,
+            Err(_) if asked.load(has_asked) => serving.await,
+            Err(_) => Ok(()),
+        };
         // A connection that broke is the client's affair.
-        if let Err(error) = serving.await {
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
         }
         drop(place);
