@@ -33,7 +33,12 @@ pub fn shared() -> &'static str {
 
 /// Drops a schema of the shared server, with all that is in it.
 pub fn forget(schema: &str) {
-    let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+    // Its server may stand still in the middle of a transaction, on the very thread that calls this: nobody needs that.
+    let sql = format!(
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '{schema}' AND l.pid <> pg_backend_pid();
+         DROP SCHEMA IF EXISTS {schema} CASCADE"
+    );
     // What is left behind fails no test.
     let _ = std::panic::catch_unwind(|| execute(shared(), &sql));
 }

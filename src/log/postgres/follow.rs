@@ -24,6 +24,8 @@ const NOT_WAITING: &str = "SET LOCAL synchronous_commit = off";
 
 /// How long readers may be in the way of a flip before it is put off.
 const PUT_OFF_AFTER: &str = "SET LOCAL lock_timeout = 100";
+/// A node that stops in the middle of a transaction of several steps does not keep its tables locked for the others.
+const NOT_LEFT_OPEN: &str = "SET LOCAL idle_in_transaction_session_timeout = 2000";
 
 #[async_trait]
 impl Follow for PostgresLog {
@@ -151,6 +153,7 @@ async fn version_of(
 }
 
 async fn begin(transaction: &mut Transaction<'_>, model: &Model) -> Result<bool, tokio_postgres::Error> {
+    transaction.batch_execute(NOT_LEFT_OPEN).await?;
     let live = version_of(transaction, model, Stage::Live).await?;
     let next = version_of(transaction, model, Stage::Next).await?;
     let ours = i64::from(model.version);
@@ -181,7 +184,7 @@ async fn make(transaction: &mut Transaction<'_>, model: &Model, stage: Stage) ->
 
 async fn flip(transaction: &Transaction<'_>, next: Generation) -> Result<bool, tokio_postgres::Error> {
     let Generation { model, version, position, .. } = next;
-    transaction.batch_execute(PUT_OFF_AFTER).await?;
+    transaction.batch_execute(&format!("{PUT_OFF_AFTER}; {NOT_LEFT_OPEN}")).await?;
     // Both rows first, as whoever folds takes them: in one order, before any table.
     version_of(transaction, model, Stage::Live).await?;
     version_of(transaction, model, Stage::Next).await?;
