@@ -402,3 +402,22 @@ async fn nested_ids_unknown_keys_and_members_are_refused() {
     }
     assert_eq!(app.head().await, head, "nothing was done");
 }
+
+/// Beside the server that answers, in the operator's own name.
+#[tokio::test]
+async fn the_command_line_holds_lists_and_releases() {
+    let app = app(&[]).await;
+    let (_, id) = guest(&app).await;
+    let user = id.as_str().unwrap();
+    let held = app.command(&["guests", "hold", user, "--until", "2028-01-01", "--reason", "a case of Jane's"]);
+    assert!(held.starts_with(user) && held.contains("held until 2028-01-01T00:00:00.000Z"), "{held}");
+    let listed = app.command(&["guests", "list", "--state", "held"]);
+    assert!(listed.contains(user) && listed.contains("a case of Jane's") && listed.lines().count() == 1, "{listed}");
+    assert_eq!(app.command(&["guests", "list", "--state", "disabled"]), "");
+    let released = app.command(&["guests", "release", user]);
+    assert!(released.contains("quiet") && !released.contains("held"), "{released}");
+    let deeds = deeds(&app, "guest.released").await;
+    assert_eq!((&deeds[0]["actor"]["type"], &deeds[0]["targets"][0]["id"]), (&json!("system"), &id));
+    let page = ask(&app.operator(), "list", &json!({})).await;
+    assert_eq!(states(&page), ["quiet"]);
+}
