@@ -9,9 +9,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Logging};
 
+/// Whatever is asked for: below this these write down the parameters of statements, names and addresses among them.
+const SILENT: [&str; 2] = ["tokio_postgres=info", "tokio_postgres::query=info"];
+
 /// Starts logging for the process. A second call does nothing.
 pub fn start(config: &Logging) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = SILENT.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     let human = match config.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Human => true,
