@@ -15,7 +15,7 @@ use chrysalis::app::audit::form::DeedRow;
 use chrysalis::app::audit::pages::{Filter, Page, Toward};
 use chrysalis::app::{AppError, Refusal};
 use chrysalis::clock::{Clock, SystemClock};
-use chrysalis::config::{Config, keys};
+use chrysalis::config::{self, Config, keys};
 use chrysalis::entropy::OsEntropy;
 use chrysalis::followers::models;
 use chrysalis::followers::search::{self, Indexer};
@@ -78,13 +78,15 @@ pub fn copy(from: &Config, to: &Config) -> Result<ExitCode, StartError> {
     runtime()?.block_on(async {
         let source = open_store(from, &ports(), Arc::new(())).await?;
         let destination = open_store(to, &ports(), Arc::new(())).await?;
-        let bar = CopyBar::new();
-        let copied = copy::copy(source.as_ref(), destination.as_ref(), &mut |step| bar.tell(step)).await?;
-        let Copied { events, moved, behind } = copied;
-        // The keys came along: they open under the same secret.
+        // Before anything is copied: the keys come along, and open under the same secret.
+        config::secret::make_folder(&to.data_dir)?;
         let secret = to.secret.resolve(&to.data_dir, &OsEntropy)?;
         let previous = to.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
         let secret = secret.expose_secret().as_bytes();
+        Keyring::opens(&source.keys().await?, secret, previous)?;
+        let bar = CopyBar::new();
+        let copied = copy::copy(source.as_ref(), destination.as_ref(), &mut |step| bar.tell(step)).await?;
+        let Copied { events, moved, behind } = copied;
         let keyring = Keyring::open(destination.as_ref(), secret, previous, &OsEntropy, SystemClock.now()).await?;
         destination.rebuild(&KeyringClaims(&keyring), &mut |folded| bar.folded(folded, events)).await?;
         copy::finish(destination.as_ref()).await?;

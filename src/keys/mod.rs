@@ -122,6 +122,16 @@ pub enum KeyringError {
 }
 
 impl Keyring {
+    /// Whether keys as they are stored open under a secret, or the one before it: to be asked before much is done.
+    ///
+    /// # Errors
+    /// [`KeyringError::OtherSecret`] where one does not.
+    pub fn opens(stored: &[StoredKey], secret: &[u8], previous: Option<&[u8]>) -> Result<(), KeyringError> {
+        let wrappers = [Some(secret), previous].map(|secret| secret.map(Wrapper::new));
+        let opens = |key: &StoredKey| wrappers.iter().flatten().any(|wrapper| wrapper.root() == key.root);
+        if stored.iter().all(opens) { Ok(()) } else { Err(KeyringError::OtherSecret) }
+    }
+
     /// Opens the keyring of a store; makes what is missing, and wraps anew what the previous secret wrapped. Safe when
     /// several nodes start at once: the first to store a key wins, the others read it.
     pub async fn open(

@@ -92,6 +92,30 @@ fn a_copy_that_was_killed_is_not_served_from_until_it_is_finished() {
     });
 }
 
+/// Whoever has the wrong secret learns it before anything is copied, and can copy with the right one.
+#[test]
+fn a_copy_under_another_secret_is_refused_before_it_begins() {
+    case(async {
+        let folder = Folder::embedded();
+        let server = Server::start(folder.path());
+        server.browser().arrive().await.ok();
+        server.stop();
+        let end = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+        let (embedded, other) = (format!("sqlite:{}", folder.database().display()), end("other.db"));
+        let refused = chrysalis(folder.path())
+            .env("CHRYSALIS_SECRET", "another secret, which is long enough to be one")
+            .args(["log", "copy", "--from", &embedded, "--to", &other])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("another secret"), "{said}");
+
+        let said = copies(&folder, &embedded, &other);
+        let numbers: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        assert!(numbers[0] > 0 && numbers[0] == numbers[1], "something was copied before it was refused: {said}");
+    });
+}
+
 fn copies(folder: &Folder, from: &str, to: &str) -> String {
     let copied = run(folder.path(), &["log", "copy", "--from", from, "--to", to]);
     assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
