@@ -9,6 +9,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrysalis::app::acting::Acting;
 use chrysalis::app::api_keys::{ApiKeyView, ApiKeys, NewApiKey};
 use chrysalis::app::audit::Trail;
 use chrysalis::app::audit::form::DeedRow;
@@ -278,7 +279,7 @@ async fn api_key(config: &Config, what: ApiKey) -> Result<ExitCode, StartError> 
     let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
     store.fit().await?;
     let at = ports.clock.now();
-    let keys = ApiKeys::of_operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at);
+    let keys = ApiKeys::of_operator(Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at));
     let failed = |error: AppError| match error {
         AppError::Refused(Refusal::ApiKeyUnknown) => StartError::Other("there is no such key".to_owned()),
         error => StartError::Other(error.to_string()),

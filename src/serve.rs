@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::admission::Admission;
 use crate::app::App;
+use crate::app::acting::Acting;
 use crate::app::api_keys::ApiKeys;
 use crate::clock::Clock;
 use crate::config::{Config, secret};
@@ -211,7 +212,7 @@ impl Server {
 async fn bootstrap(config: &Config, log: &dyn Log, keyring: &Keyring, ports: &Ports) -> Result<(), StartError> {
     let given = config.bootstrap_api_key.as_ref();
     let Some(secret) = given.and_then(|given| ApiSecret::parse(given.expose_secret())) else { return Ok(()) };
-    let keys = ApiKeys::of_operator(log, keyring, ports.entropy.as_ref(), ports.clock.now());
+    let keys = ApiKeys::of_operator(Acting::operator(log, keyring, ports.entropy.as_ref(), ports.clock.now()));
     match keys.take_first(&secret).await {
         Ok(true) => tracing::info!("the first API key is the one of the configuration"),
         Ok(false) => tracing::info!("bootstrap_api_key is not taken: there are keys, or were"),

@@ -2,28 +2,25 @@
 //! takes no more than a log and a keyring.
 
 use chrysalis_domain::api_key::{ApiKeyCommand, ApiKeyCreated};
-use chrysalis_domain::id::{ApiKeyId, CommandId, OrganizationId, PersonId, ProjectId, UserId};
+use chrysalis_domain::id::{ApiKeyId, OrganizationId, PersonId, UserId};
 use chrysalis_domain::{Permissions, Span, Timestamp};
 use chrysalis_projections::api_keys::{self, ApiKeyRow};
 use chrysalis_projections::table;
 
+use super::acting::Acting;
 use super::authority::Authority;
 use super::{App, AppError, Caller, Refusal};
-use crate::entropy::{self, Entropy};
-use crate::keys::{ApiSecret, Keyring, PersonSealer, SealKind};
+use crate::entropy::{self};
+use crate::keys::{ApiSecret, PersonSealer, SealKind};
 use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step, execute};
-use crate::log::{Actor, AppendError, Context, Log, LogFault, Refused, ask, ask_one};
+use crate::log::{AppendError, LogFault, Refused, ask, ask_one};
 
 /// Keys that a list shows.
 const LISTED: i64 = 1_000;
 
 /// What works on keys, in somebody's name.
 pub struct ApiKeys<'a> {
-    pub log: &'a dyn Log,
-    pub keyring: &'a Keyring,
-    pub entropy: &'a dyn Entropy,
-    pub context: Context,
-    pub at: Timestamp,
+    pub acting: Acting<'a>,
     /// What the one who asks may do, and so may give.
     pub giver: Permissions,
     pub maker: Option<UserId>,
@@ -59,11 +56,7 @@ pub struct Issued {
 impl App {
     pub fn api_keys(&self, caller: &Caller, authority: &Authority) -> ApiKeys<'_> {
         ApiKeys {
-            log: self.log.as_ref(),
-            keyring: &self.keyring,
-            entropy: self.entropy.as_ref(),
-            context: self.asking(caller, authority.actor()).context,
-            at: caller.at,
+            acting: self.acting(caller, authority),
             giver: authority.permissions().clone(),
             maker: authority.maker(),
         }
@@ -72,21 +65,13 @@ impl App {
 
 impl<'a> ApiKeys<'a> {
     /// In the operator's own name, who may give anything.
-    pub fn of_operator(log: &'a dyn Log, keyring: &'a Keyring, entropy: &'a dyn Entropy, at: Timestamp) -> Self {
-        let context = Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(entropy::ulid(entropy, at)),
-            cause: None,
-            settings_version: 0,
-        };
-        Self { log, keyring, entropy, context, at, giver: Permissions::all(), maker: None }
+    pub fn of_operator(acting: Acting<'a>) -> Self {
+        Self { acting, giver: Permissions::all(), maker: None }
     }
 
     pub async fn create(&self, new: NewApiKey, test: bool) -> Result<Issued, AppError> {
-        let key = ApiKeyId::from_ulid(entropy::ulid(self.entropy, self.at));
-        let secret = ApiSecret::create(self.entropy, test);
+        let key = ApiKeyId::from_ulid(entropy::ulid(self.acting.entropy, self.acting.at));
+        let secret = ApiSecret::create(self.acting.entropy, test);
         self.store(key, &secret, new).await?;
         self.issued(key, secret).await
     }
@@ -94,7 +79,7 @@ impl<'a> ApiKeys<'a> {
     /// A key that was given at the start: taken while there never was one. It has an id of its own, so that of two nodes
     /// that start together one takes it.
     pub async fn take_first(&self, secret: &ApiSecret) -> Result<bool, AppError> {
-        if ask_one(self.log, &api_keys::ANY, &[1.into()]).await?.is_some() {
+        if ask_one(self.acting.log, &api_keys::ANY, &[1.into()]).await?.is_some() {
             return Ok(false);
         }
         let new = NewApiKey {
@@ -112,9 +97,9 @@ impl<'a> ApiKeys<'a> {
     }
 
     async fn store(&self, key: ApiKeyId, secret: &ApiSecret, new: NewApiKey) -> Result<(), ExecuteError> {
-        let person = PersonId::from_ulid(entropy::ulid(self.entropy, self.at));
-        let (sealer, person_key) = PersonSealer::create(self.keyring, person, self.entropy)?;
-        let seal = |kind, text: &str| sealer.seal(kind, text, self.entropy, self.at);
+        let person = PersonId::from_ulid(entropy::ulid(self.acting.entropy, self.acting.at));
+        let (sealer, person_key) = PersonSealer::create(self.acting.keyring, person, self.acting.entropy)?;
+        let seal = |kind, text: &str| sealer.seal(kind, text, self.acting.entropy, self.acting.at);
         let name = seal(SealKind::Name, &new.name);
         let metadata = new.metadata.map(|metadata| seal(SealKind::Metadata, &metadata));
         let created = ApiKeyCreated {
@@ -127,7 +112,7 @@ impl<'a> ApiKeys<'a> {
             maker: self.maker,
             organization: new.organization,
             expires_at: new.expires_at,
-            at: self.at,
+            at: self.acting.at,
         };
         let command = ApiKeyCommand::Create { by: self.giver.clone(), created: Box::new(created) };
         let mut ask = self.ask(key, Concurrency::New, command);
@@ -138,7 +123,7 @@ impl<'a> ApiKeys<'a> {
 
     /// Every key that stands, newest first.
     pub async fn list(&self) -> Result<Vec<ApiKeyView>, AppError> {
-        let rows = ask(self.log, &api_keys::STANDING, &[LISTED.into()]).await?;
+        let rows = ask(self.acting.log, &api_keys::STANDING, &[LISTED.into()]).await?;
         Ok(rows.into_iter().map(|row| self.view(row)).collect::<Result<_, _>>()?)
     }
 
@@ -150,7 +135,7 @@ impl<'a> ApiKeys<'a> {
         expires_at: Option<Timestamp>,
         test: bool,
     ) -> Result<Issued, AppError> {
-        let secret = ApiSecret::create(self.entropy, test);
+        let secret = ApiSecret::create(self.acting.entropy, test);
         let command = ApiKeyCommand::Rotate { by: self.giver.clone(), secret: secret.public(), overlap, expires_at };
         self.execute(self.ask(key, Concurrency::Exact, command)).await?;
         self.issued(key, secret).await
@@ -173,12 +158,12 @@ impl<'a> ApiKeys<'a> {
     }
 
     async fn one(&self, key: ApiKeyId) -> Result<ApiKeyView, AppError> {
-        let row = ask_one(self.log, &api_keys::BY_ID, &[table::id(key)]).await?;
+        let row = ask_one(self.acting.log, &api_keys::BY_ID, &[table::id(key)]).await?;
         Ok(self.view(row.ok_or(Refusal::ApiKeyUnknown)?)?)
     }
 
     fn view(&self, row: ApiKeyRow) -> Result<ApiKeyView, LogFault> {
-        let sealer = row.person_key.as_ref().and_then(|key| PersonSealer::open(self.keyring, row.person, key));
+        let sealer = row.person_key.as_ref().and_then(|key| PersonSealer::open(self.acting.keyring, row.person, key));
         let read = |kind, sealed| match (&sealer, sealed) {
             (Some(sealer), Some(sealed)) => Ok(sealer.read(kind, sealed)?.value()),
             _ => Ok::<_, LogFault>(None),
@@ -189,11 +174,11 @@ impl<'a> ApiKeys<'a> {
     }
 
     fn ask(&self, key: ApiKeyId, concurrency: Concurrency, command: ApiKeyCommand) -> Ask {
-        let ask = Ask::new(self.context.clone(), self.at).then(Step::ApiKey(key, concurrency, command));
+        let ask = Ask::new(self.acting.context.clone(), self.acting.at).then(Step::ApiKey(key, concurrency, command));
         ask.whatever_the_settings()
     }
 
     async fn execute(&self, ask: Ask) -> Result<(), ExecuteError> {
-        execute(self.log, self.entropy, ask).await.map(|_| ())
+        execute(self.acting.log, self.acting.entropy, ask).await.map(|_| ())
     }
 }

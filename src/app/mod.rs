@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows HTTP; nothing here decides what the domain decides.
 
+pub mod acting;
 pub mod admin;
 pub mod admission;
 pub mod api_keys;

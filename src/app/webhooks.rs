@@ -2,27 +2,24 @@
 //! over HTTP, by the command line and by whoever delivers, so it takes no more than a log and a keyring.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{CommandId, MessageId, ProjectId, WebhookId};
+use chrysalis_domain::id::{MessageId, WebhookId};
 use chrysalis_domain::webhook::{Loss, WebhookCommand, WebhookCreated};
 use chrysalis_projections::table;
 use chrysalis_projections::webhooks::{self, WebhookRow};
 
+use super::acting::Acting;
 use super::authority::Authority;
 use super::{App, AppError, Caller, Refusal};
-use crate::entropy::{self, Entropy};
-use crate::keys::{Keyring, Record, SealKind, SealedSecret};
+use crate::entropy::{self};
+use crate::keys::{Record, SealKind, SealedSecret};
 use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step, execute};
-use crate::log::{Actor, AppendError, Context, Idempotency, Log, LogFault, Position, Refused, ask, ask_one};
+use crate::log::{AppendError, Idempotency, LogFault, Position, Refused, ask, ask_one};
 use crate::outgoing::Outgoing;
 use crate::webhooks::{MOST, Target, WebhookSecret};
 
 /// What works on endpoints, in somebody's name.
 pub struct Webhooks<'a> {
-    pub log: &'a dyn Log,
-    pub keyring: &'a Keyring,
-    pub entropy: &'a dyn Entropy,
-    pub context: Context,
-    pub at: Timestamp,
+    pub acting: Acting<'a>,
 }
 
 /// An endpoint to be made.
@@ -61,28 +58,13 @@ const KNOWN: chrysalis_domain::Span = chrysalis_domain::Span::from_days(2);
 
 impl App {
     pub fn webhooks(&self, caller: &Caller, authority: &Authority) -> Webhooks<'_> {
-        Webhooks {
-            log: self.log.as_ref(),
-            keyring: &self.keyring,
-            entropy: self.entropy.as_ref(),
-            context: self.asking(caller, authority.actor()).context,
-            at: caller.at,
-        }
+        Webhooks::by(self.acting(caller, authority))
     }
 }
 
 impl<'a> Webhooks<'a> {
-    /// In the installation's own name.
-    pub fn of_operator(log: &'a dyn Log, keyring: &'a Keyring, entropy: &'a dyn Entropy, at: Timestamp) -> Self {
-        let context = Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(entropy::ulid(entropy, at)),
-            cause: None,
-            settings_version: 0,
-        };
-        Self { log, keyring, entropy, context, at }
+    pub fn by(acting: Acting<'a>) -> Self {
+        Self { acting }
     }
 
     /// The endpoint, and its secret, which is shown this once.
@@ -91,8 +73,8 @@ impl<'a> Webhooks<'a> {
         if self.rows().await?.len() >= MOST {
             return Err(Refusal::TooManyWebhooks.into());
         }
-        let webhook = WebhookId::from_ulid(entropy::ulid(self.entropy, self.at));
-        let secret = WebhookSecret::create(self.entropy);
+        let webhook = WebhookId::from_ulid(entropy::ulid(self.acting.entropy, self.acting.at));
+        let secret = WebhookSecret::create(self.acting.entropy);
         let (url, key) = (self.seal(new.url.as_str())?, self.seal(secret.as_str())?);
         let created = WebhookCreated {
             webhook,
@@ -100,7 +82,7 @@ impl<'a> Webhooks<'a> {
             secret: key.secret,
             event_types: new.event_types,
             enabled: new.enabled,
-            at: self.at,
+            at: self.acting.at,
         };
         let mut ask = self.ask(webhook, Concurrency::New, WebhookCommand::Create(Box::new(created)));
         ask.sealed = vec![url.record, key.record];
@@ -142,7 +124,7 @@ impl<'a> Webhooks<'a> {
 
     /// Has everything from there on delivered, again or for the first time. Answers the position of the first event.
     pub async fn replay(&self, webhook: WebhookId, from: ReplayFrom) -> Result<Position, AppError> {
-        let end = *self.log.head().borrow() + 1;
+        let end = *self.acting.log.head().borrow() + 1;
         let from = match from {
             ReplayFrom::Position(position) => position.clamp(1, end),
             ReplayFrom::Time(time) => self.first_since(time, end).await?,
@@ -173,7 +155,7 @@ impl<'a> Webhooks<'a> {
             | Err(ExecuteError::Append(AppendError::Refused(Refused::Repeated { .. })) | ExecuteError::Webhook(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(ask_one(self.log, &webhooks::BY_ID, &[table::id(webhook)]).await?)
+        Ok(ask_one(self.acting.log, &webhooks::BY_ID, &[table::id(webhook)]).await?)
     }
 
     /// The first event that was recorded at that time or later: the log's own time never falls.
@@ -181,7 +163,7 @@ impl<'a> Webhooks<'a> {
         let (mut low, mut high) = (1, end);
         while low < high {
             let middle = low + (high - low) / 2;
-            let found = self.log.read_all(middle - 1, 1).await?;
+            let found = self.acting.log.read_all(middle - 1, 1).await?;
             if found.first().is_some_and(|event| event.recorded_at < time) {
                 low = middle + 1;
             } else {
@@ -192,29 +174,29 @@ impl<'a> Webhooks<'a> {
     }
 
     async fn rows(&self) -> Result<Vec<WebhookRow>, LogFault> {
-        ask(self.log, &webhooks::ALL, &[i64::try_from(2 * MOST).unwrap_or(i64::MAX).into()]).await
+        ask(self.acting.log, &webhooks::ALL, &[i64::try_from(2 * MOST).unwrap_or(i64::MAX).into()]).await
     }
 
     async fn one(&self, webhook: WebhookId) -> Result<WebhookView, AppError> {
-        let row = ask_one(self.log, &webhooks::BY_ID, &[table::id(webhook)]).await?;
+        let row = ask_one(self.acting.log, &webhooks::BY_ID, &[table::id(webhook)]).await?;
         Ok(self.view(row.ok_or(Refusal::WebhookUnknown)?).await?)
     }
 
     async fn view(&self, row: WebhookRow) -> Result<WebhookView, LogFault> {
-        let url = Record::open(self.log, self.keyring, SealKind::Secret, row.url).await?;
+        let url = Record::open(self.acting.log, self.acting.keyring, SealKind::Secret, row.url).await?;
         Ok(WebhookView { row, url: url.unwrap_or_default() })
     }
 
     fn seal(&self, text: &str) -> Result<SealedSecret, LogFault> {
-        SealedSecret::seal(self.keyring, text, self.entropy, self.at)
+        SealedSecret::seal(self.acting.keyring, text, self.acting.entropy, self.acting.at)
     }
 
     fn ask(&self, webhook: WebhookId, concurrency: Concurrency, command: WebhookCommand) -> Ask {
-        Ask::new(self.context.clone(), self.at).then(Step::Webhook(webhook, concurrency, command))
+        Ask::new(self.acting.context.clone(), self.acting.at).then(Step::Webhook(webhook, concurrency, command))
     }
 
     async fn execute(&self, ask: Ask) -> Result<(), ExecuteError> {
-        execute(self.log, self.entropy, ask).await.map(|_| ())
+        execute(self.acting.log, self.acting.entropy, ask).await.map(|_| ())
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrysalis::app::acting::Acting;
 use chrysalis::app::admin::guests::list::{GuestPage, ListGuests};
 use chrysalis::app::admin::guests::{Guest, Guests, Policy, Stage};
 use chrysalis::app::{AppError, Refusal};
@@ -27,7 +28,7 @@ pub async fn run(config: &Config, what: Cleanup) -> Result<ExitCode, StartError>
     let max_age = settings::look(store.as_ref(), config).await?.anonymous.max_age;
     let (notice, undo) = (config.anonymous.notice, config.anonymous.undo);
     let (at, policy) = (ports.clock.now(), Policy { max_age, notice, undo });
-    let guests = Guests::of_operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at, policy);
+    let guests = Guests::by(Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at), policy);
     match what {
         Cleanup::List { state, limit } => {
             models::fold_the_rest(store.clone()).await?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrysalis::app::acting::Acting;
 use chrysalis::app::admin::waves::{Came, Counted, Waves};
 use chrysalis::app::{AppError, Refusal};
 use chrysalis::config::Config;
@@ -21,7 +22,7 @@ pub async fn run(config: &Config, what: crate::Waves) -> Result<ExitCode, StartE
     let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
     store.fit().await?;
     let at = ports.clock.now();
-    let waves = Waves::of_operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at);
+    let waves = Waves::by(Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at));
     match what {
         crate::Waves::Origins { since, by, limit } => {
             // All of them, however many there are.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrysalis::app::acting::Acting;
 use chrysalis::app::webhooks::{ReplayFrom, WebhookView, Webhooks};
 use chrysalis::app::{AppError, Refusal};
 use chrysalis::config::Config;
@@ -17,7 +18,7 @@ pub(super) async fn run(config: &Config, what: What) -> Result<ExitCode, StartEr
     let ports = ports();
     let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
     store.fit().await?;
-    let webhooks = Webhooks::of_operator(store.as_ref(), &keyring, ports.entropy.as_ref(), ports.clock.now());
+    let webhooks = Webhooks::by(Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), ports.clock.now()));
     let failed = |error: AppError| match error {
         AppError::Refused(Refusal::WebhookUnknown) => StartError::Other("there is no such endpoint".to_owned()),
         error => StartError::Other(error.to_string()),

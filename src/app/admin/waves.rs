@@ -2,7 +2,7 @@
 //! put back by another. By calls over HTTP and by the command line alike, so asking takes no more than a log and a keyring;
 //! the jobs are done by whichever node has the turn.
 
-use chrysalis_domain::id::{CommandId, JobId, PersonId, ProjectId, UserId};
+use chrysalis_domain::id::{JobId, PersonId, UserId};
 use chrysalis_domain::job::{JobCommand, Task, Wave, WaveNetwork};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::{Span, Timestamp};
@@ -12,13 +12,14 @@ use chrysalis_projections::{Value, users};
 
 use super::jobs::{Fate, Turn};
 use super::list_users::Total;
+use crate::app::acting::Acting;
 use crate::app::authority::Authority;
 use crate::app::{App, AppError, Caller};
-use crate::entropy::{self, Entropy};
-use crate::keys::{Keyring, PersonSealer, Record, SealKind};
+use crate::entropy::{self};
+use crate::keys::{PersonSealer, Record, SealKind};
 use crate::log::cqrs::{Ask, Concurrency, Step, execute};
 use crate::log::origins::{self, Grouping, NetworkHash, OriginRow, PIECE, Tally, first_id};
-use crate::log::{Actor, Context, Log, LogFault, ask, ask_one};
+use crate::log::{Context, Log, LogFault, ask, ask_one};
 
 /// Guests asked in one group: enough for a batch, and few beside those who wait for an answer.
 const TOGETHER: usize = 64;
@@ -47,37 +48,18 @@ pub struct Counted {
 
 /// What asks about waves, in somebody's name.
 pub struct Waves<'a> {
-    pub log: &'a dyn Log,
-    pub keyring: &'a Keyring,
-    pub entropy: &'a dyn Entropy,
-    pub context: Context,
-    pub at: Timestamp,
+    pub acting: Acting<'a>,
 }
 
 impl App {
     pub fn waves(&self, caller: &Caller, authority: &Authority) -> Waves<'_> {
-        Waves {
-            log: self.log.as_ref(),
-            keyring: &self.keyring,
-            entropy: self.entropy.as_ref(),
-            context: self.asking(caller, authority.actor()).context,
-            at: caller.at,
-        }
+        Waves::by(self.acting(caller, authority))
     }
 }
 
 impl<'a> Waves<'a> {
-    /// In the operator's own name.
-    pub fn of_operator(log: &'a dyn Log, keyring: &'a Keyring, entropy: &'a dyn Entropy, at: Timestamp) -> Self {
-        let context = Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(entropy::ulid(entropy, at)),
-            cause: None,
-            settings_version: 0,
-        };
-        Self { log, keyring, entropy, context, at }
+    pub fn by(acting: Acting<'a>) -> Self {
+        Self { acting }
     }
 
     /// Counts who came in a time, the newest first, and no more than so many pieces of them.
@@ -88,23 +70,23 @@ impl<'a> Waves<'a> {
         to: Timestamp,
         pieces: usize,
     ) -> Result<Counted, AppError> {
-        let tallies = origins::tally(self.log, by, first_id(from), end(to), (pieces, PIECE)).await?;
+        let tallies = origins::tally(self.acting.log, by, first_id(from), end(to), (pieces, PIECE)).await?;
         let time = |user: UserId| i64::try_from(user.ulid().timestamp_ms()).map(Timestamp::from_millis).ok();
         Ok(Counted { groups: tallies.groups, down_to: tallies.down_to.and_then(time) })
     }
 
     /// How many guests came with a wave, and still are guests.
     pub async fn size(&self, came: &Came) -> Result<Total, AppError> {
-        size(self.log, came, None).await
+        size(self.acting.log, came, None).await
     }
 
     /// Takes those of a wave out of use who still are guests when their turn comes: as one job.
     pub async fn disable(&self, came: &Came) -> Result<JobId, AppError> {
         let mut ask = self.ask();
         let network = came.network.map(|network| {
-            let person = PersonId::from_ulid(entropy::ulid(self.entropy, self.at));
-            let (sealer, key) = PersonSealer::create(self.keyring, person, self.entropy)?;
-            let record = sealer.seal(SealKind::Network, &origins::named(&network), self.entropy, self.at);
+            let person = PersonId::from_ulid(entropy::ulid(self.acting.entropy, self.acting.at));
+            let (sealer, key) = PersonSealer::create(self.acting.keyring, person, self.acting.entropy)?;
+            let record = sealer.seal(SealKind::Network, &origins::named(&network), self.acting.entropy, self.acting.at);
             let network = WaveNetwork { record: record.id, person };
             (ask.sealed, ask.person_keys) = (vec![record], vec![key]);
             Ok::<_, LogFault>(network)
@@ -120,14 +102,14 @@ impl<'a> Waves<'a> {
     }
 
     async fn request(&self, ask: Ask, task: Task) -> Result<JobId, AppError> {
-        let job = JobId::from_ulid(entropy::ulid(self.entropy, self.at));
+        let job = JobId::from_ulid(entropy::ulid(self.acting.entropy, self.acting.at));
         let ask = ask.then(Step::Job(job, Concurrency::New, JobCommand::Request { job, task }));
-        execute(self.log, self.entropy, ask).await?;
+        execute(self.acting.log, self.acting.entropy, ask).await?;
         Ok(job)
     }
 
     fn ask(&self) -> Ask {
-        Ask::new(self.context.clone(), self.at).whatever_the_settings()
+        Ask::new(self.acting.context.clone(), self.acting.at).whatever_the_settings()
     }
 }
 

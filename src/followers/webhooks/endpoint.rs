@@ -18,6 +18,7 @@ use super::lines::{Lines, Message, Next, Place};
 use super::tail::{Happened, Page};
 use super::telling::{Attempt, Receiver, What};
 use super::{AFTER_FAULT, Deliverer, GATHER, Orders, Outcome};
+use crate::app::acting::Acting;
 use crate::app::webhooks::Webhooks;
 use crate::keys::{Record, SealKind};
 use crate::log::{LogFault, Position, StreamId, ask_one};
@@ -320,7 +321,7 @@ impl<'e> Endpoint<'e> {
         let after_success = self.row.lost_in_a_row() == 0;
         let loss = Loss { message, event_type, attempts, status, after_success };
         let app = &self.deliverer.app;
-        let noting = Webhooks::of_operator(app.log.as_ref(), &app.keyring, app.entropy.as_ref(), now);
+        let noting = Webhooks::by(Acting::operator(app.log.as_ref(), &app.keyring, app.entropy.as_ref(), now));
         let noted = noting.lose(webhook, message, self.row.replays, loss).await;
         let row = match noted {
             Ok(row) => row,

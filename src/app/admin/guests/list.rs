@@ -43,7 +43,7 @@ impl Guests<'_> {
         };
         let active_before = active_before.unwrap_or(Timestamp::from_millis(i64::MAX));
         let parameters = [place.into(), Value::Text(user), active_before.into(), Value::Integer(i64::from(*limit) + 1)];
-        let mut found = ask(self.log, question, &parameters).await?;
+        let mut found = ask(self.acting.log, question, &parameters).await?;
         // One more than the page tells that there is more.
         let further = found.len() > *limit as usize;
         found.truncate(*limit as usize);

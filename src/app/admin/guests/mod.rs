@@ -7,9 +7,9 @@ pub mod list;
 mod outlook;
 mod reassign;
 
-use chrysalis_domain::id::{CommandId, ProjectId, UserId};
+use chrysalis_domain::Span;
+use chrysalis_domain::id::UserId;
 use chrysalis_domain::user::{User, UserCommand};
-use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::stale_guests::Said;
 use chrysalis_projections::table::id;
 use chrysalis_projections::users::{self, UserRow};
@@ -17,20 +17,16 @@ use chrysalis_projections::users::{self, UserRow};
 pub use outlook::{Outlook, Stage};
 
 use super::gone;
+use crate::app::acting::Acting;
 use crate::app::authority::Authority;
 use crate::app::{App, AppError, Caller, Refusal};
-use crate::entropy::{self, Entropy};
-use crate::keys::{Keyring, Record, SealKind};
+use crate::keys::{Record, SealKind};
 use crate::log::cqrs::{Ask, Concurrency, Step, execute, load};
-use crate::log::{Actor, Context, Log, LogFault, ask_one};
+use crate::log::{LogFault, ask_one};
 
 /// What works on guests, in somebody's name.
 pub struct Guests<'a> {
-    pub log: &'a dyn Log,
-    pub keyring: &'a Keyring,
-    pub entropy: &'a dyn Entropy,
-    pub context: Context,
-    pub at: Timestamp,
+    pub acting: Acting<'a>,
     pub policy: Policy,
 }
 
@@ -56,41 +52,19 @@ impl App {
     pub fn guests(&self, caller: &Caller, authority: &Authority) -> Guests<'_> {
         let configured = &self.config.anonymous;
         let max_age = caller.settings.anonymous.max_age;
-        Guests {
-            log: self.log.as_ref(),
-            keyring: &self.keyring,
-            entropy: self.entropy.as_ref(),
-            context: self.asking(caller, authority.actor()).context,
-            at: caller.at,
-            policy: Policy { max_age, notice: configured.notice, undo: configured.undo },
-        }
+        Guests::by(self.acting(caller, authority), Policy { max_age, notice: configured.notice, undo: configured.undo })
     }
 }
 
 impl<'a> Guests<'a> {
-    /// In the operator's own name.
-    pub fn of_operator(
-        log: &'a dyn Log,
-        keyring: &'a Keyring,
-        entropy: &'a dyn Entropy,
-        at: Timestamp,
-        policy: Policy,
-    ) -> Self {
-        let context = Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(entropy::ulid(entropy, at)),
-            cause: None,
-            settings_version: 0,
-        };
-        Self { log, keyring, entropy, context, at, policy }
+    pub fn by(acting: Acting<'a>, policy: Policy) -> Self {
+        Self { acting, policy }
     }
 
     /// The guest as it stands at this moment: asked of its own events, for the lists may be a moment old.
     pub async fn one(&self, guest: UserId) -> Result<Guest, AppError> {
         let row = self.guest(guest).await?;
-        let user = load::<User>(self.log, guest).await?.state;
+        let user = load::<User>(self.acting.log, guest).await?.state;
         let said = Said {
             last_active_at: user.last_activity,
             expires_at: user.announced.map(|told| told.expires_at),
@@ -105,10 +79,10 @@ impl<'a> Guests<'a> {
 
     async fn outlook(&self, said: Option<Said>) -> Result<Outlook, LogFault> {
         let reason = match said.and_then(|said| said.hold_reason) {
-            Some(reason) => Record::open(self.log, self.keyring, SealKind::HoldReason, reason).await?,
+            Some(reason) => Record::open(self.acting.log, self.acting.keyring, SealKind::HoldReason, reason).await?,
             None => None,
         };
-        Ok(Outlook::of(said, reason, &self.policy, self.at))
+        Ok(Outlook::of(said, reason, &self.policy, self.acting.at))
     }
 
     /// The row of whoever is a guest.
@@ -118,15 +92,16 @@ impl<'a> Guests<'a> {
     }
 
     async fn user(&self, user: UserId) -> Result<UserRow, AppError> {
-        Ok(ask_one(self.log, &users::BY_ID, &[id(user)]).await?.ok_or(Refusal::UserUnknown)?)
+        Ok(ask_one(self.acting.log, &users::BY_ID, &[id(user)]).await?.ok_or(Refusal::UserUnknown)?)
     }
 
     fn ask(&self, guest: UserId, command: UserCommand) -> Ask {
-        let ask = Ask::new(self.context.clone(), self.at).then(Step::User(guest, Concurrency::Exact, command));
+        let ask =
+            Ask::new(self.acting.context.clone(), self.acting.at).then(Step::User(guest, Concurrency::Exact, command));
         ask.whatever_the_settings()
     }
 
     async fn execute(&self, ask: Ask) -> Result<(), AppError> {
-        execute(self.log, self.entropy, ask).await.map(|_| ()).map_err(gone)
+        execute(self.acting.log, self.acting.entropy, ask).await.map(|_| ()).map_err(gone)
     }
 }

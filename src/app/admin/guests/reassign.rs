@@ -24,7 +24,7 @@ impl Guests<'_> {
             .ask(guest, UserCommand::TransferGuest { to, epoch: None })
             .then(Step::User(to, Concurrency::Exact, take))
             .then(Step::User(guest, Concurrency::Exact, go));
-        match execute(self.log, self.entropy, ask).await {
+        match execute(self.acting.log, self.acting.entropy, ask).await {
             Ok(_) => Ok(()),
             // Its own browser has handed it over before.
             Err(ExecuteError::Refused(UserRefusal::ChallengeUnknown)) => Err(Refusal::GuestTransferred.into()),
