@@ -1,11 +1,14 @@
 //! The configuration: read once, checked whole, every mistake told at once.
 
+mod admin;
 mod challenge;
 mod guests;
+mod hashing;
 pub mod keys;
 mod mail;
 mod reader;
 pub mod secret;
+mod sessions;
 mod social;
 mod sources;
 pub mod store;
@@ -13,24 +16,24 @@ pub mod store;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use chrysalis_domain::role::Roles;
 use chrysalis_domain::user::command::ExpiryTerms;
-use chrysalis_domain::{EmailAddress, PasswordPolicy, Span};
+use chrysalis_domain::{PasswordPolicy, Span};
 use ipnet::IpNet;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::hasher::HashParams;
-use crate::keys::ApiSecret;
 use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
+pub use admin::Admin;
 pub use challenge::{CaptchaConfig, CaptchaProvider, Challenge, ChallengeKind};
 pub use guests::Guests;
+pub use hashing::Hashing;
 pub use mail::Mail;
 use reader::Reader;
 pub use reader::parse_span;
+pub use secret::SecretSource;
+pub use sessions::{RotateOnUpgrade, Sessions};
 pub use social::{RESERVED, SocialProvider, is_tenant};
 pub use store::Store;
 
@@ -88,22 +91,6 @@ pub struct Config {
 }
 
 #[derive(Clone, Debug)]
-pub enum SecretSource {
-    Given(SecretString),
-    File(PathBuf),
-    /// Made on the first start, kept in the data folder.
-    Own,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Admin {
-    /// Whoever holds one of these, verified, administers.
-    pub emails: Vec<EmailAddress>,
-    /// Besides `user` and `admin`.
-    pub roles: Vec<String>,
-}
-
-#[derive(Clone, Debug)]
 pub struct Anonymous {
     pub enabled: bool,
     /// How long after their last activity guests are kept.
@@ -142,32 +129,6 @@ pub struct Email {
     pub private: bool,
     pub claim_ttl: Span,
     pub verification_ttl: Span,
-}
-
-#[derive(Clone, Debug)]
-pub struct Sessions {
-    pub lifetime: Span,
-    pub refresh_after: Span,
-    pub not_remembered: Span,
-    pub absolute_max: Option<Span>,
-    pub fresh_age: Span,
-    pub rotate_on_upgrade: RotateOnUpgrade,
-    pub per_user: usize,
-    pub activity_granularity: Span,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RotateOnUpgrade {
-    Cookie,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Debug)]
-pub struct Hashing {
-    pub params: HashParams,
-    pub threads: NonZeroUsize,
-    pub queue: NonZeroUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -327,7 +288,7 @@ fn build(r: &mut Reader) -> Option<Config> {
     }
     let guests = guests::read(r);
     let challenge = challenge::read(r, &guests);
-    let hashing = hashing(r);
+    let hashing = hashing::read(r);
     let mail = mail::read(r, public.as_ref());
     let cookies = public.as_ref().and_then(|public| cookies(r, public));
     let min = r.number("email_password.min_length", 8..=64);
@@ -336,10 +297,10 @@ fn build(r: &mut Reader) -> Option<Config> {
         listen,
         app_origin: app_origin(r),
         store: store::read(r, &data_dir),
-        secret: secret_source(r),
+        secret: secret::source(r),
         secret_previous: r.text("secret_previous").map(|text| text.to_owned().into()),
-        bootstrap_api_key: bootstrap_api_key(r),
-        admin: admin(r),
+        bootstrap_api_key: admin::bootstrap_api_key(r),
+        admin: admin::read(r),
         trusted_origins: trusted_origins(r),
         trusted_proxies,
         rate_limits: r.switch("rate_limits"),
@@ -372,7 +333,7 @@ fn build(r: &mut Reader) -> Option<Config> {
             claim_ttl: r.span("email.claim_ttl", HOUR..=Span::from_days(400)),
             verification_ttl: r.span("email.verification_ttl", Span::from_secs(300)..=Span::from_days(7)),
         },
-        sessions: sessions(r),
+        sessions: sessions::read(r),
         writer: Writer {
             queue: r.number("writer.queue", 1..=1_000_000),
             max_batch: r.number("writer.max_batch", 1..=100_000),
@@ -431,61 +392,6 @@ fn invitation_url(r: &mut Reader) -> String {
         r.mistake("organization.invitation_url", format!("{text:?} leads nowhere"), remedy);
     }
     text
-}
-
-fn secret_source(r: &mut Reader) -> SecretSource {
-    let (given, file) = (r.text("secret").map(str::to_owned), r.text("secret_file").map(PathBuf::from));
-    match (given, file) {
-        (Some(_), Some(_)) => {
-            r.mistake("secret", "secret and secret_file are both given", "give one of them");
-            SecretSource::Own
-        }
-        (Some(secret), None) => {
-            if secret.len() < secret::MIN_LENGTH {
-                r.mistake("secret", "is too short", format!("give at least {} random characters", secret::MIN_LENGTH));
-            }
-            SecretSource::Given(secret.into())
-        }
-        (None, Some(file)) => SecretSource::File(file),
-        (None, None) => SecretSource::Own,
-    }
-}
-
-/// Different characters below which a key can't be called random.
-const VARIETY: usize = 10;
-
-fn bootstrap_api_key(r: &mut Reader) -> Option<SecretString> {
-    let key = r.text("bootstrap_api_key")?.to_owned();
-    let mut characters: Vec<char> = key.trim_start_matches("sk_live_").trim_start_matches("sk_test_").chars().collect();
-    characters.sort_unstable();
-    characters.dedup();
-    if ApiSecret::parse(&key).is_none() || characters.len() < VARIETY {
-        r.mistake(
-            "bootstrap_api_key",
-            "is no API key, or not random",
-            "write sk_live_ and at least 32 random characters of A-Z a-z 0-9 _ -, such as those of `openssl rand -hex 32`",
-        );
-    }
-    Some(key.into())
-}
-
-fn admin(r: &mut Reader) -> Admin {
-    let mut admin = Admin::default();
-    for email in r.list("admin.emails") {
-        match EmailAddress::parse(&email) {
-            Ok(email) => admin.emails.push(email),
-            Err(_) => {
-                r.mistake("admin.emails", format!("{email:?} is no address"), "write addresses with commas between")
-            }
-        }
-    }
-    for role in r.list("admin.roles") {
-        if Roles::parse(&role).is_none() {
-            r.mistake("admin.roles", format!("{role:?} is no role"), "write words of letters, digits, - and _");
-        }
-        admin.roles.push(role);
-    }
-    admin
 }
 
 fn trusted_origins(r: &mut Reader) -> Vec<OriginPattern> {
@@ -550,31 +456,6 @@ fn check_dev(r: &mut Reader, listen: SocketAddr, public: Option<&Origin>, proxie
     }
 }
 
-fn sessions(r: &mut Reader) -> Sessions {
-    let absolute = r.text("sessions.absolute_max").is_some();
-    let lifetime = r.span("sessions.lifetime", HOUR..=Span::from_days(400));
-    let refresh_after = r.span("sessions.refresh_after", Span::from_secs(60)..=Span::from_days(400));
-    if refresh_after > lifetime {
-        r.mistake(
-            "sessions.refresh_after",
-            "is longer than sessions.lifetime",
-            "take a shorter time, or no session is ever extended",
-        );
-    }
-    let rotations =
-        [("cookie", RotateOnUpgrade::Cookie), ("always", RotateOnUpgrade::Always), ("never", RotateOnUpgrade::Never)];
-    Sessions {
-        lifetime,
-        refresh_after,
-        not_remembered: r.span("sessions.not_remembered", Span::from_secs(300)..=Span::from_days(30)),
-        absolute_max: absolute.then(|| r.span("sessions.absolute_max", HOUR..=Span::from_days(3650))),
-        fresh_age: r.span("sessions.fresh_age", Span::ZERO..=Span::from_days(400)),
-        rotate_on_upgrade: r.choice("sessions.rotate_on_upgrade", &rotations),
-        per_user: r.number("sessions.per_user", 1..=1000),
-        activity_granularity: r.span("sessions.activity_granularity", Span::from_secs(60)..=HOUR),
-    }
-}
-
 fn cookies(r: &mut Reader, public: &Origin) -> Option<CookieNames> {
     let same_site = r
         .choice("cookies.same_site", &[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
@@ -583,41 +464,6 @@ fn cookies(r: &mut Reader, public: &Origin) -> Option<CookieNames> {
         Err(mistake) => {
             r.mistake("cookies", mistake.to_string(), "see SameSite and Domain in docs/configuration.md");
             None
-        }
-    }
-}
-
-fn hashing(r: &mut Reader) -> Option<Hashing> {
-    let (min, max) = (HashParams::MINIMUM, HashParams::MAXIMUM);
-    let memory = r.number("hashing.memory_kib", min.memory_kib()..=max.memory_kib());
-    let iterations = r.number("hashing.iterations", min.iterations()..=max.iterations());
-    let parallelism = r.number("hashing.parallelism", min.parallelism()..=max.parallelism());
-    let threads = r.number("hashing.threads", 0..=1024);
-    let queue = r.number("hashing.queue", 1..=100_000);
-    match HashParams::new(memory, iterations, parallelism) {
-        Ok(params) => Some(Hashing {
-            params,
-            threads: NonZeroUsize::new(threads).unwrap_or_else(crate::hasher::Hasher::cores),
-            queue: NonZeroUsize::new(queue).unwrap_or(NonZeroUsize::MIN),
-        }),
-        Err(error) => {
-            r.mistake("hashing", error.to_string(), "see hashing in docs/configuration.md");
-            None
-        }
-    }
-}
-
-impl SecretSource {
-    /// The root secret itself. May make it, on a first start.
-    pub fn resolve(
-        &self,
-        data_dir: &std::path::Path,
-        entropy: &dyn crate::entropy::Entropy,
-    ) -> Result<SecretString, secret::SecretError> {
-        match self {
-            SecretSource::Given(secret) => Ok(secret.expose_secret().to_owned().into()),
-            SecretSource::File(path) => secret::read(path),
-            SecretSource::Own => secret::of_folder(data_dir, entropy),
         }
     }
 }

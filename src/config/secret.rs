@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use super::reader::Reader;
 use crate::entropy::{self, Entropy};
 
 /// Characters a secret needs: 32 random letters hold more than 128 bits.
@@ -23,6 +24,44 @@ pub enum SecretError {
     Short { path: String },
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },
+}
+
+/// Where the secret is to be had.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    Given(SecretString),
+    File(PathBuf),
+    /// Made on the first start, kept in the data folder.
+    Own,
+}
+
+impl SecretSource {
+    /// The root secret itself. May make it, on a first start.
+    pub fn resolve(&self, data_dir: &Path, entropy: &dyn Entropy) -> Result<SecretString, SecretError> {
+        match self {
+            SecretSource::Given(secret) => Ok(secret.expose_secret().to_owned().into()),
+            SecretSource::File(path) => read(path),
+            SecretSource::Own => of_folder(data_dir, entropy),
+        }
+    }
+}
+
+pub(super) fn source(r: &mut Reader) -> SecretSource {
+    let (given, file) = (r.text("secret").map(str::to_owned), r.text("secret_file").map(PathBuf::from));
+    match (given, file) {
+        (Some(_), Some(_)) => {
+            r.mistake("secret", "secret and secret_file are both given", "give one of them");
+            SecretSource::Own
+        }
+        (Some(secret), None) => {
+            if secret.len() < MIN_LENGTH {
+                r.mistake("secret", "is too short", format!("give at least {} random characters", MIN_LENGTH));
+            }
+            SecretSource::Given(secret.into())
+        }
+        (None, Some(file)) => SecretSource::File(file),
+        (None, None) => SecretSource::Own,
+    }
 }
 
 /// Makes the data folder, for its owner alone.

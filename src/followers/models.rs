@@ -19,8 +19,6 @@ use crate::log::{LogFault, Position, Store};
 
 /// Names the lease, so it is for ever.
 const NAME: &str = "models";
-/// Events of a page: their rows are written between the batches of those who wait for an answer.
-const PAGE: usize = 512;
 /// Events of a page where nobody waits.
 const LONG_PAGE: usize = 4_096;
 /// How long events may gather before they are folded: one commit for many, and nobody waits for it.
@@ -161,7 +159,7 @@ struct Standing {
 
 impl Follower {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, only: None, page: PAGE, standing: Vec::new(), looked: None }
+        Self { page: store.page(), store, only: None, standing: Vec::new(), looked: None }
     }
 
     /// Folds one page for those in front and one for the hindmost; answers whether there is more to do at once.

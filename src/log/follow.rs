@@ -21,6 +21,9 @@ pub trait Follow: Send + Sync {
     /// The models that this store was opened with. Their tables are there, empty at first.
     fn models(&self) -> &'static [&'static Model];
 
+    /// Events whose rows are written at a time while others wait for answers.
+    fn page(&self) -> usize;
+
     /// Groups that wait now to be stored by this node.
     fn queued(&self) -> usize;
 

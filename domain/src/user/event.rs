@@ -3,16 +3,25 @@
 //!
 //! Bodies hold no personal data: what a person typed stands in a sealed record, and the event names that record.
 
+mod clean_up;
+mod memberships;
+mod passwords;
+mod recovery;
+mod sessions;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Names, events};
-use crate::id::{
-    AccountId, ChallengeId, ClaimId, JobId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
-};
+use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::role::Roles;
 use crate::time::Timestamp;
-use crate::user::impersonation::Impersonation;
-use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
+use crate::value::{Authentication, Change, Entry, Locale, ProofKind};
+
+pub use self::clean_up::*;
+pub use self::memberships::*;
+pub use self::passwords::*;
+pub use self::recovery::*;
+pub use self::sessions::*;
 
 events! {
     UserEvent:
@@ -209,61 +218,6 @@ pub struct UserReclaimed {
     pub at: Timestamp,
 }
 
-/// The user can sign in by password from here on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordAdded {
-    pub account: AccountId,
-    pub hash: SealedId,
-    /// False when it was added before the address was proven: then a proof by somebody else drops it (SECURITY S2).
-    pub proven: bool,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordChanged {
-    pub account: AccountId,
-    pub hash: SealedId,
-    pub at: Timestamp,
-}
-
-/// Same password, hashed anew because the parameters or the pepper changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordRehashed {
-    pub account: AccountId,
-    pub hash: SealedId,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordRemoved {
-    pub account: AccountId,
-    pub reason: ReleaseReason,
-}
-
-/// The password no longer leads in. Whoever knows it may restore it in one session, until a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordSuspended {
-    pub account: AccountId,
-    pub hash: SealedId,
-    pub session: SessionId,
-    pub until: Timestamp,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordRestored {
-    pub account: AccountId,
-    pub hash: SealedId,
-    pub at: Timestamp,
-}
-
-/// The password was set by whoever reads the address; the event before this one names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordReset {
-    pub account: AccountId,
-    pub proof: ProofKind,
-    pub at: Timestamp,
-}
-
 /// A social identity, keyed by (issuer, subject), leads to this user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityLinked {
@@ -285,112 +239,6 @@ pub struct IdentityUnlinked {
     pub account: AccountId,
     pub claim: ClaimId,
     pub reason: ReleaseReason,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionStarted {
-    pub session: SessionId,
-    pub locator: Locator,
-    pub token_hash: TokenHash,
-    pub expires_at: Timestamp,
-    /// False: the session ends with the browser and is never extended.
-    pub remembered: bool,
-    pub authentication: Authentication,
-    /// Network address and user agent, sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<SealedId>,
-    /// The answer that made it may be given again until this time, to the same `Idempotency-Key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replayable_until: Option<Timestamp>,
-    /// Whoever has it acts as the user, and is not them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub impersonation: Option<Impersonation>,
-}
-
-/// The session was used: at most once an hour, and when it is first presented in a way that later decisions ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActivityRecorded {
-    pub session: SessionId,
-    pub carrier: Carrier,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionExtended {
-    pub session: SessionId,
-    pub at: Timestamp,
-    pub expires_at: Timestamp,
-}
-
-/// The session has a new token. The old one may still read until the time given, and do nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionRotated {
-    pub session: SessionId,
-    pub locator: Locator,
-    pub token_hash: TokenHash,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<PreviousToken>,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PreviousToken {
-    pub locator: Locator,
-    pub token_hash: TokenHash,
-    pub readable_until: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionEnded {
-    pub session: SessionId,
-    pub reason: EndReason,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    SignedOut,
-    Revoked,
-    /// Made room for a new one.
-    Limit,
-    /// Another session of the user became a member's.
-    Upgraded,
-    PasswordChanged,
-    PasswordReset,
-    Superseded,
-    /// Somebody else proved the address.
-    Reclaimed,
-    /// What the guest did belongs to a member now.
-    Transferred,
-    /// Whoever reads the address of before took it back.
-    EmailChangeUndone,
-    Banned,
-    /// Whoever acted as the user is themselves again.
-    ImpersonationEnded,
-    Disabled,
-    Deleted,
-}
-
-impl EndReason {
-    pub const fn name(self) -> &'static str {
-        match self {
-            EndReason::SignedOut => "signed_out",
-            EndReason::Revoked => "revoked",
-            EndReason::Limit => "limit",
-            EndReason::Upgraded => "upgraded",
-            EndReason::PasswordChanged => "password_changed",
-            EndReason::PasswordReset => "password_reset",
-            EndReason::Superseded => "superseded",
-            EndReason::Reclaimed => "reclaimed",
-            EndReason::Transferred => "transferred",
-            EndReason::EmailChangeUndone => "email_change_undone",
-            EndReason::Banned => "banned",
-            EndReason::ImpersonationEnded => "impersonation_ended",
-            EndReason::Disabled => "disabled",
-            EndReason::Deleted => "deleted",
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -527,61 +375,6 @@ pub struct EmailChangeUndone {
     pub at: Timestamp,
 }
 
-/// With the code that has this hash the guest can come back, once, from wherever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecoveryCodeIssued {
-    pub hash: TokenHash,
-    pub at: Timestamp,
-}
-
-/// The code is good for nothing any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecoveryCodeEnded {
-    pub hash: TokenHash,
-    pub reason: CodeEnd,
-    pub at: Timestamp,
-}
-
-/// A short code is shown, to be typed on another device. The hash is keyed: the code could be guessed from another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceLinkOffered {
-    pub hash: TokenHash,
-    pub expires_at: Timestamp,
-    pub at: Timestamp,
-}
-
-/// Another device has typed the code, and waits for the one that shows it to agree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceLinkClaimed {
-    /// What the other device shows itself by.
-    pub ticket: TokenHash,
-    /// Its network address and user agent, sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<SealedId>,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceLinkConfirmed {
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceLinkEnded {
-    pub hash: TokenHash,
-    pub reason: CodeEnd,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CodeEnd {
-    Used,
-    Revoked,
-    /// There is a newer one.
-    Replaced,
-}
-
 /// What the guest did belongs to a member from here on: somebody who proved to be the same person, or whom an administrator
 /// named. The event beside this one, in the member's stream, says the same; an app that sees either moves what it keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -595,167 +388,6 @@ pub struct GuestTransferred {
 pub struct GuestAbsorbed {
     pub guest: UserId,
     pub at: Timestamp,
-}
-
-/// The user is a member of an organization from here on. The event beside this one, in the organization's stream, says the
-/// same, and in which role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MembershipBegan {
-    pub organization: OrganizationId,
-    pub member: MemberId,
-    /// The organization was made by this user.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub founded: bool,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MembershipEnded {
-    pub organization: OrganizationId,
-    pub member: MemberId,
-    pub reason: MembershipEnd,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MembershipEnd {
-    Left,
-    /// Somebody else asked for it.
-    Removed,
-    /// The organization is gone.
-    OrganizationDeleted,
-    UserDeleted,
-}
-
-/// In this session the user works in an organization, or in none any more. It counts as long as that very membership
-/// stands: who comes back chooses again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrganizationActivated {
-    pub session: SessionId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub membership: Option<ActiveMembership>,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActiveMembership {
-    pub organization: OrganizationId,
-    pub member: MemberId,
-}
-
-/// The guest has been away for so long that it will be deleted, not before `expires_at`, unless it comes back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuestExpiryAnnounced {
-    pub evidence: ExpiryEvidence,
-    pub expires_at: Timestamp,
-    pub at: Timestamp,
-}
-
-/// Until then no clean-up takes the guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuestHeld {
-    pub until: Timestamp,
-    /// What was said of why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<SealedId>,
-    pub last_activity: Timestamp,
-    pub at: Timestamp,
-}
-
-/// A clean-up may take the guest again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuestReleased {
-    pub last_activity: Timestamp,
-    pub at: Timestamp,
-}
-
-/// The guest was taken out of use: by a clean-up, or by a job with all who came with it. Its sessions are ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuestDisabled {
-    /// Of a clean-up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<ExpiryEvidence>,
-    /// Of a job: what it did it can undo.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<DisabledBy>,
-    pub at: Timestamp,
-    /// Until then a clean-up can be undone; none where it was a job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub final_at: Option<Timestamp>,
-}
-
-impl GuestDisabled {
-    /// False where the guest goes in the same breath.
-    pub fn can_be_undone(&self) -> bool {
-        self.final_at.is_none_or(|final_at| final_at > self.at)
-    }
-}
-
-/// The job that took a guest out of use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DisabledBy {
-    pub job: JobId,
-    pub last_activity: Timestamp,
-}
-
-/// The guest is as it was before it was taken out of use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuestRestored {
-    /// Sessions that were ended by it, and that are live again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sessions: Vec<SessionId>,
-    /// Until then no clean-up takes it again; none where it came back by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_until: Option<Timestamp>,
-    pub last_activity: Timestamp,
-    pub at: Timestamp,
-}
-
-/// Why a clean-up was allowed to: what an auditor needs to check it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExpiryEvidence {
-    /// Version of the settings that held the policy.
-    pub settings_version: u64,
-    pub max_age_secs: i64,
-    /// Who was active before this time had been away for too long.
-    pub cutoff: Timestamp,
-    pub last_activity: Timestamp,
-}
-
-/// The user is gone. Nothing is accepted after this event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserDeleted {
-    /// The person behind the user: with this event their key and what is sealed under it are destroyed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub person: Option<PersonId>,
-    pub reason: DeletionReason,
-    pub was_guest: bool,
-    pub last_activity: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<ExpiryEvidence>,
-    pub at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeletionReason {
-    /// The user asked for it.
-    Requested,
-    /// A guest past its maximum age.
-    AnonymousMaxAge,
-    /// An administrator asked for it.
-    Administrator,
-}
-
-impl DeletionReason {
-    pub const fn name(self) -> &'static str {
-        match self {
-            DeletionReason::Requested => "requested",
-            DeletionReason::AnonymousMaxAge => "anonymous_max_age",
-            DeletionReason::Administrator => "administrator",
-        }
-    }
 }
 
 impl Names for UserEvent {

@@ -27,10 +27,17 @@ const PUT_OFF_AFTER: &str = "SET LOCAL lock_timeout = 100";
 /// A node that stops in the middle of a transaction of several steps does not keep its tables locked for the others.
 const NOT_LEFT_OPEN: &str = "SET LOCAL idle_in_transaction_session_timeout = 2000";
 
+/// Rows go in a transaction of their own, and what that costs besides them is to be spread over many.
+const PAGE: usize = 2_048;
+
 #[async_trait]
 impl Follow for PostgresLog {
     fn models(&self) -> &'static [&'static Model] {
         self.models
+    }
+
+    fn page(&self) -> usize {
+        PAGE
     }
 
     fn queued(&self) -> usize {

@@ -9,10 +9,17 @@ use super::rows::RowWriter;
 use super::{LogFault, Position, SqliteLog, checkpointer, parts, schema, scrub};
 use crate::log::follow::{Folded, Follow, Generation, Stage, come_and_gone};
 
+/// Rows go along in the writer's next batch, and those in it wait for them.
+const PAGE: usize = 512;
+
 #[async_trait]
 impl Follow for SqliteLog {
     fn models(&self) -> &'static [&'static Model] {
         self.models
+    }
+
+    fn page(&self) -> usize {
+        PAGE
     }
 
     fn queued(&self) -> usize {
