@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use chrysalis::app::acting::Acting;
 use chrysalis::app::admin::NewUser;
 use chrysalis::app::admin::list_users::{ListUsers, Total};
 use chrysalis::app::api_keys::{ApiKeys, NewApiKey};
@@ -99,7 +100,8 @@ fn sought(text: &str) -> Option<Condition> {
 
 async fn fill(app: &Arc<App>, members: usize) -> Result<()> {
     let begun = Instant::now();
-    let keys = ApiKeys::of_operator(app.log.as_ref(), &app.keyring, app.entropy.as_ref(), app.clock.now());
+    let keys =
+        ApiKeys::of_operator(Acting::operator(app.log.as_ref(), &app.keyring, app.entropy.as_ref(), app.clock.now()));
     let new =
         NewApiKey { name: "bench".to_owned(), metadata: None, permissions: None, organization: None, expires_at: None };
     let issued = keys.create(new, true).await?;
