@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use chrysalis::app::webhooks::ReplayFrom;
 use chrysalis::config::{Config, Overrides, parse_span};
+use chrysalis::proof::VerifyingKey;
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
 use chrysalis_domain::id::{ApiKeyId, JobId, UserId, WebhookId};
@@ -56,7 +57,8 @@ enum Command {
         #[arg(long)]
         dev: bool,
     },
-    /// Folds the whole log anew and says which rows of the read models differ. Exits with 3 when any does.
+    /// Holds the log against what was signed of it, folds it anew and says which rows of the read models differ. Exits with 3
+    /// when anything does.
     Verify,
     /// The read models.
     #[command(subcommand)]
@@ -64,7 +66,7 @@ enum Command {
     /// The log.
     #[command(subcommand)]
     Log(Log),
-    /// The audit trail.
+    /// The audit trail, and what is proven of the log.
     #[command(subcommand)]
     Audit(Audit),
     /// Guests, in the store itself: a server may run meanwhile.
@@ -131,6 +133,61 @@ enum Audit {
         #[arg(long)]
         action: Option<String>,
     },
+    #[command(flatten)]
+    Proof(Proof),
+}
+
+/// The log as evidence: docs/audit.md says what is proven, and what is not.
+#[derive(Debug, Subcommand)]
+enum Proof {
+    /// Signs what is new in the log, and prints the newest checkpoint: to be kept where the server can't reach it.
+    Checkpoint {
+        /// Prints the one about exactly so many events instead, and signs nothing.
+        #[arg(long)]
+        size: Option<u64>,
+    },
+    /// Prints a proof, with the checkpoint that it is about.
+    Prove(Prove),
+    /// Checks a proof, or a checkpoint by itself, with nothing but keys: no server and no store is asked. Exits with 3 when it
+    /// does not hold.
+    CheckProof(CheckProof),
+    /// Makes the tree over the log anew, beside the one that stands; one that is not what was signed stays out. A server may run
+    /// meanwhile.
+    Rebuild,
+    /// Prints the keys that checkpoints are checked by, oldest first, one line each: name+number+key.
+    Keys {
+        /// Prints them as a note that is signed by every one of them: whoever trusts one learns of the others.
+        #[arg(long)]
+        signed: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Prove {
+    /// That the event at this position is in a checkpoint.
+    #[arg(long, value_name = "POSITION", required_unless_present = "from", conflicts_with = "from")]
+    position: Option<u64>,
+    /// How many events that checkpoint is about; the newest one, where nothing is said.
+    #[arg(long, value_name = "EVENTS", conflicts_with = "from")]
+    size: Option<u64>,
+    /// That a checkpoint only adds to the older one about so many events.
+    #[arg(long, value_name = "EVENTS")]
+    from: Option<u64>,
+    /// How many the newer one is about; the newest one, where nothing is said.
+    #[arg(long, value_name = "EVENTS", conflicts_with = "position")]
+    to: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct CheckProof {
+    /// What `audit prove` or `audit checkpoint` printed; `-` reads it from the input.
+    file: PathBuf,
+    /// A key of the log, as `audit keys` prints it; may be given several times.
+    #[arg(long = "key", value_name = "KEY", required = true)]
+    keys: Vec<VerifyingKey>,
+    /// A file with the older checkpoint, for a proof that nothing of it was changed.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -331,6 +388,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::Configuration(Configuration::Keys) = cli.command {
         return ended(commands::config_keys());
+    }
+    // Whoever checks has neither a server nor its configuration.
+    if let Command::Audit(Audit::Proof(Proof::CheckProof(what))) = &cli.command {
+        return ended(commands::check_proof(what));
     }
     let config = match Config::load(&cli.overrides()) {
         Ok(config) => config,

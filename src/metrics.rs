@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::followers::FollowerMetrics;
+use crate::followers::proof::ProofMetrics;
 use crate::followers::webhooks::{Outcome, WebhookMetrics};
 use crate::hasher::Hasher;
 use crate::limits::Limits;
@@ -37,6 +38,8 @@ pub struct Metrics {
     limited: Family<RuleLabel, Counter>,
     follower_waiting: Family<FollowerLabel, Gauge>,
     follower_turn: Family<FollowerLabel, Gauge>,
+    proof_signed: Gauge,
+    proof_forked: Gauge,
     webhook_lag: Family<EndpointLabel, Gauge<f64, AtomicU64>>,
     webhook_attempts: [Counter; Outcome::ALL.len()],
     uptime: Gauge<f64, AtomicU64>,
@@ -138,6 +141,18 @@ impl Metrics {
         );
         let follower_turn = Family::<FollowerLabel, Gauge>::default();
         registry.register("follower_turn", "1 on the node that follows, 0 on the others", follower_turn.clone());
+        let proof_signed = Gauge::default();
+        registry.register(
+            "proof_signed_events",
+            "Events that the newest checkpoint is about, on the node whose turn it is",
+            proof_signed.clone(),
+        );
+        let proof_forked = Gauge::default();
+        registry.register(
+            "proof_forked",
+            "1 when the log was found not to be what was signed, on the node whose turn it is: nothing more is signed",
+            proof_forked.clone(),
+        );
         let webhook_lag = Family::<EndpointLabel, Gauge<f64, AtomicU64>>::default();
         registry.register_with_unit(
             "webhook_lag",
@@ -170,6 +185,8 @@ impl Metrics {
             limited,
             follower_waiting,
             follower_turn,
+            proof_signed,
+            proof_forked,
             webhook_lag,
             webhook_attempts,
             uptime,
@@ -237,6 +254,16 @@ impl FollowerMetrics for Metrics {
         let label = FollowerLabel { follower };
         self.follower_turn.get_or_create_owned(&label).set(i64::from(waiting.is_some()));
         self.follower_waiting.get_or_create_owned(&label).set(i64::try_from(waiting.unwrap_or(0)).unwrap_or(i64::MAX));
+    }
+}
+
+impl ProofMetrics for Metrics {
+    fn signed(&self, size: u64) {
+        self.proof_signed.set(i64::try_from(size).unwrap_or(i64::MAX));
+    }
+
+    fn forked(&self, forked: bool) {
+        self.proof_forked.set(forked.into());
     }
 }
 

@@ -21,10 +21,11 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
+use crate::followers::proof::Notary;
 use crate::followers::search::Indexer;
 use crate::followers::watch::Watch;
 use crate::followers::webhooks::Deliverer;
-use crate::followers::{expiry, invitations, jobs, mail, models, origins, search, unrecorded, webhooks};
+use crate::followers::{expiry, invitations, jobs, mail, models, origins, proof, search, unrecorded, webhooks};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -34,6 +35,7 @@ use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
 use crate::outgoing::{self, Outgoing, OutgoingError};
+use crate::proof::Prover;
 use crate::settings::Latest;
 use crate::social::Maker;
 use crate::tokens::Tokens;
@@ -84,6 +86,7 @@ pub struct Server {
     settings: Arc<Latest>,
     forgetful: Forgetful,
     indexer: Indexer,
+    notary: Notary,
     watch: Watch,
     turn: Turn,
     grace: Duration,
@@ -130,6 +133,12 @@ impl Server {
         let forgetful = Forgetful { log: log.clone(), clock: ports.clock.clone(), keep };
         let (clock, chance) = (ports.clock.clone(), ports.entropy.clone());
         let indexer = Indexer::new(store.clone(), keyring.clone(), clock, chance, config.search);
+        let notary = Notary {
+            prover: Prover::new(store.clone(), Arc::new(log_signer(&keyring)?), ports.clock.clone()),
+            entropy: ports.entropy.clone(),
+            every: duration(config.checkpoint_every),
+            metrics: metrics.clone(),
+        };
         let parts = Parts {
             cookies: config.cookies.clone(),
             signer: signer(&keyring)?,
@@ -165,7 +174,20 @@ impl Server {
         let lease = duration(parts.app.config.followers.lease);
         let turn = Turn { node, lease, metrics: parts.metrics.clone() };
         let http = Http::new(parts);
-        Ok(Self { listener, http, outbox: dev, store, mailer, settings, forgetful, indexer, watch, turn, grace })
+        Ok(Self {
+            listener,
+            http,
+            outbox: dev,
+            store,
+            mailer,
+            settings,
+            forgetful,
+            indexer,
+            notary,
+            watch,
+            turn,
+            grace,
+        })
     }
 
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -185,6 +207,7 @@ impl Server {
         // Whoever follows holds a receiver until it ends.
         let deliverer = Deliverer::new(self.http.app.clone(), self.store.clone(), self.http.metrics.clone());
         let mut following = JoinSet::new();
+        following.spawn(proof::follow(self.notary, self.store.clone(), turn.clone(), halted.clone()));
         following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
         following.spawn(webhooks::deliver(deliverer, turn.clone(), halted.clone()));
@@ -240,6 +263,12 @@ fn signer(keyring: &Keyring) -> Result<Signer, StartError> {
     let current = keys.pop().ok_or_else(|| StartError::Other("there is no key to sign cookies with".to_owned()))?;
     keys.reverse();
     Ok(Signer::new(current, keys))
+}
+
+/// Signs in the log's name.
+pub fn log_signer(keyring: &Keyring) -> Result<crate::proof::Signer, StartError> {
+    let none = || StartError::Other("there is no key to sign the log with".to_owned());
+    crate::proof::Signer::of(keyring).ok_or_else(none)
 }
 
 fn peppers(keyring: &Keyring) -> Result<Peppers, StartError> {

@@ -198,7 +198,7 @@ fn row(number: usize, at: i64) -> [Cell; COLUMNS] {
     ]
 }
 
-fn fresh(path: &Path) {
+pub fn fresh(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
     }

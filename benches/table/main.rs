@@ -15,6 +15,7 @@ mod machine;
 mod pace;
 mod postgres;
 mod process;
+mod proof;
 mod refold;
 mod report;
 mod scale;
@@ -60,6 +61,7 @@ enum Part {
     Upgrade,
     Append,
     Refold,
+    Proof,
     Scale,
     Cleanup,
     Lag,
@@ -169,6 +171,9 @@ fn main() -> Result<()> {
     }
     if chosen(Part::Refold) {
         refold::measure(&mut bench)?;
+    }
+    if chosen(Part::Proof) {
+        proof::measure(&mut bench, cli.quick)?;
     }
     if chosen(Part::Lag) {
         let store = bench.stores.empty("lag")?;

@@ -25,6 +25,7 @@ pub mod search;
 pub mod sessions;
 pub mod stale_guests;
 pub mod table;
+pub mod tiles;
 pub mod users;
 pub mod webhooks;
 
@@ -58,8 +59,8 @@ pub static INLINE: [&Table; 14] = [
 ];
 
 /// Every model that follows the log.
-pub static ASYNC: [&Model; 5] =
-    [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS, &absences::ABSENCES, &search::MODEL];
+pub static ASYNC: [&Model; 6] =
+    [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS, &absences::ABSENCES, &search::MODEL, &tiles::MODEL];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {

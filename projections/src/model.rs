@@ -7,6 +7,7 @@
 use chrysalis_domain::{Event, Timestamp};
 
 use crate::table::{Change, Question, Table};
+use crate::tiles;
 
 /// A read model that follows the log.
 pub struct Model {
@@ -25,6 +26,12 @@ impl Model {
     /// Its rows say in clear what is sealed elsewhere, so no fold of events makes them: see [`search`](crate::search).
     pub fn is_readable(&self) -> bool {
         self.tables.iter().any(|table| !table.by_part().is_empty())
+    }
+
+    /// Whether its rows are what its fold makes of events. The others are made by followers of their own: what is readable,
+    /// and the tree over the log's bytes.
+    pub fn is_folded(&self) -> bool {
+        !self.is_readable() && self.name != tiles::MODEL.name
     }
 }
 

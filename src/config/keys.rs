@@ -259,6 +259,11 @@ pub const KEYS: &[Key] = &[
         "10s",
         "Mails and other work that follows from events are done by one node at a time; this long after it stops without a word another takes over. 1 to 300 seconds.",
     ),
+    key(
+        "audit.checkpoint_every",
+        "10s",
+        "The log is signed when something is new in it, at most once in this time; 0 signs at once. At most a day.",
+    ),
     key("postgres.schema", "chrysalis", "Schema that holds every table; made when it is missing."),
     key(
         "postgres.root_cert",

@@ -82,6 +82,8 @@ pub struct Config {
     pub hashing: Hashing,
     pub writer: Writer,
     pub followers: Followers,
+    /// How long to wait after one checkpoint of the log for the next.
+    pub checkpoint_every: Span,
     pub shutdown_grace: Span,
     pub log: Logging,
     /// Key, value and source of everything, secrets hidden: what `config check` prints.
@@ -339,6 +341,7 @@ fn build(r: &mut Reader) -> Option<Config> {
             max_batch: r.number("writer.max_batch", 1..=100_000),
         },
         followers: Followers { lease: r.span("followers.lease", Span::from_secs(1)..=Span::from_secs(300)) },
+        checkpoint_every: r.span("audit.checkpoint_every", Span::ZERO..=Span::from_days(1)),
         shutdown_grace: r.span("shutdown_grace", Span::ZERO..=Span::from_secs(600)),
         log: Logging {
             format: r.choice(

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod mail;
 pub mod models;
 pub mod origins;
+pub mod proof;
 pub mod search;
 pub mod unrecorded;
 pub mod watch;

@@ -120,7 +120,7 @@ pub async fn caught_up(store: &dyn Store, patience: Duration) -> Result<bool, Lo
     let (head, asked) = (store.end().await?, Instant::now());
     loop {
         let all = store.generations().await?;
-        let live = all.iter().filter(|one| one.stage == Stage::Live && !one.model.is_readable());
+        let live = all.iter().filter(|one| one.stage == Stage::Live && one.model.is_folded());
         if live.map(|live| live.position).min().is_none_or(|hindmost| hindmost >= head) {
             return Ok(true);
         }
@@ -133,7 +133,7 @@ pub async fn caught_up(store: &dyn Store, patience: Duration) -> Result<bool, Lo
 
 /// The models that are made by folding events.
 fn folded(store: &dyn Store) -> impl Iterator<Item = &'static Model> {
-    store.models().iter().copied().filter(|model| !model.is_readable())
+    store.models().iter().copied().filter(|model| model.is_folded())
 }
 
 fn told(fault: &LogFault) -> Duration {
@@ -194,7 +194,7 @@ impl Follower {
                 all = self.store.generations().await?;
             }
         }
-        let ours = all.into_iter().filter(|one| one.is_ours() && !one.model.is_readable());
+        let ours = all.into_iter().filter(|one| one.is_ours() && one.model.is_folded());
         let ours = ours.filter(|one| self.only.is_none_or(|stage| stage == one.stage));
         let rests = |one: &Generation| self.standing.iter().find(|known| known.generation.is(one))?.rests_until;
         self.standing = ours.map(|one| Standing { generation: one, rests_until: rests(&one) }).collect();

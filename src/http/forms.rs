@@ -1,7 +1,7 @@
 //! Request bodies that more than one handler takes.
 
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -101,6 +101,11 @@ fn bounded(value: Option<String>, field: &str, max: usize) -> Result<Option<Stri
 /// One field that does not fit.
 pub fn unfit(field: &str, message: impl Into<String>) -> ApiError {
     ApiError::validation(vec![FieldError { field: field.to_owned(), message: message.into(), code: "INVALID_VALUE" }])
+}
+
+/// 422 instead of 400, where a path says so of what does not read.
+pub fn unprocessable(error: ApiError) -> ApiError {
+    if error.code() == "VALIDATION_ERROR" { error.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { error }
 }
 
 pub fn callback_url(raw: Option<String>, who: &Who) -> Result<Option<CallbackUrl>, ApiError> {

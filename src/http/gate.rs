@@ -24,7 +24,7 @@ use super::admin::impersonation;
 use super::authority::Project;
 use super::state::Http;
 use super::who::{Known, Standing, Who};
-use super::{BASE_PATH, again};
+use super::{BASE_PATH, again, call};
 use crate::app::identify::Presented;
 use crate::app::{self, Caller};
 use crate::entropy;
@@ -54,7 +54,7 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     } else {
         Readers::Trusted
     };
-    let api = request.uri().path().strip_prefix(BASE_PATH).is_some_and(|rest| rest.starts_with('/'));
+    let api = call(request.uri().path()).is_some();
     let settings = if api { settings(&http, Head::from(&request)).await } else { http.app.settings() };
     let allowed = cors::allowed_origin(&settings.origins, Head::from(&request), readers);
 
@@ -121,7 +121,7 @@ async fn answer(
     allowed: Option<&HeaderValue>,
 ) -> Response {
     let path = request.uri().path().to_owned();
-    let Some(path) = path.strip_prefix(BASE_PATH).filter(|rest| rest.starts_with('/')) else {
+    let Some(path) = call(&path) else {
         return head_is_no_get(request, next).await;
     };
     if let Some(preflight) = cors::preflight(Head::from(&request), allowed, http.app.admission.asks()) {

@@ -54,6 +54,16 @@ use crate::wire::error::ApiError;
 
 /// Everything the clients call stands below it.
 pub const BASE_PATH: &str = "/api/auth";
+/// What auditors read stands below it.
+const AUDIT_PATH: &str = "/api/audit";
+
+/// A call's path as the rules have it: below the base path, or below what stands beside it, which they name by its last part.
+/// None of what is no call.
+fn call(path: &str) -> Option<&str> {
+    let below = |base: &str| path.strip_prefix(base).filter(|rest| rest.starts_with('/'));
+    let beside = || below(AUDIT_PATH).and_then(|_| path.strip_prefix("/api"));
+    below(BASE_PATH).or_else(beside)
+}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -65,6 +75,7 @@ pub const BASE_PATH: &str = "/api/auth";
         (name = "user", description = "The user's own account"),
         (name = "admin", description = "API keys, and what administrators do with users"),
         (name = "organization", description = "Organizations, their members and invitations"),
+        (name = "audit", description = "The log as evidence: its events, and what was so at a time"),
         (name = "server", description = "Health, figures, documentation"),
     )
 )]
@@ -193,9 +204,26 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(meta::error))
 }
 
+/// The auditors' calls.
+fn evidence() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(audit::proof::checkpoint))
+        .routes(routes!(audit::proof::checkpoints))
+        .routes(routes!(audit::proof::inclusion))
+        .routes(routes!(audit::proof::consistency))
+        .routes(routes!(audit::proof::keys))
+        .routes(routes!(audit::tile::tile))
+}
+
 /// The operators' calls.
 fn operations() -> OpenApiRouter<Http> {
     OpenApiRouter::new().routes(routes!(meta::alive)).routes(routes!(meta::ready)).routes(routes!(meta::metrics))
+}
+
+/// All of them.
+fn routes() -> OpenApiRouter<Http> {
+    let documented = OpenApiRouter::with_openapi(Document::openapi());
+    documented.nest(BASE_PATH, api()).nest(AUDIT_PATH, evidence()).merge(operations())
 }
 
 /// The whole service. With an outbox, its mails are shown at `/dev/mail`.
@@ -206,8 +234,7 @@ pub fn service(
     http: Http,
     dev: Option<Outbox>,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
-    let (router, document) =
-        OpenApiRouter::with_openapi(Document::openapi()).nest(BASE_PATH, api()).merge(operations()).split_for_parts();
+    let (router, document) = routes().split_for_parts();
     let router = router.merge(reference::routes(document));
     let router = match dev {
         Some(outbox) => router.merge(dev_mail::routes(outbox)),
@@ -239,5 +266,5 @@ pub fn verbs() -> HashMap<String, Vec<Method>> {
 
 /// The document alone, for `openapi.json` and its check.
 pub fn document() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::<Http>::with_openapi(Document::openapi()).nest(BASE_PATH, api()).merge(operations()).into_openapi()
+    routes().into_openapi()
 }

@@ -58,10 +58,12 @@ pub enum Purpose {
     Token,
     /// Signs the puzzles that strangers solve before they get a guest.
     Puzzle,
+    /// Signs checkpoints of the log, and what else the log vouches for.
+    LogSigning,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 8] = [
+    pub const ALL: [Purpose; 9] = [
         Purpose::Cookie,
         Purpose::Lookup,
         Purpose::PersonKek,
@@ -70,6 +72,7 @@ impl Purpose {
         Purpose::ReplayToken,
         Purpose::Token,
         Purpose::Puzzle,
+        Purpose::LogSigning,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -82,6 +85,7 @@ impl Purpose {
             Purpose::ReplayToken => "replay-token",
             Purpose::Token => "token",
             Purpose::Puzzle => "puzzle",
+            Purpose::LogSigning => "log-signing",
         }
     }
 
@@ -245,6 +249,12 @@ impl Keyring {
     pub(crate) fn of_tests() -> Self {
         let key = |fill: u8| vec![Key { id: 1, secret: Zeroizing::new([fill; 32]) }];
         Self { keys: Purpose::ALL.into_iter().zip(1..).map(|(purpose, fill)| (purpose, key(fill))).collect() }
+    }
+
+    /// Keys that sign the log, one for each seed, each of bytes that are all alike.
+    pub(crate) fn of_log_signing(seeds: &[u8]) -> Self {
+        let key = |(id, seed): (u32, &u8)| Key { id, secret: Zeroizing::new([*seed; 32]) };
+        Self { keys: BTreeMap::from([(Purpose::LogSigning, (1..).zip(seeds).map(key).collect())]) }
     }
 }
 

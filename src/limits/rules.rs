@@ -228,6 +228,7 @@ const TABLE: &[(&str, When, Rule)] = &[
     ("/set-password", Always, Rule::Password),
     ("/delete-user", Always, Rule::Password),
     ("/admin/*", Always, Rule::Admin),
+    ("/audit/*", Always, Rule::Admin),
     ("/banata/*", Always, Rule::Admin),
     ("/api-key/*", Always, Rule::Admin),
     ("/organization/*", ByKey, Rule::Admin),
@@ -279,6 +280,7 @@ mod tests {
             ("/delete-user", Rule::Password),
             ("/delete-user/callback", Rule::Default),
             ("/admin/list-users", Rule::Admin),
+            ("/audit/events", Rule::Admin),
             ("/organization/create", Rule::Default),
         ];
         for (path, rule) in expected {

@@ -187,7 +187,7 @@ pub(super) struct Following(Vec<Generation>);
 impl Following {
     /// Of what stands; with the models whose rows another version of the fold made.
     pub(super) fn of(standing: Vec<Generation>) -> (Self, Vec<&'static str>) {
-        let live = standing.into_iter().filter(|one| one.stage == Stage::Live && !one.model.is_readable());
+        let live = standing.into_iter().filter(|one| one.stage == Stage::Live && one.model.is_folded());
         let (ours, others): (Vec<_>, Vec<_>) = live.partition(Generation::is_ours);
         (Self(ours), others.into_iter().map(|generation| generation.model.name).collect())
     }
@@ -206,6 +206,6 @@ impl Following {
 /// All tables of those of some models that events are folded into.
 pub(super) fn tables(models: &[&'static Model]) -> Vec<&'static Table> {
     let mut all = Vec::new();
-    models.iter().filter(|model| !model.is_readable()).for_each(|model| all.extend_from_slice(model.tables));
+    models.iter().filter(|model| model.is_folded()).for_each(|model| all.extend_from_slice(model.tables));
     all
 }

@@ -24,7 +24,7 @@ const INTEGER: Kind = Kind::Integer;
 const BYTES: Kind = Kind::Bytes;
 
 /// Every side table that moves. Snapshots are made again as they are needed; leases are of no use elsewhere.
-pub static SIDE_TABLES: [SideTable; 9] = [
+pub static SIDE_TABLES: [SideTable; 10] = [
     SideTable {
         name: "keys",
         columns: &[("purpose", TEXT), ("id", INTEGER), ("root", TEXT), ("wrapped", BYTES), ("created_at", INTEGER)],
@@ -76,6 +76,7 @@ pub static SIDE_TABLES: [SideTable; 9] = [
         restless: true,
     },
     CHECKPOINTS,
+    SIGNED_CHECKPOINTS,
     WEBHOOK_TALLIES,
     WEBHOOK_WAITING,
 ];
@@ -83,6 +84,14 @@ pub static SIDE_TABLES: [SideTable; 9] = [
 /// How far each follower has come.
 pub const CHECKPOINTS: SideTable =
     SideTable { name: "checkpoints", columns: &[("follower", TEXT), ("position", INTEGER)], key: 1, restless: true };
+
+/// What was signed of the log.
+pub const SIGNED_CHECKPOINTS: SideTable = SideTable {
+    name: "signed_checkpoints",
+    columns: &[("size", INTEGER), ("root", BYTES), ("note", TEXT), ("signed_at", INTEGER)],
+    key: 1,
+    restless: false,
+};
 
 /// How deliveries to webhook endpoints went.
 pub const WEBHOOK_TALLIES: SideTable = SideTable {

@@ -21,6 +21,7 @@ mod order;
 mod organizations;
 mod origins;
 mod postgres;
+mod proof;
 mod quotas;
 mod refold;
 mod scale;

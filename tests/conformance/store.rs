@@ -37,7 +37,13 @@ pub trait Store: Send + Sync {
     /// What a question past the port answers: one text.
     async fn seen(&self, sql: &str) -> String;
 
-    /// Takes the guard off the log: what must never happen can happen.
+    /// The same, where the store may refuse it.
+    async fn attempt(&self, sql: &str) -> Result<u64, String>;
+
+    /// Flips a bit of one byte of an event, past the port.
+    async fn flip(&self, position: u64, column: &str, byte: usize);
+
+    /// Takes the guard off the log and what was signed: what must never happen can happen.
     async fn unguard(&self);
 }
 
@@ -128,12 +134,27 @@ impl Store for Sqlite {
         self.connection().execute(sql, []).unwrap() as u64
     }
 
+    async fn attempt(&self, sql: &str) -> Result<u64, String> {
+        self.connection().execute(sql, []).map(|rows| rows as u64).map_err(|error| error.to_string())
+    }
+
+    async fn flip(&self, position: u64, column: &str, byte: usize) {
+        let (connection, at) = (self.connection(), "WHERE position = ?1");
+        let sql = format!("SELECT {column} FROM events {at}");
+        let mut bytes: Vec<u8> = connection.query_row(&sql, [position], |row| row.get(0)).unwrap();
+        bytes[byte] ^= 1;
+        let sql = format!("UPDATE events SET {column} = ?2 {at}");
+        assert_eq!(connection.execute(&sql, rusqlite::params![position, bytes]).unwrap(), 1);
+    }
+
     async fn seen(&self, sql: &str) -> String {
         self.connection().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     async fn unguard(&self) {
-        self.behind("DROP TRIGGER events_are_never_removed").await;
+        for trigger in ["events_are_never_removed", "events_are_never_changed", "signed_and_never_changed"] {
+            self.behind(&format!("DROP TRIGGER {trigger}")).await;
+        }
     }
 }
 
@@ -207,12 +228,23 @@ impl Store for Postgres {
         self.connection().await.execute(sql, &[]).await.unwrap()
     }
 
+    async fn attempt(&self, sql: &str) -> Result<u64, String> {
+        self.connection().await.execute(sql, &[]).await.map_err(|error| error.to_string())
+    }
+
+    async fn flip(&self, position: u64, column: &str, byte: usize) {
+        let flipped = format!("set_byte({column}, {byte}, get_byte({column}, {byte}) # 1)");
+        let sql = format!("UPDATE events SET {column} = {flipped} WHERE position = {position}");
+        assert_eq!(self.behind(&sql).await, 1);
+    }
+
     async fn seen(&self, sql: &str) -> String {
         self.connection().await.query_one(sql, &[]).await.unwrap().get(0)
     }
 
     async fn unguard(&self) {
         self.behind("DROP TRIGGER events_are_never_changed ON events").await;
+        self.behind("DROP TRIGGER signed_and_never_changed ON signed_checkpoints").await;
     }
 }
 

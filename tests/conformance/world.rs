@@ -27,7 +27,7 @@ use ulid::Ulid;
 use super::store::{ROOMY, Store};
 
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-const SECRET: &[u8] = b"the root secret of a test that has nothing to hide";
+pub const SECRET: &[u8] = b"the root secret of a test that has nothing to hide";
 
 pub fn clock() -> MockClock {
     MockClock::at(START)

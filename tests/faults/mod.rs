@@ -12,6 +12,7 @@ mod lives;
 mod logs;
 mod moving;
 mod nodes;
+mod proof;
 mod races;
 mod rebuild;
 mod start;

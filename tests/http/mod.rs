@@ -33,6 +33,7 @@ mod password;
 mod presenting;
 mod private;
 mod profile;
+mod proof;
 mod recovery;
 mod rehearsal;
 mod remove_users;

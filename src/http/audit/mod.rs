@@ -4,6 +4,8 @@ pub mod create;
 pub mod events;
 pub mod export;
 pub mod list;
+pub mod proof;
+pub mod tile;
 
 use chrysalis_domain::Permission;
 

@@ -167,7 +167,7 @@ async fn begin(transaction: &mut Transaction<'_>, model: &Model) -> Result<bool,
     if live.max(next).is_some_and(|version| version > ours) {
         return Ok(false);
     }
-    if next != Some(ours) || model.is_readable() {
+    if next != Some(ours) || !model.is_folded() {
         make(transaction, model, Stage::Next).await?;
     }
     Ok(true)

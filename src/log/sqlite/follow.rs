@@ -62,7 +62,7 @@ impl Follow for SqliteLog {
             if standing(Stage::Live)?.max(standing(Stage::Next)?).is_some_and(|version| version > model.version) {
                 return Ok(false);
             }
-            if standing(Stage::Next)? != Some(model.version) || model.is_readable() {
+            if standing(Stage::Next)? != Some(model.version) || !model.is_folded() {
                 scrub::leave_nothing(connection)?;
                 make(connection, model, Stage::Next)?;
             }
