@@ -15,6 +15,7 @@ pub mod mail;
 pub mod metrics;
 pub mod open;
 pub mod outgoing;
+pub mod priority;
 pub mod proof;
 pub mod serve;
 pub mod settings;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::admission::Admission;
@@ -19,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
+use crate::followers::background::Background;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
 use crate::followers::proof::Notary;
@@ -206,7 +206,7 @@ impl Server {
         let learning = tokio::spawn(async move { settings.follow().await });
         // Whoever follows holds a receiver until it ends.
         let deliverer = Deliverer::new(self.http.app.clone(), self.store.clone(), self.http.metrics.clone());
-        let mut following = JoinSet::new();
+        let mut following = Background::start().map_err(|error| StartError::Other(format!("no threads: {error}")))?;
         following.spawn(proof::follow(self.notary, self.store.clone(), turn.clone(), halted.clone()));
         following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
@@ -225,7 +225,7 @@ impl Server {
         if serving.await.is_err() {
             tracing::error!("the server task broke off");
         }
-        let _ = tokio::time::timeout(self.grace, following.join_all()).await;
+        let _ = tokio::time::timeout(self.grace, following.ended()).await;
         learning.abort();
         Ok(())
     }

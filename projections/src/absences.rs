@@ -15,7 +15,7 @@ use crate::listing::Statement;
 use crate::model::{Entry, Model};
 use crate::table::{Change, Cursor, Index, Row, Table, Value, id, integer, text};
 
-pub static ABSENCES: Model = Model { name: "absences", version: 1, tables: &[&TABLE], fold };
+pub static ABSENCES: Model = Model { name: "absences", version: 2, tables: &[&TABLE], fold };
 
 static TABLE: Table = Table {
     name: "absences",
@@ -43,6 +43,7 @@ static TABLE: Table = Table {
         present(&["final_at", "active_at"]),
     ],
     shared: false,
+    clustered: true,
 };
 
 const fn present(columns: &'static [&'static str]) -> Index {

@@ -14,6 +14,7 @@ pub static ACCOUNTS: Table = Table {
     columns: COLUMNS,
     indexes: &[Index { columns: &["user_id"], unique: false, only_present: false }],
     shared: false,
+    clustered: false,
 };
 
 /// The provider id of a password.

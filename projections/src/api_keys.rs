@@ -21,6 +21,7 @@ pub static API_KEYS: Table = Table {
         Index { columns: &["previous_start"], unique: false, only_present: true },
     ],
     shared: false,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

@@ -12,7 +12,7 @@ use crate::deeds::{self, Deed};
 use crate::model::{Entry, Model};
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, text};
 
-pub static MODEL: Model = Model { name: "audit", version: 1, tables: &[&ROWS, &MORE], fold };
+pub static MODEL: Model = Model { name: "audit", version: 2, tables: &[&ROWS, &MORE], fold };
 
 static ROWS: Table = Table {
     name: "audit",
@@ -20,12 +20,13 @@ static ROWS: Table = Table {
     columns: COLUMNS,
     indexes: &[
         Index { columns: &["action", "place"], unique: false, only_present: false },
-        Index { columns: &["actor_id", "place"], unique: false, only_present: true },
+        Index { columns: &["by_other", "place"], unique: false, only_present: true },
         Index { columns: &["target_id", "place"], unique: false, only_present: true },
         Index { columns: &["also_id", "place"], unique: false, only_present: true },
         Index { columns: &["organization_id", "place"], unique: false, only_present: true },
     ],
     shared: true,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[
@@ -36,6 +37,8 @@ const COLUMNS: &[Column] = &[
     integer("occurred_at"),
     text("actor_type"),
     text("actor_id").optional(),
+    // The actor, where it is not what the deed is about: most do something with themselves, and are found as targets.
+    text("by_other").optional(),
     text("actor_by").optional(),
     text("impersonator").optional(),
     text("request_id").optional(),
@@ -60,6 +63,7 @@ static MORE: Table = Table {
     columns: &[text("target_id"), integer("place"), text("target_type")],
     indexes: &[Index { columns: &["place"], unique: false, only_present: false }],
     shared: true,
+    clustered: true,
 };
 
 fn fold(entry: &Entry, out: &mut Vec<Change>) {
@@ -124,6 +128,8 @@ fn values(row: AuditRow) -> Vec<Value> {
     let target = |target: Option<deeds::Target>| {
         target.map_or((Value::Null, Value::Null), |target| (target.kind.into(), target.id.into()))
     };
+    let itself = row.target.as_ref().map(|target| &target.id) == row.actor.as_ref();
+    let by_other = row.actor.clone().filter(|_| !itself);
     let ((target_type, target_id), (also_type, also_id)) = (target(row.target), target(row.also));
     vec![
         row.place.cast_signed().into(),
@@ -132,6 +138,7 @@ fn values(row: AuditRow) -> Vec<Value> {
         row.occurred_at.into(),
         row.actor_type.into(),
         row.actor.into(),
+        by_other.into(),
         row.by.into(),
         row.impersonator.into(),
         row.request.into(),
@@ -211,7 +218,11 @@ macro_rules! select {
 
 pub static ALL: Stretch = stretch!("audit a", "a.place", "");
 pub static OF_ACTION: Stretch = stretch!("audit a", "a.place", "a.action = ?3 AND ");
-pub static OF_ACTOR: Stretch = stretch!("audit a", "a.place", "a.actor_id = ?3 AND ");
+/// Each finds others' deeds: what the actor did with something else, and with itself.
+pub static OF_ACTOR: [Stretch; 2] = [
+    stretch!("audit a", "a.place", "a.by_other = ?3 AND "),
+    stretch!("audit a", "a.place", "a.target_id = ?3 AND a.actor_id = ?3 AND "),
+];
 pub static OF_ORGANIZATION: Stretch = stretch!("audit a", "a.place", "a.organization_id = ?3 AND ");
 /// Each finds what has the target in another place: all of them together find it wherever it stands.
 pub static OF_TARGET: [Stretch; 3] = [

@@ -12,6 +12,7 @@ pub static CHALLENGES: Table = Table {
     columns: COLUMNS,
     indexes: &[Index { columns: &["user_id"], unique: false, only_present: false }],
     shared: false,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[text("challenge_id"), text("user_id"), text("claim_id"), integer("expires_at")];

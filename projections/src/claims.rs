@@ -22,6 +22,7 @@ pub static CLAIMS: Table = Table {
         Index { columns: &["owner_id"], unique: false, only_present: false },
     ],
     shared: true,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

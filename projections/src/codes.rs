@@ -23,6 +23,7 @@ pub static CODES: Table = Table {
     ],
     // A challenge makes a row, and a user who goes takes it along.
     shared: true,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

@@ -8,7 +8,7 @@ use crate::model::{Entry, Model};
 use crate::table::{Change, Column, Index, Question, Table, Value, integer, text};
 use crate::users::{self, USERS};
 
-pub static MODEL: Model = Model { name: "directory", version: 1, tables: &[&DIRECTORY, &ROLES, &TOTALS], fold };
+pub static MODEL: Model = Model { name: "directory", version: 2, tables: &[&DIRECTORY, &ROLES, &TOTALS], fold };
 
 pub static DIRECTORY: Table = Table {
     name: "directory",
@@ -23,6 +23,7 @@ pub static DIRECTORY: Table = Table {
         Index { columns: &["banned_until", "user_id"], unique: false, only_present: true },
     ],
     shared: false,
+    clustered: true,
 };
 
 const fn index(columns: &'static [&'static str]) -> Index {
@@ -48,6 +49,7 @@ pub static ROLES: Table = Table {
     columns: &[text("user_id"), text("role")],
     indexes: &[index(&["role", "user_id"])],
     shared: false,
+    clustered: true,
 };
 
 /// How many there are, of guests and of members: counting ten million rows would take seconds.
@@ -57,6 +59,7 @@ pub static TOTALS: Table = Table {
     columns: &[integer("guest"), integer("total")],
     indexes: &[],
     shared: true,
+    clustered: false,
 };
 
 /// The role that nearly everybody has.

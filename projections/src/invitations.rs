@@ -26,6 +26,7 @@ pub static INVITATIONS: Table = Table {
     ],
     // Made by the organization; gone with a user.
     shared: true,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

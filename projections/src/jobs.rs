@@ -12,6 +12,7 @@ pub static JOBS: Table = Table {
     columns: COLUMNS,
     indexes: &[Index { columns: &["open_since"], unique: false, only_present: true }],
     shared: false,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

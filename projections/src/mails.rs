@@ -21,6 +21,7 @@ pub static MAILS: Table = Table {
     ],
     // A mail is asked for by one stream, and what becomes of it stands in its own.
     shared: true,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

@@ -17,6 +17,7 @@ pub static MEMBERS: Table = Table {
         Index { columns: &["user_id"], unique: false, only_present: false },
     ],
     shared: false,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

@@ -7,8 +7,14 @@ use chrysalis_domain::organization::OrganizationEvent;
 use crate::table::{Change, Column, Cursor, Question, Sealed, Table, Value, id, integer, sealed, sealed_record, text};
 use crate::users::{PERSON_KEY, WrappedKey};
 
-pub static ORGANIZATIONS: Table =
-    Table { name: "organizations", key: &["organization_id"], columns: COLUMNS, indexes: &[], shared: false };
+pub static ORGANIZATIONS: Table = Table {
+    name: "organizations",
+    key: &["organization_id"],
+    columns: COLUMNS,
+    indexes: &[],
+    shared: false,
+    clustered: false,
+};
 
 const COLUMNS: &[Column] = &[
     text("organization_id"),

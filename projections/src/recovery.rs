@@ -12,6 +12,7 @@ pub static RECOVERY: Table = Table {
     columns: COLUMNS,
     indexes: &[Index { columns: &["user_id"], unique: false, only_present: false }],
     shared: false,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[bytes("hash"), text("user_id")];

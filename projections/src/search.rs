@@ -27,11 +27,18 @@ pub static SEARCH: Table = Table {
         Index { columns: &["name", "user_id"], unique: false, only_present: true },
     ],
     shared: false,
+    clustered: false,
 };
 
 /// Since when texts that were taken out may still be in the pages of the table: one row, or none.
-pub static TRACES: Table =
-    Table { name: "search_traces", key: &["since"], columns: &[integer("since")], indexes: &[], shared: true };
+pub static TRACES: Table = Table {
+    name: "search_traces",
+    key: &["since"],
+    columns: &[integer("since")],
+    indexes: &[],
+    shared: true,
+    clustered: false,
+};
 
 /// What changes a user's row.
 pub static EVENTS: [&str; 4] = ["EmailClaimed", "EmailReleased", "ProfileUpdated", "UserDeleted"];

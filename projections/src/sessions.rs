@@ -22,6 +22,7 @@ pub static SESSIONS: Table = Table {
         Index { columns: &["user_id"], unique: false, only_present: false },
     ],
     shared: false,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

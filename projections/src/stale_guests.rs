@@ -11,7 +11,7 @@ use crate::model::{Entry, Model};
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, sealed, text};
 use crate::users::{self, UserRow, user_columns};
 
-pub static STALE_GUESTS: Model = Model { name: "stale_guests", version: 3, tables: &[&TABLE], fold };
+pub static STALE_GUESTS: Model = Model { name: "stale_guests", version: 4, tables: &[&TABLE], fold };
 
 static TABLE: Table = Table {
     name: "stale_guests",
@@ -25,6 +25,7 @@ static TABLE: Table = Table {
         Index { columns: &["barred_since", "user_id"], unique: false, only_present: true },
     ],
     shared: false,
+    clustered: true,
 };
 
 const COLUMNS: &[Column] = &[

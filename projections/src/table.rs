@@ -16,6 +16,9 @@ pub struct Table {
     /// More than one stream changes its rows, so the order of all changes counts; in every other table only that of one
     /// stream's.
     pub shared: bool,
+    /// Its rows are small, and kept in the order of their key, where the store can do that: a row is then one place to
+    /// write instead of two. Wide rows are better apart from the tree by which they are found.
+    pub clustered: bool,
 }
 
 impl Table {

@@ -16,6 +16,7 @@ pub static TILES: Table = Table {
     columns: &[integer("tile"), bytes("hashes")],
     indexes: &[],
     shared: false,
+    clustered: false,
 };
 
 /// `?1` = a tile.

@@ -18,6 +18,7 @@ pub static USERS: Table = Table {
     // Of few, and so it costs the others nothing.
     indexes: &[Index { columns: &["disabled_by", "user_id"], unique: false, only_present: true }],
     shared: false,
+    clustered: false,
 };
 
 const COLUMNS: &[Column] = &[

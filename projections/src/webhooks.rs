@@ -8,7 +8,7 @@ use chrysalis_domain::webhook::WebhookEvent;
 use crate::table::{Change, Column, Cursor, Question, Row, Table, Value, id, integer, text};
 
 pub static WEBHOOKS: Table =
-    Table { name: "webhooks", key: &["webhook_id"], columns: COLUMNS, indexes: &[], shared: false };
+    Table { name: "webhooks", key: &["webhook_id"], columns: COLUMNS, indexes: &[], shared: false, clustered: false };
 
 const COLUMNS: &[Column] = &[
     text("webhook_id"),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use chrysalis_projections::Model;
 use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::{Lease, Turn};
 use crate::log::follow::{Folded, Generation, Stage};
@@ -136,6 +137,12 @@ fn folded(store: &dyn Store) -> impl Iterator<Item = &'static Model> {
     store.models().iter().copied().filter(|model| model.is_folded())
 }
 
+/// Whether both are the same generations at the same place.
+fn same(some: &[Generation], others: &[Generation]) -> bool {
+    let alike = |(one, other): (&Generation, &Generation)| one.is(other) && one.position == other.position;
+    some.len() == others.len() && some.iter().zip(others).all(alike)
+}
+
 fn told(fault: &LogFault) -> Duration {
     tracing::warn!(%fault, "the read models that follow the log stand still; they go on when the fault is gone");
     AFTER_FAULT
@@ -148,6 +155,15 @@ pub struct Follower {
     page: usize,
     standing: Vec<Standing>,
     looked: Option<Instant>,
+    /// The page that comes after the one that was written last, if there is one.
+    ahead: Option<Ahead>,
+}
+
+/// A page on its way: it is read and folded while the one before it is written.
+struct Ahead {
+    /// Whose, as they will stand once the page before it is written.
+    due: Vec<Generation>,
+    page: JoinHandle<Result<Vec<Folded>, LogFault>>,
 }
 
 #[derive(Clone, Copy)]
@@ -159,7 +175,7 @@ struct Standing {
 
 impl Follower {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { page: store.page(), store, only: None, standing: Vec::new(), looked: None }
+        Self { page: store.page(), store, only: None, standing: Vec::new(), looked: None, ahead: None }
     }
 
     /// Folds one page for those in front and one for the hindmost; answers whether there is more to do at once.
@@ -215,16 +231,17 @@ impl Follower {
 
     /// Folds the next page for all that stand at a place.
     async fn advance(&mut self, from: Position, upto: Position) -> Result<(), LogFault> {
-        let mut page = self.store.read_all(from, self.page).await?;
-        page.retain(|event| event.position <= upto);
-        let Some(to) = page.last().map(|last| last.position) else { return Ok(()) };
         let due: Vec<_> = self.awake().filter(|generation| generation.position == from).collect();
-        // Away from the threads that answer requests.
-        let folded = tokio::task::spawn_blocking(move || {
-            let page = decode(page)?;
-            Ok(due.into_iter().map(|generation| Folded::from(generation, &page, to)).collect::<Vec<_>>())
-        });
-        let folded = folded.await.map_err(|error| LogFault::Bug(format!("a fold broke off: {error}")))??;
+        let page = match self.ahead.take() {
+            Some(ahead) if same(&ahead.due, &due) => ahead.page,
+            _ => self.fetch(due.clone(), upto),
+        };
+        let folded = page.await.map_err(|error| LogFault::Bug(format!("a fold broke off: {error}")))??;
+        let Some(to) = folded.first().map(|folded| folded.to) else { return Ok(()) };
+        if to < upto {
+            let due: Vec<_> = due.into_iter().map(|one| Generation { position: to, ..one }).collect();
+            self.ahead = Some(Ahead { page: self.fetch(due.clone(), upto), due });
+        }
         let generations: Vec<_> = folded.iter().map(|folded| folded.generation).collect();
         let written = join_all(folded.into_iter().map(|folded| self.store.fold(folded))).await;
         for (generation, written) in generations.into_iter().zip(written) {
@@ -244,6 +261,22 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// Reads the page behind where these stand, and folds it away from the threads that answer requests. Nothing at the end.
+    fn fetch(&self, due: Vec<Generation>, upto: Position) -> JoinHandle<Result<Vec<Folded>, LogFault>> {
+        let (store, events) = (self.store.clone(), self.page);
+        tokio::spawn(async move {
+            let Some(from) = due.first().map(|one| one.position) else { return Ok(Vec::new()) };
+            let mut page = store.read_all(from, events).await?;
+            page.retain(|event| event.position <= upto);
+            let Some(to) = page.last().map(|last| last.position) else { return Ok(Vec::new()) };
+            let folded = tokio::task::spawn_blocking(move || {
+                let page = decode(page)?;
+                Ok(due.into_iter().map(|one| Folded::from(one, &page, to)).collect())
+            });
+            folded.await.map_err(|error| LogFault::Bug(format!("a fold broke off: {error}")))?
+        })
     }
 
     /// Puts generations that have caught up in their place.

@@ -15,6 +15,8 @@ use std::time::Duration;
 use argon2::Block;
 use tokio::sync::oneshot;
 
+use crate::priority::{Behind, step_back};
+
 /// How long an idle thread holds on to its memory. Fresh pages cost a tenth of a hash, so a burst of sign-ins reuses them.
 const KEEP_MEMORY: Duration = Duration::from_secs(1);
 
@@ -79,7 +81,7 @@ impl Pool {
         for number in 0..threads.get() {
             let shared = Arc::clone(&pool.0);
             std::thread::Builder::new().name(format!("hasher-{number}")).spawn(move || {
-                yield_to_everything_else();
+                step_back(Behind::Everybody);
                 shared.work();
             })?;
         }
@@ -190,34 +192,6 @@ enum Next {
     End,
 }
 
-/// Niceness 19 and the batch policy on Linux, where both belong to the thread. Not the idle policy: on a machine that is
-/// busy without end it would starve sign-ins for ever, while niceness leaves them one part in sixty-eight.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn yield_to_everything_else() {
-    use thread_priority::{
-        NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-        thread_native_id,
-    };
-    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-    note(set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, batch));
-}
-
-#[cfg(any(windows, target_os = "macos"))]
-fn yield_to_everything_else() {
-    note(thread_priority::ThreadPriority::Min.set_for_current());
-}
-
-/// Elsewhere niceness belongs to the whole process, which must not be slowed.
-#[cfg(not(any(windows, target_os = "linux", target_os = "android", target_os = "macos")))]
-fn yield_to_everything_else() {}
-
-#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "macos"))]
-fn note(outcome: Result<(), thread_priority::Error>) {
-    if let Err(error) = outcome {
-        tracing::warn!(?error, "password hashing runs at normal priority");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,21 +223,6 @@ mod tests {
         });
         running.await.unwrap();
         release
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn only_the_hashing_threads_step_back() {
-        fn niceness() -> i32 {
-            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-            // proc_pid_stat(5): field 19, and the name in field 2 may hold spaces.
-            stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse().unwrap()
-        }
-        let before = niceness();
-        let pool = Pool::start(number(1), number(1)).unwrap();
-        assert_eq!(pool.run(|_| niceness()).await, Ok(19));
-        assert_eq!(niceness(), before);
-        assert_eq!(std::thread::spawn(niceness).join().unwrap(), before, "nor does a thread started later");
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ pub trait Follow: Send + Sync {
     /// Events whose rows are written at a time while others wait for answers.
     fn page(&self) -> usize;
 
-    /// Groups that wait now to be stored by this node.
+    /// Groups that wait now to be stored by this node, for somebody who waits for an answer.
     fn queued(&self) -> usize;
 
     /// Every generation of these models.

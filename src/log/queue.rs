@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrysalis_domain::Span;
 use tokio::sync::Notify;
@@ -22,7 +23,10 @@ pub(super) struct Queue<W> {
 
 struct Lanes<W> {
     interactive: VecDeque<W>,
-    bulk: VecDeque<W>,
+    /// Each with its weight.
+    bulk: VecDeque<(W, usize)>,
+    /// When somebody who waits for an answer came last.
+    came: Option<Instant>,
     closed: bool,
 }
 
@@ -35,32 +39,38 @@ pub(super) struct Taken<W> {
 impl<W> Queue<W> {
     /// `capacity` is that of each lane.
     pub(super) fn new(capacity: usize) -> Self {
-        let lanes = Lanes { interactive: VecDeque::new(), bulk: VecDeque::new(), closed: false };
+        let lanes = Lanes { interactive: VecDeque::new(), bulk: VecDeque::new(), came: None, closed: false };
         Self { lanes: Mutex::new(lanes), thread: Condvar::new(), task: Notify::new(), capacity: capacity.max(1) }
     }
 
-    pub(super) fn push(&self, lane: Lane, work: W) -> Result<(), AppendError> {
+    /// `weight`: rows that it changes, roughly.
+    pub(super) fn push(&self, lane: Lane, weight: usize, work: W) -> Result<(), AppendError> {
         let mut lanes = self.lock();
         if lanes.closed {
             return Err(stopped().into());
         }
-        let lane = match lane {
-            Lane::Interactive => &mut lanes.interactive,
-            Lane::Bulk => &mut lanes.bulk,
+        let waiting = match lane {
+            Lane::Interactive => lanes.interactive.len(),
+            Lane::Bulk => lanes.bulk.len(),
         };
-        if lane.len() >= self.capacity {
+        if waiting >= self.capacity {
             return Err(AppendError::Busy { retry_after: RETRY_AFTER });
         }
-        lane.push_back(work);
+        match lane {
+            Lane::Interactive => {
+                lanes.came = Some(Instant::now());
+                lanes.interactive.push_back(work);
+            }
+            Lane::Bulk => lanes.bulk.push_back((work, weight)),
+        }
         drop(lanes);
         self.rouse();
         Ok(())
     }
 
-    /// How much waits now.
-    pub(super) fn depth(&self) -> usize {
-        let lanes = self.lock();
-        lanes.interactive.len() + lanes.bulk.len()
+    /// Who waits now for an answer.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().interactive.len()
     }
 
     /// Waits for work, as a thread does; none when the queue is closed and empty.
@@ -115,16 +125,28 @@ impl<W> Queue<W> {
     }
 }
 
-/// What a batch takes of the bulk lane: whoever waits for an answer waits for as much at the most, however much there is.
-const BULK: usize = 64;
+/// Rows that a batch changes for the bulk lane, where there are people who wait for an answer, and where there are none:
+/// whoever comes waits for as much at the most, however much there is. A few rows take about as long as reaching the disk.
+const BESIDE_OTHERS: usize = 256;
+const ALONE: usize = 2_048;
+/// Nobody came for so long: there is nobody.
+const QUIET: Duration = Duration::from_millis(100);
 
 impl<W> Lanes<W> {
     fn take(&mut self, most: usize) -> Option<Taken<W>> {
         let depth = self.interactive.len() + self.bulk.len();
         let interactive = self.interactive.len().min(most);
         let mut work: Vec<_> = self.interactive.drain(..interactive).collect();
-        let bulk = self.bulk.len().min(most - interactive).min(BULK);
-        work.extend(self.bulk.drain(..bulk));
+        let mut room = match self.came {
+            Some(came) if came.elapsed() < QUIET => BESIDE_OTHERS,
+            _ => ALONE,
+        };
+        // What is larger than that goes by itself.
+        while work.len() < most && room > 0 {
+            let Some((bulk, weight)) = self.bulk.pop_front() else { break };
+            room = room.saturating_sub(weight.max(1));
+            work.push(bulk);
+        }
         (!work.is_empty()).then_some(Taken { work, depth })
     }
 }

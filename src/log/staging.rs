@@ -119,6 +119,11 @@ impl Group {
         twice.map(|(_, append)| &append.stream)
     }
 
+    /// Rows that it writes, roughly.
+    pub(super) fn weight(&self) -> usize {
+        self.changes().count() + self.appends.iter().map(|append| append.events.len()).sum::<usize>()
+    }
+
     /// Every change of rows that follows from its events, in their order.
     pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {
         self.appends.iter().flat_map(|append| &append.events).flat_map(|event| &event.changes)

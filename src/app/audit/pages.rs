@@ -2,6 +2,8 @@
 //! page costs what is looked at, and how much may be looked at is bounded. Places never change: whatever comes meanwhile,
 //! who goes on behind a place finds what stands there.
 
+use std::slice::from_ref;
+
 use chrysalis_domain::id::EventId;
 use chrysalis_projections::audit::{self, AuditRow, Stretch};
 use chrysalis_projections::{Value, deeds};
@@ -61,11 +63,11 @@ pub struct Page {
     pub on: Option<EventId>,
 }
 
-/// Which index a page is a stretch of.
+/// What a page is a stretch of.
 enum Index<'f> {
     All,
-    One(&'static Stretch, &'f str),
-    Target(&'f str),
+    /// All of these together find what has the value, each of it something else.
+    Of(&'static [Stretch], &'f str),
 }
 
 impl Filter {
@@ -75,10 +77,10 @@ impl Filter {
         let given = [!actions.is_empty(), actor.is_some(), target.is_some(), organization.is_some()];
         let whole = given.into_iter().filter(|given| *given).count() <= 1;
         match (target, actor, organization, actions.as_slice()) {
-            (Some(target), ..) => (Index::Target(target), whole),
-            (None, Some(actor), ..) => (Index::One(&audit::OF_ACTOR, actor), whole),
-            (None, None, Some(organization), _) => (Index::One(&audit::OF_ORGANIZATION, organization), whole),
-            (None, None, None, [action]) => (Index::One(&audit::OF_ACTION, action), true),
+            (Some(target), ..) => (Index::Of(&audit::OF_TARGET, target), whole),
+            (None, Some(actor), ..) => (Index::Of(&audit::OF_ACTOR, actor), whole),
+            (None, None, Some(organization), _) => (Index::Of(from_ref(&audit::OF_ORGANIZATION), organization), whole),
+            (None, None, None, [action]) => (Index::Of(from_ref(&audit::OF_ACTION), action), true),
             (None, None, None, []) => (Index::All, true),
             (None, None, None, _) => (Index::All, false),
         }
@@ -138,9 +140,9 @@ impl Trail<'_> {
         };
         match index {
             Index::All => ask_one(&audit::ALL, None).await,
-            Index::One(stretch, value) => ask_one(stretch, Some(value)).await,
-            Index::Target(target) => {
-                let found = try_join_all(audit::OF_TARGET.iter().map(|stretch| ask_one(stretch, Some(target)))).await?;
+            Index::Of([stretch], value) => ask_one(stretch, Some(value)).await,
+            Index::Of(stretches, value) => {
+                let found = try_join_all(stretches.iter().map(|stretch| ask_one(stretch, Some(value)))).await?;
                 let mut found: Vec<_> = found.into_iter().flatten().collect();
                 found.sort_unstable_by_key(|row| row.place);
                 found.dedup_by_key(|row| row.place);

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrysalis_projections::{ASYNC, Model};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -93,6 +97,8 @@ impl Drop for Lent {
     }
 }
 
+const RECYCLE: ManagerConfig = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+
 /// Makes connections, each with the settings that the store's statements count on.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -109,6 +115,36 @@ pub(super) enum Purpose {
     Short,
     /// Migrations and refolds, which may take as long as they need.
     Long,
+}
+
+/// Makes connections that are driven where their pool was made, whoever happens to need one first: those who answer don't
+/// depend on threads that step back.
+struct Here {
+    tls: MakeRustlsConnect,
+    runtime: Handle,
+}
+
+impl Connect for Here {
+    fn connect(
+        &self,
+        config: &tokio_postgres::Config,
+    ) -> BoxFuture<'_, Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let (config, tls) = (config.clone(), self.tls.clone());
+        let connecting = self.runtime.spawn(async move {
+            let (client, connection) = config.connect(tls).await?;
+            // How it ends the client tells.
+            let driving = tokio::spawn(async move { drop(connection.await) });
+            Ok((client, driving))
+        });
+        async move {
+            match connecting.await {
+                Ok(connected) => connected,
+                // That runtime is ending. Whoever waits here has the pool's patience, and no more.
+                Err(_) => std::future::pending().await,
+            }
+        }
+        .boxed()
+    }
 }
 
 impl Connector {
@@ -135,9 +171,18 @@ impl Connector {
         &self.options.schema
     }
 
+    /// For one task: it drives what it needs.
+    pub(super) fn pool_of_one(&self) -> Result<Pool, LogFault> {
+        self.bounded(1, Manager::from_config(self.settings(Purpose::Short), self.tls.clone(), RECYCLE))
+    }
+
+    /// For many, driven by the runtime that this is called in.
     pub(super) fn pool(&self, size: usize) -> Result<Pool, LogFault> {
-        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(self.settings(Purpose::Short), self.tls.clone(), recycle);
+        let connect = Here { tls: self.tls.clone(), runtime: Handle::current() };
+        self.bounded(size, Manager::from_connect(self.settings(Purpose::Short), connect, RECYCLE))
+    }
+
+    fn bounded(&self, size: usize, manager: Manager) -> Result<Pool, LogFault> {
         Pool::builder(manager)
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)

@@ -10,6 +10,7 @@ use chrysalis_projections::listing::Statement;
 use chrysalis_projections::table::Kind;
 use chrysalis_projections::{Row, Value};
 use deadpool_postgres::{Object, Pool};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -23,6 +24,8 @@ const TOGETHER: usize = 128;
 
 pub(super) struct Lookups {
     desk: Arc<Desk>,
+    /// Those who ask may be on threads that step back, and others wait for the same statement.
+    runtime: Handle,
 }
 
 struct Desk {
@@ -57,7 +60,8 @@ struct Text {
 
 impl Lookups {
     pub(super) fn new(pool: Pool, most: usize, pulse: Arc<Pulse>, patience: Duration) -> Self {
-        Self { desk: Arc::new(Desk { pool, pulse, patience, most: most.max(1), state: Mutex::default() }) }
+        let desk = Desk { pool, pulse, patience, most: most.max(1), state: Mutex::default() };
+        Self { desk: Arc::new(desk), runtime: Handle::current() }
     }
 
     pub(super) async fn ask(
@@ -71,7 +75,7 @@ impl Lookups {
         let begin = self.desk.enter(sql, Asked { parameters: parameters.to_vec(), reply });
         if begin {
             // A task of its own: whoever asked may go away, and the others still wait.
-            tokio::spawn(Desk::serve(self.desk.clone()));
+            self.runtime.spawn(Desk::serve(self.desk.clone()));
         }
         let rows = tokio::select! {
             answer = answer => answer.unwrap_or_else(|_| Err(LogFault::Unavailable("the look-up broke off".to_owned())))?,

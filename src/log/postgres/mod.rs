@@ -81,7 +81,7 @@ impl PostgresLog {
         let head = client.query_one("SELECT position FROM log_head", &[]).await.map_err(fault)?;
         let pulse = Arc::new(pulse::Pulse::new(number(head.get(0))));
         drop(client);
-        let (pool, followers) = (connector.pool(options.pool)?, connector.pool(1)?);
+        let (pool, followers) = (connector.pool(options.pool)?, connector.pool_of_one()?);
         let lookups = lookups::Lookups::new(connector.pool(LOOKUPS)?, LOOKUPS, pulse.clone(), options.query_timeout);
         let writer = writer::Writer::start(&connector, options, clock, pulse.clone(), metrics)?;
         let (patience, models) = (options.query_timeout, options.models);

@@ -79,7 +79,7 @@ impl Writer {
         let queue = Arc::new(Queue::new(options.queue));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unstarted)?;
         let looped = Loop {
-            pool: connector.pool(1)?,
+            pool: connector.pool_of_one()?,
             queue: queue.clone(),
             rows: RowWriter::live(),
             max_batch: options.max_batch.max(1),
@@ -104,15 +104,15 @@ impl Writer {
         Ok(Self { queue, thread: Some(thread) })
     }
 
-    /// Groups that wait.
+    /// Groups that somebody waits for.
     pub(super) fn queued(&self) -> usize {
-        self.queue.depth()
+        self.queue.waiting()
     }
 
     pub(super) async fn append(&self, group: Group) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         let lane = group.lane;
-        self.queue.push(lane, Work { group: Box::new(group), reply })?;
+        self.queue.push(lane, group.weight(), Work { group: Box::new(group), reply })?;
         // The group comes back and is freed here, by those who made it.
         answer.await.map_or_else(|_| Err(stopped().into()), |(_group, stored)| stored)
     }

@@ -13,9 +13,10 @@ use rusqlite::Connection;
 use super::{LogFault, connect, fault};
 
 /// How often the log's length is looked at.
-const EVERY: Duration = Duration::from_millis(250);
-/// Pages of 4 KiB in the log from which it is worth moving them (16 MiB) …
-const MOVE: i64 = 4_096;
+const EVERY: Duration = Duration::from_millis(100);
+/// Pages of 4 KiB in the log from which it is worth moving them (8 MiB): what is moved at once a commit may have to wait for
+/// at the disk …
+const MOVE: i64 = 2_048;
 /// … and from which the log must start over (128 MiB).
 const RESTART: i64 = 32_768;
 

@@ -9,8 +9,8 @@ use super::rows::RowWriter;
 use super::{LogFault, Position, SqliteLog, checkpointer, parts, schema, scrub};
 use crate::log::follow::{Folded, Follow, Generation, Stage, come_and_gone};
 
-/// Rows go along in the writer's next batch, and those in it wait for them.
-const PAGE: usize = 512;
+/// Rows of a model go along in one of the writer's batches, and those in it wait for them.
+const PAGE: usize = 256;
 
 #[async_trait]
 impl Follow for SqliteLog {
@@ -31,6 +31,7 @@ impl Follow for SqliteLog {
     }
 
     async fn fold(&self, folded: Folded) -> Result<bool, LogFault> {
+        let weight = folded.changes.len() + 1;
         let write = move |connection: &Connection| {
             let Generation { model, stage, version, position } = folded.generation;
             let sql = "UPDATE generations SET position = ?5
@@ -53,7 +54,7 @@ impl Follow for SqliteLog {
             }
             Ok(true)
         };
-        self.writer.aside(write).await
+        self.writer.bulk_aside(weight, write).await
     }
 
     async fn begin(&self, model: &'static Model) -> Result<bool, LogFault> {

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::{ASYNC, Model, Row, Value};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::watch;
 
@@ -54,8 +55,11 @@ pub struct Options {
     pub models: &'static [&'static Model],
 }
 
-/// What the page caches of all read connections hold together.
+/// What the page caches of all connections hold together that read for answers.
 const READ_CACHE_KIB: i64 = 8 * 1024;
+/// Connections that read pages, and what their caches hold together.
+const PAGES: usize = 2;
+const PAGES_CACHE_KIB: i64 = 2 * 1024;
 
 impl Options {
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -69,7 +73,10 @@ pub struct SqliteLog {
     // Order of fields is order of dropping: the writer ends before the file is tidied up.
     writer: writer::Writer,
     _checkpointer: checkpointer::Checkpointer,
-    readers: Arc<reader::Readers>,
+    /// For what an answer waits for: a few rows.
+    readers: reader::Readers,
+    /// For what takes as long as there is much of it: nobody else waits until it is read.
+    pages: Arc<reader::Readers>,
     head: watch::Receiver<Position>,
     path: PathBuf,
     clock: Arc<dyn Clock>,
@@ -92,11 +99,12 @@ impl SqliteLog {
             .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
             .map_err(fault)?;
         let (announce, head) = watch::channel(position);
-        let readers = Arc::new(reader::Readers::open(&options.path, options.readers)?);
+        let readers = reader::Readers::open(&options.path, options.readers, READ_CACHE_KIB)?;
+        let pages = Arc::new(reader::Readers::open(&options.path, PAGES, PAGES_CACHE_KIB)?);
         let checkpointer = checkpointer::Checkpointer::start(&options.path)?;
         let writer = writer::Writer::start(connection, options, clock.clone(), announce, metrics)?;
         let (path, models) = (options.path.clone(), options.models);
-        Ok(Self { writer, _checkpointer: checkpointer, readers, head, path, clock, models })
+        Ok(Self { writer, _checkpointer: checkpointer, readers, pages, head, path, clock, models })
     }
 }
 
@@ -142,8 +150,15 @@ fn connect(path: &Path) -> Result<Connection, LogFault> {
     connection.pragma_update(None, "cache_size", -8192).map_err(fault)?;
     // Deleted rows are overwritten with zeros: what is erased is not left in free pages.
     connection.pragma_update(None, "secure_delete", "FAST").map_err(fault)?;
-    connection.set_prepared_statement_cache_capacity(256);
+    steady(&connection)?;
     Ok(connection)
+}
+
+/// A statement is planned once. Otherwise SQLite looks at what stands for `LIMIT ?`, and plans anew whenever that is bound.
+fn steady(connection: &Connection) -> Result<(), LogFault> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(())
 }
 
 fn connect_to_read(path: &Path, cache_kib: i64) -> Result<Connection, LogFault> {
@@ -152,7 +167,7 @@ fn connect_to_read(path: &Path, cache_kib: i64) -> Result<Connection, LogFault> 
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fault)?;
     connection.pragma_update(None, "query_only", true).map_err(fault)?;
     connection.pragma_update(None, "cache_size", -cache_kib).map_err(fault)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    steady(&connection)?;
     Ok(connection)
 }
 
@@ -205,15 +220,15 @@ impl Log for SqliteLog {
     }
 
     async fn read_streams(&self, streams: &[StreamId], upto: Version) -> Result<Vec<Recorded>, LogFault> {
-        let (readers, streams) = (self.readers.clone(), reader::json(streams.iter().map(StreamId::as_str)));
+        let (pages, streams) = (self.pages.clone(), reader::json(streams.iter().map(StreamId::as_str)));
         // Away from the threads that answer requests: it takes as long as a page is.
-        let read = move || readers.with(|connection| reader::streams(connection, &streams, upto));
+        let read = move || pages.with(|connection| reader::streams(connection, &streams, upto));
         let read = tokio::task::spawn_blocking(read).await;
         read.map_err(|error| LogFault::Bug(format!("a reading broke off: {error}")))?
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
-        self.readers.with(|connection| reader::all(connection, after, limit))
+        self.pages.with(|connection| reader::all(connection, after, limit))
     }
 
     async fn read_types(
@@ -223,7 +238,7 @@ impl Log for SqliteLog {
         upto: Position,
         limit: usize,
     ) -> Result<Vec<Recorded>, LogFault> {
-        self.readers.with(|connection| reader::of_types(connection, types, after, upto, limit))
+        self.pages.with(|connection| reader::of_types(connection, types, after, upto, limit))
     }
 
     fn head(&self) -> watch::Receiver<Position> {
@@ -253,19 +268,19 @@ impl Log for SqliteLog {
         asked: &Statement,
         each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
     ) -> Result<(), LogFault> {
-        let (readers, asked) = (self.readers.clone(), asked.clone());
+        let (pages, asked) = (self.pages.clone(), asked.clone());
         // Away from the threads that answer requests.
-        let found = tokio::task::spawn_blocking(move || readers.with(|connection| reader::list(connection, &asked)));
+        let found = tokio::task::spawn_blocking(move || pages.with(|connection| reader::list(connection, &asked)));
         let found = found.await.map_err(|error| LogFault::Bug(format!("a listing broke off: {error}")))??;
         found.iter().for_each(|row| each(row));
         Ok(())
     }
 
     async fn by_part(&self, sought: &Sought, most: usize) -> Result<Option<Vec<UserId>>, LogFault> {
-        let (readers, sought) = (self.readers.clone(), sought.clone());
+        let (pages, sought) = (self.pages.clone(), sought.clone());
         // Away from the threads that answer requests.
         let found =
-            tokio::task::spawn_blocking(move || readers.with(|connection| parts::find(connection, &sought, most)));
+            tokio::task::spawn_blocking(move || pages.with(|connection| parts::find(connection, &sought, most)));
         found.await.map_err(|error| LogFault::Bug(format!("a search broke off: {error}")))?
     }
 

@@ -14,7 +14,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::schema::Bound;
-use super::{LogFault, Position, READ_CACHE_KIB, Recorded, StreamId, Version, connect_to_read, fault};
+use super::{LogFault, Position, Recorded, StreamId, Version, connect_to_read, fault};
 
 pub(super) struct Readers {
     connections: Vec<Mutex<Connection>>,
@@ -23,9 +23,10 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path, count: usize) -> Result<Self, LogFault> {
+    /// `cache`: what the page caches of all of them hold together, in KiB.
+    pub(super) fn open(path: &Path, count: usize, cache: i64) -> Result<Self, LogFault> {
         let count = count.max(1);
-        let share = READ_CACHE_KIB / i64::try_from(count).unwrap_or(READ_CACHE_KIB);
+        let share = cache / i64::try_from(count).unwrap_or(cache);
         let connect = |_| connect_to_read(path, share).map(Mutex::new);
         let connections = (0..count).map(connect).collect::<Result<_, _>>()?;
         Ok(Self { connections, waiting: AtomicUsize::new(0) })

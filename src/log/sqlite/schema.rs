@@ -71,8 +71,9 @@ pub(super) fn create(table: &Table, name: &str, generation: &str) -> String {
         format!("{name} {kind}{required}")
     });
     let columns: Vec<_> = columns.collect();
+    let kept = if table.clustered { "STRICT, WITHOUT ROWID" } else { "STRICT" };
     let mut sql =
-        format!("CREATE TABLE {name} ({}, PRIMARY KEY ({})) STRICT;\n", columns.join(", "), table.key.join(", "));
+        format!("CREATE TABLE {name} ({}, PRIMARY KEY ({})) {kept};\n", columns.join(", "), table.key.join(", "));
     let (schema, bare) = name.split_once('.').map_or(("", name), |(schema, bare)| (schema, bare));
     let prefix = if schema.is_empty() { String::new() } else { format!("{schema}.") };
     for index in table.indexes {

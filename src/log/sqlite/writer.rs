@@ -78,15 +78,15 @@ impl Writer {
         Ok(Self { queue, thread: Some(thread) })
     }
 
-    /// Groups that wait.
+    /// Groups that somebody waits for.
     pub(super) fn queued(&self) -> usize {
-        self.queue.depth()
+        self.queue.waiting()
     }
 
     pub(super) async fn append(&self, group: Group) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         let lane = group.lane;
-        self.queue.push(lane, Work::Append(Box::new(group), reply))?;
+        self.queue.push(lane, group.weight(), Work::Append(Box::new(group), reply))?;
         // The group comes back and is freed here, by those who made it: the one thread that everybody waits for has
         // better things to do, and would have to wait for the allocator's locks.
         answer.await.map_or_else(|_| Err(stopped().into()), |(_group, stored)| stored)
@@ -96,8 +96,26 @@ impl Writer {
         &self,
         write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<bool, LogFault> {
+        self.aside_of(Lane::Interactive, 1, write).await
+    }
+
+    /// One that can wait, and changes so many rows.
+    pub(super) async fn bulk_aside(
+        &self,
+        weight: usize,
+        write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
+    ) -> Result<bool, LogFault> {
+        self.aside_of(Lane::Bulk, weight, write).await
+    }
+
+    async fn aside_of(
+        &self,
+        lane: Lane,
+        weight: usize,
+        write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
+    ) -> Result<bool, LogFault> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.push(Lane::Interactive, Work::Aside(Box::new(write), reply)) {
+        match self.queue.push(lane, weight, Work::Aside(Box::new(write), reply)) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
             Err(AppendError::Fault(fault)) => Err(fault),
             Err(other) => Err(LogFault::Unavailable(other.to_string())),
