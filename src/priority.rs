@@ -3,7 +3,7 @@
 /// How far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behind {
-    /// niceness 9: an eighth of a core that others want too. For what nobody waits for, but what must not stand still.
+    /// Niceness 9: an eighth of a core that others want too. For what nobody waits for, but what must not stand still.
     Others,
     /// Niceness 19 and the batch policy on Linux. Not the idle policy: on a machine that is busy without end it would starve
     /// sign-ins for ever, while niceness leaves them one part in sixty-eight.
