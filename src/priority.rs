@@ -45,7 +45,8 @@ fn set(_: Behind) -> Result<(), std::convert::Infallible> {
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

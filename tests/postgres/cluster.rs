@@ -192,7 +192,7 @@ impl Drop for Cluster {
 }
 
 /// Removes what test runs that were killed have left.
-pub(super) fn sweep() {
+pub fn sweep() {
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());

@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::OnceLock;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, sweep};
 
 /// The URL of a server for everybody: that of `TEST_DATABASE_URL`, or one that is started at the first call. Who uses
 /// it works in a schema of their own, and [`forget`]s it.
@@ -20,7 +20,7 @@ pub fn shared() -> &'static str {
     URL.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
         Ok(url) => url,
         Err(_) => {
-            cluster::sweep();
+            sweep();
             // What is lost in a crash is lost with the test run: crashes are tested on clusters of their own.
             let cluster = Cluster::start_with(&[("fsync", "off"), ("max_connections", "500")]);
             let url = cluster.url();

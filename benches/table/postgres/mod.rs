@@ -11,7 +11,7 @@ use crate::fill::{self, Store};
 use crate::guest::answer_size;
 use crate::process::Server;
 use crate::report::short;
-use crate::servers::{Cluster, ask};
+use crate::servers::{Cluster, ask, sweep};
 use crate::wrk::{self, Load};
 use crate::{Bench, Result, cleanup, lag, list, median};
 
@@ -27,6 +27,8 @@ const SETTINGS: &[(&str, &str)] = &[
 const FEW: usize = 10_000;
 
 pub fn measure(bench: &mut Bench, guests: usize, many: usize) -> Result<()> {
+    // A run that was broken off leaves tens of gigabytes.
+    sweep();
     let cluster = Cluster::start_with(SETTINGS);
     append::measure(bench, &cluster)?;
     guest(bench, &cluster)?;
