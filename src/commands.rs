@@ -1,6 +1,8 @@
 //! What each command does.
 
+pub(crate) mod audit;
 mod guests;
+pub(crate) mod log;
 mod proof;
 mod rehearsal;
 mod waves;
@@ -30,13 +32,12 @@ use chrysalis::telemetry;
 use chrysalis::wire::json_time::JsonTime;
 use chrysalis_domain::{Span, Timestamp};
 use secrecy::ExposeSecret;
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use proof::check as check_proof;
 
 use crate::progress::CopyBar;
-use crate::{ApiKey, Audit, Command, Format, Guests, Keys, Log, Projections};
+use crate::{ApiKey, Audit, Command, Format, Guests, Keys, Projections};
 
 /// `verify` found differences.
 const DIFFERENT: u8 = 3;
@@ -55,7 +56,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Serve { .. } => serve(config).await,
             Command::Verify => verify(&config).await,
             Command::Projections(Projections::Rebuild) => rebuild(&config).await,
-            Command::Log(log) => show(&config, log).await,
+            Command::Log(what) => log::run(&config, what).await,
             Command::Audit(Audit::Proof(what)) => proof::run(&config, what).await,
             Command::Audit(audit) => export(&config, audit).await,
             Command::Guests(Guests::DryRun { max_age }) => rehearsal::run(&config, max_age).await,
@@ -185,48 +186,12 @@ async fn rebuild(config: &Config) -> Result<ExitCode, StartError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(config: &Config, what: Log) -> Result<ExitCode, StartError> {
-    let Opened { store: log, .. } = open(config, &ports(), Arc::new(())).await?;
-    let (mut after, mut left) = match what {
-        Log::Head => {
-            println!("{}", *log.head().borrow());
-            return Ok(ExitCode::SUCCESS);
-        }
-        Log::Show { after, limit } => (after, limit),
-        // Has a configuration for each end: see `copy`.
-        Log::Copy { .. } => return Ok(ExitCode::SUCCESS),
-    };
-    while left > 0 {
-        let events = log.read_all(after, left.min(1024)).await?;
-        let Some(last) = events.last() else { break };
-        after = last.position;
-        left -= events.len();
-        // Whoever reads may have seen enough: that is no panic.
-        let mut out = std::io::stdout().lock();
-        for event in &events {
-            writeln!(out, "{}", event_line(event))?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn event_line(event: &chrysalis::log::Recorded) -> serde_json::Value {
-    let time = |time| JsonTime(time).to_string();
-    json!({
-        "position": event.position, "project": event.project, "stream": event.stream.as_str(), "version": event.version,
-        "id": event.event_id, "type": event.event_type, "typeVersion": event.type_version,
-        "recordedAt": time(event.recorded_at), "occurredAt": time(event.occurred_at),
-        "actor": {"type": event.actor_type, "id": event.actor_id, "by": event.actor_by, "impersonator": event.impersonator},
-        "requestId": event.request_id, "commandId": event.command_id, "cause": event.cause, "settingsVersion": event.settings_version,
-        "body": serde_json::from_slice::<serde_json::Value>(&event.body).unwrap_or_default(),
-    })
-}
-
 /// Deeds that are held in memory at a time.
 const DEEDS: usize = 1_000;
 
 async fn export(config: &Config, what: Audit) -> Result<ExitCode, StartError> {
     let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
+    // `verify` needs no configuration: see `audit`.
     let Audit::Export { format, from, to, action } = what else { return Ok(ExitCode::SUCCESS) };
     models::fold_the_rest(store.clone()).await?;
     let trail = Trail { log: store.as_ref(), keyring: &keyring };

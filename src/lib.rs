@@ -5,6 +5,7 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod entropy;
+pub mod evidence;
 pub mod followers;
 pub mod hasher;
 pub mod http;

@@ -96,7 +96,7 @@ enum Projections {
 enum Log {
     /// The last position.
     Head,
-    /// Events as JSON lines.
+    /// Events as JSON lines, each as an export has it.
     Show {
         /// Only events after this position.
         #[arg(long, default_value_t = 0)]
@@ -104,6 +104,50 @@ enum Log {
         /// At most this many.
         #[arg(long, default_value_t = 100)]
         limit: usize,
+        /// Only the event at this position.
+        #[arg(long, conflicts_with_all = ["after", "limit"], value_parser = clap::value_parser!(u64).range(1..))]
+        position: Option<u64>,
+        #[command(flatten)]
+        only: Only,
+        /// Only what happened to this user.
+        #[arg(long, conflicts_with = "stream")]
+        user: Option<UserId>,
+        /// For reading, not for programs.
+        #[arg(long)]
+        readable: bool,
+    },
+    /// Follows the log: every event as it comes, until it is told to stop.
+    Tail {
+        /// A position to begin with, such as the one behind the last that was seen; or now.
+        #[arg(long, default_value = "now", value_parser = commands::log::tail_from)]
+        from: commands::log::TailFrom,
+        /// For reading, not for programs.
+        #[arg(long)]
+        readable: bool,
+    },
+    /// Writes the log as JSON lines: what an auditor is given. See docs/audit.md. Begun again with the same file, it goes
+    /// on where it was broken off.
+    Export {
+        /// The first position.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        from: Option<u64>,
+        /// The last position. Without it, where the log ends now.
+        #[arg(long)]
+        to: Option<u64>,
+        /// Only what was recorded at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        since: Option<Timestamp>,
+        /// Only what was recorded at this time or before.
+        #[arg(long, value_parser = time)]
+        until: Option<Timestamp>,
+        #[command(flatten)]
+        only: Only,
+        /// The file to write, or to go on with. Without it, standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Compresses it, by zstd.
+        #[arg(long)]
+        compress: bool,
     },
     /// Copies a whole store into another one, which is empty or was copied into before. Can be stopped, and run again;
     /// the source may be served from until the last time. Both ends share the secret.
@@ -117,8 +161,22 @@ enum Log {
     },
 }
 
+/// Which events.
+#[derive(Debug, Args)]
+struct Only {
+    /// Only events of this stream, such as user-usr_….
+    #[arg(long)]
+    stream: Option<String>,
+    /// Only events of this type, such as GuestUpgraded.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Audit {
+    /// Verifies an export offline: what was altered, removed, inserted, moved or cut off, and what is proven. Needs no
+    /// store and no configuration. Exits with 3 when anything is wrong.
+    Verify(Verify),
     /// Who did what to whom, oldest first, one line each.
     Export {
         #[arg(long, value_enum, default_value = "jsonl")]
@@ -188,6 +246,24 @@ struct CheckProof {
     /// A file with the older checkpoint, for a proof that nothing of it was changed.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    /// What `chrysalis log export` wrote; several are one log, one after another.
+    #[arg(required = true, value_name = "EXPORT")]
+    exports: Vec<PathBuf>,
+    /// A key that the log signs with, or a file with some, as `chrysalis audit keys` writes them. Without one nothing is
+    /// proven, but that a file agrees with itself.
+    #[arg(long = "key", value_name = "PUB")]
+    keys: Vec<String>,
+    /// A checkpoint that was kept from former times, in a file. May be given several times: each narrows down where
+    /// something was changed.
+    #[arg(long = "checkpoint", value_name = "OLD", requires = "keys")]
+    checkpoints: Vec<PathBuf>,
+    /// Another export of the same log, to be told which events differ.
+    #[arg(long, value_name = "OTHER")]
+    against: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -392,6 +468,9 @@ fn main() -> ExitCode {
     // Whoever checks has neither a server nor its configuration.
     if let Command::Audit(Audit::Proof(Proof::CheckProof(what))) = &cli.command {
         return ended(commands::check_proof(what));
+    }
+    if let Command::Audit(Audit::Verify(what)) = &cli.command {
+        return ended(commands::audit::verify(what));
     }
     let config = match Config::load(&cli.overrides()) {
         Ok(config) => config,

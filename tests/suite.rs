@@ -8,6 +8,7 @@ mod admission;
 mod clients;
 mod conformance;
 mod docs;
+mod evidence;
 mod faults;
 mod http;
 mod mail;

@@ -6,6 +6,7 @@
 mod apart;
 mod append;
 mod cleanup;
+mod export;
 mod fill;
 mod guest;
 mod http;
@@ -62,6 +63,7 @@ enum Part {
     Append,
     Refold,
     Proof,
+    Export,
     Scale,
     Cleanup,
     Lag,
@@ -174,6 +176,9 @@ fn main() -> Result<()> {
     }
     if chosen(Part::Proof) {
         proof::measure(&mut bench, cli.quick)?;
+    }
+    if chosen(Part::Export) {
+        export::measure(&mut bench)?;
     }
     if chosen(Part::Lag) {
         let store = bench.stores.empty("lag")?;

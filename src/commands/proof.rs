@@ -52,7 +52,7 @@ fn failed(fault: ProverFault) -> StartError {
 }
 
 /// Signs all there is.
-async fn cover(store: &Arc<dyn Store>, keyring: &Keyring) -> Result<Option<Signed>, StartError> {
+pub(super) async fn cover(store: &Arc<dyn Store>, keyring: &Keyring) -> Result<Option<Signed>, StartError> {
     let end = store.end().await?;
     prover(store, keyring)?.cover(end).await.map_err(failed)
 }

@@ -279,7 +279,7 @@ pub trait Log: Send + Sync {
     /// Events of some types only, after one position and up to another, in order: for followers that care for few.
     async fn read_types(
         &self,
-        types: &'static [&'static str],
+        types: &[&str],
         after: Position,
         upto: Position,
         limit: usize,

@@ -99,7 +99,7 @@ pub struct SealedRef {
 }
 
 impl SealedRef {
-    const LEN: usize = 16 + 32;
+    pub(crate) const LEN: usize = 16 + 32;
 
     /// Id (16 bytes) and commitment (32 bytes) of each, one behind the other.
     pub fn encode(all: &[SealedRef]) -> Vec<u8> {
@@ -146,6 +146,61 @@ pub struct Recorded {
 const LEAF_FORMAT: u8 = 1;
 
 impl Recorded {
+    /// See [`Fields::leaf`].
+    pub fn leaf(&self) -> [u8; 32] {
+        self.fields().leaf()
+    }
+
+    pub fn fields(&self) -> Fields<'_> {
+        Fields {
+            position: self.position,
+            project: &self.project,
+            stream: self.stream.as_str(),
+            version: self.version,
+            event_id: &self.event_id,
+            event_type: &self.event_type,
+            type_version: self.type_version,
+            recorded_at: self.recorded_at,
+            occurred_at: self.occurred_at,
+            actor_type: &self.actor_type,
+            actor_id: self.actor_id.as_deref(),
+            actor_by: self.actor_by.as_deref(),
+            impersonator: self.impersonator.as_deref(),
+            request_id: self.request_id.as_deref(),
+            command_id: &self.command_id,
+            cause: self.cause.as_deref(),
+            settings_version: self.settings_version,
+            sealed: &self.sealed,
+            body: &self.body,
+        }
+    }
+}
+
+/// The fields of an event, wherever they are kept: in the log, or in a line of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields<'e> {
+    pub position: Position,
+    pub project: &'e str,
+    pub stream: &'e str,
+    pub version: Version,
+    pub event_id: &'e str,
+    pub event_type: &'e str,
+    pub type_version: u16,
+    pub recorded_at: Timestamp,
+    pub occurred_at: Timestamp,
+    pub actor_type: &'e str,
+    pub actor_id: Option<&'e str>,
+    pub actor_by: Option<&'e str>,
+    pub impersonator: Option<&'e str>,
+    pub request_id: Option<&'e str>,
+    pub command_id: &'e str,
+    pub cause: Option<&'e str>,
+    pub settings_version: u64,
+    pub sealed: &'e [u8],
+    pub body: &'e [u8],
+}
+
+impl Fields<'_> {
     /// The leaf of this event in the Merkle tree over the log: SHA-256 of 0x00 (RFC 6962, section 2.1, so that no leaf
     /// can be taken for an inner node), the format version, and every field in the order of the struct.
     ///
@@ -155,7 +210,7 @@ impl Recorded {
         let mut leaf = Leaf(Sha256::new_with_prefix([0x00, LEAF_FORMAT]));
         leaf.number(self.position);
         leaf.field(self.project.as_bytes());
-        leaf.field(self.stream.as_str().as_bytes());
+        leaf.field(self.stream.as_bytes());
         leaf.number(self.version);
         leaf.field(self.event_id.as_bytes());
         leaf.field(self.event_type.as_bytes());
@@ -163,15 +218,15 @@ impl Recorded {
         leaf.time(self.recorded_at);
         leaf.time(self.occurred_at);
         leaf.field(self.actor_type.as_bytes());
-        leaf.optional(self.actor_id.as_deref());
-        leaf.optional(self.actor_by.as_deref());
-        leaf.optional(self.impersonator.as_deref());
-        leaf.optional(self.request_id.as_deref());
+        leaf.optional(self.actor_id);
+        leaf.optional(self.actor_by);
+        leaf.optional(self.impersonator);
+        leaf.optional(self.request_id);
         leaf.field(self.command_id.as_bytes());
-        leaf.optional(self.cause.as_deref());
+        leaf.optional(self.cause);
         leaf.number(self.settings_version);
-        leaf.field(&self.sealed);
-        leaf.field(&self.body);
+        leaf.field(self.sealed);
+        leaf.field(self.body);
         leaf.0.finalize().into()
     }
 }

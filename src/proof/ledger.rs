@@ -41,6 +41,13 @@ fn read(row: &dyn Row) -> Option<Signed> {
     Some(Signed { size, root: cursor.bytes()?.try_into().ok()?, note: cursor.text()?, signed_at: cursor.time()? })
 }
 
+/// `?1` = a size.
+static AT_MOST: Question<Signed> = Question {
+    sql: "SELECT c.size, c.root, c.note, c.signed_at FROM signed_checkpoints c WHERE c.size <= ?1
+          ORDER BY c.size DESC LIMIT 1",
+    read,
+};
+
 /// The newest one; none while nothing was signed.
 pub async fn latest(log: &dyn Log) -> Result<Option<Signed>, LogFault> {
     ask_one(log, &LATEST, &[]).await
@@ -50,6 +57,11 @@ pub async fn latest(log: &dyn Log) -> Result<Option<Signed>, LogFault> {
 pub async fn signed_at_size(log: &dyn Log, size: u64) -> Result<Option<Signed>, LogFault> {
     let Ok(size) = i64::try_from(size) else { return Ok(None) };
     ask_one(log, &AT_SIZE, &[size.into()]).await
+}
+
+/// The newest of those about no more events than that.
+pub async fn at_most(log: &dyn Log, size: u64) -> Result<Option<Signed>, LogFault> {
+    ask_one(log, &AT_MOST, &[i64::try_from(size).unwrap_or(i64::MAX).into()]).await
 }
 
 /// Those about more events than that, in their order.

@@ -18,7 +18,7 @@ pub mod tiles;
 pub mod tree;
 
 pub use bundle::{ConsistencyProof, InclusionProof, Proof, ProofFault};
-pub use ledger::{Signed, latest, page, signed_at_size};
+pub use ledger::{Signed, at_most, latest, page, signed_at_size};
 pub use note::{Checkpoint, NoteFault, Signer, VerifyingKey};
 pub use prover::{Fork, Prover, ProverFault};
 

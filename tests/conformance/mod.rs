@@ -3,9 +3,9 @@
 //! A theme is a file. Its cases take any [`store::Store`] and are run on each by [`every_store!`]: a new store is one
 //! line there. What only one store can show (its files, its faults) stands in a folder of that store.
 
-mod history;
-mod store;
-mod world;
+pub(crate) mod history;
+pub(crate) mod store;
+pub(crate) mod world;
 
 mod busy;
 mod claims;
@@ -13,6 +13,7 @@ mod copy;
 mod cqrs;
 mod durability;
 mod erasure;
+mod export;
 mod follow;
 mod idempotency;
 mod inline;
@@ -51,7 +52,7 @@ use every_store;
 const HANGS: Duration = Duration::from_secs(300);
 
 /// Runs a case on several threads, in bounded time.
-fn run(case: impl Future<Output = ()>) {
+pub(crate) fn run(case: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let ended = runtime.block_on(async { tokio::time::timeout(HANGS, case).await });
     ended.expect("the case hangs");

@@ -209,7 +209,7 @@ impl Log for PostgresLog {
 
     async fn read_types(
         &self,
-        types: &'static [&'static str],
+        types: &[&str],
         after: Position,
         upto: Position,
         limit: usize,

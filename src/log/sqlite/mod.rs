@@ -233,7 +233,7 @@ impl Log for SqliteLog {
 
     async fn read_types(
         &self,
-        types: &'static [&'static str],
+        types: &[&str],
         after: Position,
         upto: Position,
         limit: usize,

@@ -15,7 +15,7 @@ fn asked_for(folder: &Path) -> BTreeSet<String> {
     let lines = String::from_utf8(shown.stdout).unwrap();
     let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let asked = events.filter(|event| event["type"] == "EmailVerificationRequested");
-    asked.map(|event| event["body"]["challenge"].as_str().unwrap().replace("chl_", "mail_")).collect()
+    asked.map(|event| event["data"]["challenge"].as_str().unwrap().replace("chl_", "mail_")).collect()
 }
 
 /// Mails that were sent.

@@ -133,7 +133,7 @@ fn assert_no_guest_while_off(folder: &Folder) {
         let event: Value = serde_json::from_str(line).unwrap();
         match event["type"].as_str().unwrap() {
             "SettingsChanged" => {
-                on = event["body"]["after"]["anonymous"]["enabled"].as_bool().unwrap();
+                on = event["data"]["after"]["anonymous"]["enabled"].as_bool().unwrap();
                 switches += 1;
             }
             "GuestCreated" => {
