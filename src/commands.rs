@@ -5,6 +5,8 @@ mod guests;
 pub(crate) mod log;
 mod proof;
 mod rehearsal;
+mod replay;
+mod verify;
 mod waves;
 pub(crate) mod webhooks;
 
@@ -25,7 +27,6 @@ use chrysalis::followers::models;
 use chrysalis::followers::search::{self, Indexer};
 use chrysalis::keys::{Keyring, KeyringClaims, Purpose};
 use chrysalis::log::copy::{self, Copied};
-use chrysalis::log::refold::Difference;
 use chrysalis::open::{Opened, exists, open, open_store};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis::telemetry;
@@ -39,7 +40,7 @@ pub(crate) use proof::check as check_proof;
 use crate::progress::CopyBar;
 use crate::{ApiKey, Audit, Command, Format, Guests, Keys, Projections};
 
-/// `verify` found differences.
+/// It found differences, or something that does not hold. (1 is that it could not look.)
 const DIFFERENT: u8 = 3;
 
 pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
@@ -54,7 +55,8 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
     runtime()?.block_on(async {
         match command {
             Command::Serve { .. } => serve(config).await,
-            Command::Verify => verify(&config).await,
+            Command::Verify => verify::run(&config).await,
+            Command::Replay(asked) => replay::run(&config, asked).await,
             Command::Projections(Projections::Rebuild) => rebuild(&config).await,
             Command::Log(what) => log::run(&config, what).await,
             Command::Audit(Audit::Proof(what)) => proof::run(&config, what).await,
@@ -144,36 +146,6 @@ fn progress(events: u64) {
     if events > 0 {
         tracing::info!(events, "folded");
     }
-}
-
-async fn verify(config: &Config) -> Result<ExitCode, StartError> {
-    let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
-    let (claims, mut quietly) = (KeyringClaims(&keyring), |_| ());
-    let compared = store.verify(&claims, &mut quietly);
-    let (proven, report) = tokio::join!(proof::verify(store.as_ref(), &keyring), compared);
-    // What is found without reading what events say is told first: one that was altered may not read any more.
-    let (proven, report) = (proven?, report?);
-    for position in &report.gaps {
-        println!("the log has a gap after position {position}");
-    }
-    for position in &report.misfits {
-        println!("the event at position {position} contradicts those before it: something is missing or was altered");
-    }
-    for difference in &report.differences {
-        let Difference { table, key, column, live, refolded } = difference;
-        println!("{table} {key}: {column} is {live}, the log says {refolded}");
-    }
-    for model in &report.unlike {
-        println!("{model} was folded by another version of Chrysalis and was not compared; a server folds it anew");
-    }
-    let differences =
-        report.differences.len() + report.gaps.len() + report.misfits.len() + proven.verdict.findings.len();
-    println!("{} events, {} rows compared, {differences} differences", report.events, report.rows);
-    println!("{proven}");
-    if report.events == 0 {
-        println!("the store is empty; look at --store, --data-dir and postgres.schema if it should not be");
-    }
-    Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 
 async fn rebuild(config: &Config) -> Result<ExitCode, StartError> {

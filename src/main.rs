@@ -10,7 +10,7 @@ use chrysalis::app::webhooks::ReplayFrom;
 use chrysalis::config::{Config, Overrides, parse_span};
 use chrysalis::proof::VerifyingKey;
 use chrysalis::serve::StartError;
-use chrysalis::wire::json_time::JsonTime;
+use chrysalis::wire::moment::Moment;
 use chrysalis_domain::id::{ApiKeyId, JobId, UserId, WebhookId};
 use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::{Permission, Span, Timestamp};
@@ -60,6 +60,8 @@ enum Command {
     /// Holds the log against what was signed of it, folds it anew and says which rows of the read models differ. Exits with 3
     /// when anything does.
     Verify,
+    /// What was so at a time, folded anew from the log: the whole system in figures, or a user and what made them so.
+    Replay(Replay),
     /// The read models.
     #[command(subcommand)]
     Projections(Projections),
@@ -84,6 +86,23 @@ enum Command {
     /// The configuration.
     #[command(subcommand, name = "config")]
     Configuration(Configuration),
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// By the log's own time, what was recorded then or before: RFC 3339, a date (its first moment in UTC), or epoch
+    /// milliseconds. Without it, now.
+    #[arg(long, value_parser = time)]
+    at: Option<Timestamp>,
+    /// One user: what they were, and each step that made them so, in words.
+    #[arg(long)]
+    user: Option<UserId>,
+    /// Every user there was, a line of JSON each, instead of figures.
+    #[arg(long, conflicts_with = "user")]
+    users: bool,
+    /// Lines of JSON instead of text.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,7 +200,7 @@ enum Audit {
     Export {
         #[arg(long, value_enum, default_value = "jsonl")]
         format: Format,
-        /// Only what was recorded at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        /// Only what was recorded at this time or later: a date, a time of RFC 3339, or epoch milliseconds.
         #[arg(long, value_parser = time)]
         from: Option<Timestamp>,
         /// Only what was recorded at this time or before.
@@ -274,9 +293,9 @@ enum Format {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    let midnight = format!("{text}T00:00:00.000Z");
-    let read = JsonTime::parse(text).or_else(|_| JsonTime::parse(&midnight));
-    read.map(|time| time.0).map_err(|_| "write YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds".to_owned())
+    Moment::parse(text).map(|time| time.0).map_err(|_| {
+        "write a date YYYY-MM-DD, a time of RFC 3339 such as 2027-01-15T08:00:00Z, or epoch milliseconds".to_owned()
+    })
 }
 
 #[derive(Debug, Subcommand)]
@@ -313,7 +332,7 @@ enum Cleanup {
     /// Exempts a guest from clean-up until a date.
     Hold {
         user: UserId,
-        /// YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        /// a date, a time of RFC 3339, or epoch milliseconds.
         #[arg(long, value_parser = time)]
         until: Timestamp,
         /// Why; kept as personal data of the guest's.
@@ -353,7 +372,7 @@ enum Waves {
     },
     /// Takes all guests out of use who came in a time and still are guests: a running server does it. Prints the job.
     DisableWave {
-        /// Who came at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        /// Who came at this time or later: a date, a time of RFC 3339, or epoch milliseconds.
         #[arg(long, value_parser = time)]
         from: Timestamp,
         /// Who came at this time or before.

@@ -197,6 +197,15 @@ pub static LIVE: Question<Texts> =
 pub static NEXT: Question<Texts> =
     Question { sql: "SELECT s.email, s.name FROM search_next s WHERE s.user_id = ?1", read: texts };
 
+/// Every row, in the order of their users' ids: behind `?1`, at most `?2`.
+pub static ROWS: Question<(String, Texts)> = Question {
+    sql: "SELECT s.user_id, s.email, s.name FROM search s WHERE s.user_id > ?1 ORDER BY s.user_id LIMIT ?2",
+    read: |row| {
+        let mut c = Cursor::new(row);
+        Some((c.text()?, Texts { email: c.text(), name: c.text() }))
+    },
+};
+
 fn texts(row: &dyn Row) -> Option<Texts> {
     let mut c = Cursor::new(row);
     Some(Texts { email: c.text(), name: c.text() })

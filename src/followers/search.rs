@@ -4,6 +4,8 @@
 //! What was taken out of a table may stay in its pages. So within a day of it the table is built anew, from the users there
 //! are, beside the one that is read; and takes its place when it has caught up. Where searching is off, the table is empty.
 
+mod compare;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -195,6 +195,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(audit::create::create))
         .routes(routes!(audit::export::export))
         .routes(routes!(audit::events::list))
+        .routes(routes!(audit::replay::timeline))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::create))
         .routes(routes!(webhooks::update))
@@ -213,6 +214,7 @@ fn evidence() -> OpenApiRouter<Http> {
         .routes(routes!(audit::proof::consistency))
         .routes(routes!(audit::proof::keys))
         .routes(routes!(audit::tile::tile))
+        .routes(routes!(audit::replay::user))
 }
 
 /// The operators' calls.

@@ -4,6 +4,7 @@
 //! the event store contract of cqrs-es as a thin adapter above the port, for code that speaks cqrs-es.
 
 mod ahead;
+pub mod stored_states;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

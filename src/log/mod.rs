@@ -26,6 +26,7 @@ pub mod record;
 pub mod refold;
 pub mod sqlite;
 mod staging;
+pub mod times;
 pub mod transfer;
 
 use std::time::Duration;

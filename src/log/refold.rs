@@ -51,8 +51,51 @@ pub struct Difference {
     pub table: &'static str,
     pub key: String,
     pub column: String,
+    /// What is stored, and what should be.
     pub live: String,
     pub refolded: String,
+}
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 120;
+
+impl Difference {
+    /// A column of a row that stands.
+    pub fn of_column(table: &'static str, key: &[String], column: &str, live: &str, refolded: &str) -> Self {
+        let (key, column) = (key.join(" "), column.to_owned());
+        Self { table, key, column, live: short(live), refolded: short(refolded) }
+    }
+
+    /// A row that should not stand.
+    pub fn unfounded(table: &'static str, key: &[String], row: &[(&str, String)]) -> Self {
+        Self::whole(table, key, whole(row), "absent".to_owned())
+    }
+
+    /// A row that should stand.
+    pub fn missing(table: &'static str, key: &[String], row: &[(&str, String)]) -> Self {
+        Self::whole(table, key, "absent".to_owned(), whole(row))
+    }
+
+    fn whole(table: &'static str, key: &[String], live: String, refolded: String) -> Self {
+        Self { table, key: key.join(" "), column: "the whole row".to_owned(), live, refolded }
+    }
+}
+
+/// How a value is shown that is none.
+pub(crate) const NULL: &str = "null";
+
+/// A row as far as there is anything in it.
+fn whole(row: &[(&str, String)]) -> String {
+    let there = row.iter().filter(|(_, value)| value != NULL);
+    there.map(|(name, value)| format!("{name}={}", short(value))).collect::<Vec<_>>().join(" ")
+}
+
+/// Long values differ at their beginning, or by their length.
+fn short(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}… ({} characters)", &value[..end], value.chars().count()),
+        None => value.to_owned(),
+    }
 }
 
 /// What a refold came to.
@@ -61,6 +104,8 @@ pub struct Report {
     pub events: u64,
     pub rows: u64,
     pub differences: Vec<Difference>,
+    /// How many rows, gaps and contradictions there are besides those that are listed.
+    pub further: u64,
     /// Positions that are missing, as the last one before each gap.
     pub gaps: Vec<Position>,
     /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
@@ -71,6 +116,30 @@ pub struct Report {
 }
 
 impl Report {
+    /// Notes a row that differs.
+    pub fn differs(&mut self, row: impl IntoIterator<Item = Difference>) {
+        if self.differences.len() < MOST_DIFFERENCES {
+            self.differences.extend(row);
+        } else {
+            self.further += 1;
+        }
+    }
+
+    /// Notes that positions are missing behind one.
+    fn gap(&mut self, after: Position) {
+        note(&mut self.gaps, &mut self.further, after);
+    }
+
+    /// Notes an event that contradicts those before it.
+    pub(super) fn misfit(&mut self, position: Position) {
+        note(&mut self.misfits, &mut self.further, position);
+    }
+
+    /// How much is wrong in all.
+    pub fn wrong(&self) -> u64 {
+        (self.differences.len() + self.gaps.len() + self.misfits.len()) as u64 + self.further
+    }
+
     /// Tables that lack rows must not take the place of the live ones.
     pub(super) fn fits(&self) -> Result<(), LogFault> {
         let misfit = |position| {
@@ -82,8 +151,16 @@ impl Report {
     }
 }
 
-/// Differences listed at the most; further ones are counted in no report: the first few tell what is wrong.
+/// Of each kind so many are listed; the last row with all its columns. The first few tell what is wrong.
 pub(super) const MOST_DIFFERENCES: usize = 100;
+
+fn note(listed: &mut Vec<Position>, further: &mut u64, position: Position) {
+    if listed.len() < MOST_DIFFERENCES {
+        listed.push(position);
+    } else {
+        *further += 1;
+    }
+}
 
 /// Events of one page of a refold.
 pub(super) const PAGE: usize = 8_192;
@@ -123,7 +200,7 @@ impl Folding {
         let mut begin = 0;
         for Decoded { position, entry } in page {
             if *position != self.last + 1 {
-                self.report.gaps.push(self.last);
+                self.report.gap(self.last);
             }
             self.last = *position;
             self.report.events += 1;

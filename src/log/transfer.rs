@@ -81,6 +81,14 @@ pub static SIDE_TABLES: [SideTable; 10] = [
     WEBHOOK_WAITING,
 ];
 
+/// States to load from instead of replaying a long stream: made again as they are needed, so they don't move.
+pub static SNAPSHOTS: SideTable = SideTable {
+    name: "snapshots",
+    columns: &[("stream", TEXT), ("version", INTEGER), ("state", BYTES)],
+    key: 1,
+    restless: true,
+};
+
 /// How far each follower has come.
 pub const CHECKPOINTS: SideTable =
     SideTable { name: "checkpoints", columns: &[("follower", TEXT), ("position", INTEGER)], key: 1, restless: true };

@@ -17,6 +17,7 @@ pub mod jar;
 pub mod json_time;
 pub mod language;
 pub mod length;
+pub mod moment;
 pub mod optional;
 pub mod origin;
 pub mod signed;

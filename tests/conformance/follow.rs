@@ -329,7 +329,7 @@ async fn a_rebuild_heals_what_was_altered_while_others_write_and_follow(store: &
     store.behind("DELETE FROM latest").await;
     let found = verified(&world).await.differences;
     assert!(found.iter().any(|one| (one.table, one.key.as_str(), one.column.as_str()) == ("seen", "3", "type")));
-    assert!(found.iter().any(|one| one.table == "latest" && one.live == "missing"));
+    assert!(found.iter().any(|one| one.table == "latest" && one.live == "absent"));
     let done = Arc::new(AtomicBool::new(false));
     let mut writing = writers(&world, &done);
     let follower = tokio::spawn(following(world.log.clone(), done.clone()));

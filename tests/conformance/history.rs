@@ -191,9 +191,15 @@ impl History {
             9 => plain(C::RevokeSession { session, reason: EndReason::SignedOut }),
             10 => plain(C::RevokeSessions { except: chance.toss().then_some(session) }),
             11 => {
-                let name = world.seal(person, SealKind::Name, "Jane");
-                let change = *chance.pick(&[Change::Kept, Change::Cleared, Change::Set(name.id)]);
-                (C::UpdateProfile { name: change, image: Change::Cleared, metadata: change }, vec![name], Vec::new())
+                let (name, said) =
+                    (world.seal(person, SealKind::Name, "Jane"), world.seal(person, SealKind::Metadata, "{}"));
+                let (name_is, metadata) = *chance.pick(&[
+                    (Change::Kept, Change::Kept),
+                    (Change::Cleared, Change::Cleared),
+                    (Change::Set(name.id), Change::Set(said.id)),
+                ]);
+                let command = C::UpdateProfile { name: name_is, image: Change::Cleared, metadata };
+                (command, vec![name, said], Vec::new())
             }
             12 => {
                 let hash = world.seal(person, SealKind::PasswordHash, "$argon2id$…");

@@ -40,7 +40,7 @@ pub(super) async fn indexer(world: &World, enabled: bool) -> Indexer {
 }
 
 /// Until nothing is ahead.
-async fn kept(indexer: &mut Indexer, log: &dyn WholeStore) {
+pub(super) async fn kept(indexer: &mut Indexer, log: &dyn WholeStore) {
     while indexer.round(log.end().await.unwrap()).await.unwrap() != Some(0) {}
 }
 
@@ -50,7 +50,9 @@ async fn assert_whole(store: &dyn Store, world: &World) -> u64 {
     rebuild(indexer(world, true).await).await.unwrap();
     let after = content(store, &SEARCH).await;
     assert!(before == after, "a row differs from what the user is called");
-    assert_clean(&verified(world).await);
+    let mut report = verified(world).await;
+    indexer(world, true).await.compare(&mut report).await.unwrap();
+    assert_clean(&report);
     after.0
 }
 

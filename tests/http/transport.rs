@@ -94,6 +94,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/admin/remove-users", &["POST"]),
     ("/admin/get-job", &["POST"]),
     ("/admin/cancel-job", &["POST"]),
+    ("/admin/audit/timeline", &["POST"]),
     ("/admin/guests/list", &["POST"]),
     ("/admin/guests/cleanup", &["POST"]),
     ("/admin/guests/hold", &["POST"]),

@@ -6,12 +6,20 @@
 //! - [`export`]: a stretch of time, oldest first;
 //! - [`form`]: a deed as JSON, and as a line of CSV;
 //! - [`note`]: what apps add to it.
+//!
+//! And what auditors read besides, from the log itself:
+//! - [`replay`]: a user as they were at a time ([`state`]), and each step that made them so, in words ([`explain`]);
+//! - [`totals`]: the whole system as it was at a time.
 
+pub mod explain;
 pub mod export;
 pub mod form;
 pub mod note;
 pub mod open;
 pub mod pages;
+pub mod replay;
+pub mod state;
+pub mod totals;
 
 use std::time::Duration;
 

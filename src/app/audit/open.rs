@@ -141,13 +141,20 @@ impl Trail<'_> {
             }
             tokio::task::yield_now().await;
         }
-        for records in distinct(halves, Half::records).chunks(TOGETHER) {
-            let found = records.iter().map(async |id| Ok((*id, Record::find(self.log, self.keyring, *id).await?)));
+        known.records = self.records(&distinct(halves, Half::records)).await?;
+        Ok(known)
+    }
+
+    /// What is left of sealed records: nothing of those of whoever was erased.
+    pub(super) async fn records(&self, ids: &[SealedId]) -> Result<HashMap<SealedId, Record>, LogFault> {
+        let mut records = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(TOGETHER) {
+            let found = ids.iter().map(async |id| Ok((*id, Record::find(self.log, self.keyring, *id).await?)));
             let found: Vec<(SealedId, Option<Record>)> = try_join_all(found).await?;
-            known.records.extend(found.into_iter().filter_map(|(id, record)| Some((id, record?))));
+            records.extend(found.into_iter().filter_map(|(id, record)| Some((id, record?))));
             tokio::task::yield_now().await;
         }
-        Ok(known)
+        Ok(records)
     }
 
     /// What a user is called now.
@@ -277,8 +284,8 @@ impl Changes {
     }
 }
 
-/// What a field held; null once nothing is left of it.
-fn field(name: &str, record: Option<&Record>) -> Result<Value, LogFault> {
+/// What a field held; null once nothing is left of it. What is not named here is shown to nobody.
+pub(super) fn field(name: &str, record: Option<&Record>) -> Result<Value, LogFault> {
     let kind = match name {
         "email" => SealKind::Email,
         "name" => SealKind::Name,
@@ -288,11 +295,16 @@ fn field(name: &str, record: Option<&Record>) -> Result<Value, LogFault> {
         "appMetadata" => SealKind::AppMetadata,
         "banReason" => SealKind::BanReason,
         "slug" => SealKind::Slug,
+        "client" => SealKind::Client,
+        "referrer" => SealKind::Referrer,
+        "callbackURL" => SealKind::CallbackUrl,
         _ => return Ok(Value::Null),
     };
     let text = record.map(|record| record.read(kind)).transpose()?.flatten();
     Ok(match (kind, text) {
-        (SealKind::Metadata | SealKind::AppMetadata, Some(json)) => serde_json::from_str(&json).unwrap_or_default(),
+        (SealKind::Metadata | SealKind::AppMetadata | SealKind::Client, Some(json)) => {
+            serde_json::from_str(&json).unwrap_or_default()
+        }
         (_, text) => text.into(),
     })
 }

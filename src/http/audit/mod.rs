@@ -1,10 +1,12 @@
-//! The audit trail (CONTRACT 7.5): read by the page, exported, added to, and told as a list of events.
+//! The audit trail (CONTRACT 7.5): read by the page, exported, added to, and told as a list of events. And below `/api/audit`
+//! what it says of a user, for auditors ([`replay`]).
 
 pub mod create;
 pub mod events;
 pub mod export;
 pub mod list;
 pub mod proof;
+pub mod replay;
 pub mod tile;
 
 use chrysalis_domain::Permission;

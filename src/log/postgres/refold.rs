@@ -17,7 +17,7 @@ use super::rows::RowWriter;
 use super::{LogFault, Position, fault, follow, reader, schema};
 use crate::log::follow::{Following, tables};
 use crate::log::refold::{
-    ClaimReader, Decoded, Difference, Folding, MOST_DIFFERENCES, PAGE, Progress, Report, SealedRow, decode,
+    ClaimReader, Decoded, Difference, Folding, MOST_DIFFERENCES, NULL, PAGE, Progress, Report, SealedRow, decode,
 };
 
 /// How long a lock is waited for before all are let go: shorter than PostgreSQL takes to find a deadlock, of which it
@@ -253,7 +253,7 @@ impl Refold<'_> {
                     .map(|change| std::ptr::from_ref(*change))
                     .collect();
                 let misfits = folded.iter().filter(|folded| missing.contains(&std::ptr::from_ref(&folded.change)));
-                self.folding.report.misfits.extend(misfits.map(|folded| folded.position));
+                misfits.for_each(|folded| self.folding.report.misfit(folded.position));
             }
         }
         Ok(())
@@ -360,41 +360,39 @@ async fn compare(client: &impl GenericClient, table: &'static Table, report: &mu
     let both = format!("FROM {} AS l FULL JOIN {} AS r USING ({key})", table.name, temporary_name(table));
     let counted = client.query_one(&format!("SELECT count(*) {both}"), &[]).await.map_err(fault)?;
     report.rows += number(counted.get(0));
+    let differing = format!("{both} WHERE ROW({}) IS DISTINCT FROM ROW({})", list("l"), list("r"));
     let left = MOST_DIFFERENCES.saturating_sub(report.differences.len());
     let sql = format!(
-        "SELECT l.{first} IS NULL, r.{first} IS NULL, {}, {} {both}
-         WHERE ROW({}) IS DISTINCT FROM ROW({}) ORDER BY {order} LIMIT {left}",
+        "SELECT l.{first} IS NULL, r.{first} IS NULL, {}, {} {differing} ORDER BY {order} LIMIT {left}",
         text("l"),
         text("r"),
-        list("l"),
-        list("r"),
         first = table.key[0],
     );
     let width = columns.len();
-    for row in client.query(&sql, &[]).await.map_err(fault)? {
-        let cell = |index: usize| row.get::<_, Option<String>>(2 + index).unwrap_or_else(|| "null".to_owned());
-        let (no_live, no_refolded): (bool, bool) = (row.get(0), row.get(1));
-        let side = if no_live { width } else { 0 };
-        let at = |name: &&str| columns.iter().position(|(column, ..)| column == name);
-        let key = table.key.iter().filter_map(at).map(|index| cell(side + index)).collect::<Vec<_>>().join(" ");
-        let mut differ = |column: &str, live: String, refolded: String| {
-            report.differences.push(Difference {
-                table: table.name,
-                key: key.clone(),
-                column: column.to_owned(),
-                live,
-                refolded,
-            });
+    let rows = client.query(&sql, &[]).await.map_err(fault)?;
+    if rows.len() == left {
+        let all = client.query_one(&format!("SELECT count(*) {differing}"), &[]).await.map_err(fault)?;
+        report.further += number(all.get(0)).saturating_sub(rows.len() as u64);
+    }
+    for row in rows {
+        let cell = |index: usize| row.get::<_, Option<String>>(2 + index).unwrap_or_else(|| NULL.to_owned());
+        let side = |from: usize| (from..from + width).map(cell).collect::<Vec<_>>();
+        let (live, refolded) = (side(0), side(width));
+        let named =
+            |cells: &[String]| columns.iter().map(|(name, ..)| *name).zip(cells.iter().cloned()).collect::<Vec<_>>();
+        let key = |cells: &[String]| {
+            let at = |name: &&str| columns.iter().position(|(column, ..)| column == name);
+            table.key.iter().filter_map(at).map(|index| cells[index].clone()).collect::<Vec<_>>()
         };
-        match (no_live, no_refolded) {
-            (true, _) => differ("the whole row", "missing".to_owned(), "follows from the log".to_owned()),
-            (_, true) => differ("the whole row", "stands".to_owned(), "does not follow from the log".to_owned()),
-            _ => {
-                for (index, (column, ..)) in columns.iter().enumerate() {
-                    if cell(index) != cell(width + index) {
-                        differ(column, cell(index), cell(width + index));
-                    }
-                }
+        match (row.get(0), row.get(1)) {
+            (true, _) => report.differs([Difference::missing(table.name, &key(&refolded), &named(&refolded))]),
+            (_, true) => report.differs([Difference::unfounded(table.name, &key(&live), &named(&live))]),
+            (false, false) => {
+                let key = key(&live);
+                let differ = (0..width).filter(|index| live[*index] != refolded[*index]).map(|index| {
+                    Difference::of_column(table.name, &key, columns[index].0, &live[index], &refolded[index])
+                });
+                report.differs(differ);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Rebuild and comparison of the read models: the same fold as live, from the first event on.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use chrysalis_domain::id::{ChallengeId, ClaimId, InvitationId, SealedId};
@@ -12,9 +13,7 @@ use super::ahead;
 use super::rows::RowWriter;
 use super::{LogFault, Position, connect, fault, follow, schema};
 use crate::log::follow::{Following, tables};
-use crate::log::refold::{
-    ClaimReader, Decoded, Difference, Folded, Folding, MOST_DIFFERENCES, Progress, Report, SealedRow,
-};
+use crate::log::refold::{ClaimReader, Decoded, Difference, Folded, Folding, NULL, Progress, Report, SealedRow};
 
 /// Pages written by a rebuild before it brings them home: 32 MiB.
 const HOME_AFTER: i64 = 8_192;
@@ -149,7 +148,7 @@ impl Refold<'_> {
         for Folded { position, change, .. } in self.folding.fold(page, &keys) {
             match self.rows.write(connection, &change) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                    self.folding.report.misfits.push(position)
+                    self.folding.report.misfit(position)
                 }
                 written => written.map_err(fault)?,
             }
@@ -215,53 +214,60 @@ fn compare(connection: &Connection, table: &'static Table, report: &mut Report) 
     let width = columns.len();
     let keys: Vec<usize> = table.key.iter().filter_map(|key| columns.iter().position(|column| column == key)).collect();
     let key_of = |row: &[Cell]| keys.iter().map(|index| show(&row[*index])).collect::<Vec<_>>();
+    let named = |row: &[Cell]| columns.iter().copied().zip(row.iter().map(show)).collect::<Vec<_>>();
 
     let (mut live, mut refolded) = (next(&mut live_rows, width)?, next(&mut refolded_rows, width)?);
-    while report.differences.len() < MOST_DIFFERENCES {
+    loop {
         let order = match (&live, &refolded) {
-            (None, None) => break,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(live), Some(refolded)) => key_of(live).cmp(&key_of(refolded)),
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(live), Some(refolded)) => {
+                let keys = keys.iter().map(|index| compare_cells(&live[*index], &refolded[*index]));
+                keys.fold(Ordering::Equal, Ordering::then)
+            }
         };
-        let whole = |row: &Option<Vec<Cell>>, live: &str, refolded: &str| Difference {
-            table: table.name,
-            key: row.as_deref().map(&key_of).unwrap_or_default().join(" "),
-            column: "the whole row".to_owned(),
-            live: live.to_owned(),
-            refolded: refolded.to_owned(),
-        };
-        match order {
-            std::cmp::Ordering::Less => {
-                report.differences.push(whole(&live, "stands", "does not follow from the log"));
-                live = next(&mut live_rows, width)?;
+        match (order, &live, &refolded) {
+            (Ordering::Equal, Some(live), Some(refolded)) if live != refolded => {
+                let key = key_of(live);
+                let differ = (0..width).filter(|index| live[*index] != refolded[*index]).map(|index| {
+                    let (stored, should) = (show(&live[index]), show(&refolded[index]));
+                    Difference::of_column(table.name, &key, columns[index], &stored, &should)
+                });
+                report.differs(differ);
             }
-            std::cmp::Ordering::Greater => {
-                report.differences.push(whole(&refolded, "missing", "follows from the log"));
-                refolded = next(&mut refolded_rows, width)?;
+            (Ordering::Less, Some(live), _) => {
+                report.differs([Difference::unfounded(table.name, &key_of(live), &named(live))]);
             }
-            std::cmp::Ordering::Equal => {
-                if let (Some(live), Some(refolded)) = (&live, &refolded) {
-                    for (index, column) in
-                        columns.iter().enumerate().filter(|(index, _)| live[*index] != refolded[*index])
-                    {
-                        let (key, column) = (key_of(live).join(" "), (*column).to_owned());
-                        report.differences.push(Difference {
-                            table: table.name,
-                            key,
-                            column,
-                            live: show(&live[index]),
-                            refolded: show(&refolded[index]),
-                        });
-                    }
-                }
-                live = next(&mut live_rows, width)?;
-                refolded = next(&mut refolded_rows, width)?;
+            (Ordering::Greater, _, Some(refolded)) => {
+                report.differs([Difference::missing(table.name, &key_of(refolded), &named(refolded))]);
             }
+            _ => {}
         }
         report.rows += 1;
+        if order.is_le() {
+            live = next(&mut live_rows, width)?;
+        }
+        if order.is_ge() {
+            refolded = next(&mut refolded_rows, width)?;
+        }
     }
-    Ok(())
+}
+
+/// As SQLite sorts them: nothing, numbers, texts byte by byte, bytes.
+fn compare_cells(one: &Cell, other: &Cell) -> Ordering {
+    let kind = |cell: &Cell| match cell {
+        Cell::Null => 0,
+        Cell::Integer(_) | Cell::Real(_) => 1,
+        Cell::Text(_) => 2,
+        Cell::Blob(_) => 3,
+    };
+    match (one, other) {
+        (Cell::Integer(one), Cell::Integer(other)) => one.cmp(other),
+        (Cell::Text(one), Cell::Text(other)) => one.as_bytes().cmp(other.as_bytes()),
+        (Cell::Blob(one), Cell::Blob(other)) => one.cmp(other),
+        _ => kind(one).cmp(&kind(other)),
+    }
 }
 
 fn next(rows: &mut rusqlite::Rows<'_>, width: usize) -> Result<Option<Vec<Cell>>, LogFault> {
@@ -271,7 +277,7 @@ fn next(rows: &mut rusqlite::Rows<'_>, width: usize) -> Result<Option<Vec<Cell>>
 
 fn show(cell: &Cell) -> String {
     match cell {
-        Cell::Null => "null".to_owned(),
+        Cell::Null => NULL.to_owned(),
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => number.to_string(),
         Cell::Text(text) => text.clone(),

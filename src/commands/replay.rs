@@ -1,0 +1,141 @@
+//! `chrysalis replay`: what was so at a time, from the store itself, while a server runs or not.
+
+use std::io::{BufWriter, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrysalis::app::audit::Trail;
+use chrysalis::app::audit::replay::{Asked, Replayed, StepRow};
+use chrysalis::app::audit::totals::{Census, Totals};
+use chrysalis::config::Config;
+use chrysalis::log::times;
+use chrysalis::open::{Opened, open};
+use chrysalis::serve::StartError;
+use chrysalis::wire::json_time::JsonTime;
+use chrysalis_domain::Timestamp;
+use chrysalis_domain::id::UserId;
+use serde::Serialize;
+
+use super::ports;
+use crate::Replay;
+
+/// Steps of a timeline that are held in memory at a time.
+const STEPS: usize = 500;
+
+pub(super) async fn run(config: &Config, asked: Replay) -> Result<ExitCode, StartError> {
+    let ports = ports();
+    let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
+    store.fit().await?;
+    let trail = Trail { log: store.as_ref(), keyring: &keyring };
+    // Of a time that is yet to come nothing can be said but what is so now.
+    let now = times::now(store.as_ref(), ports.clock.now()).await?;
+    let at = asked.at.map_or(now, |at| at.min(now));
+    match asked.user {
+        Some(user) => of_user(trail, user, at, asked.json).await?,
+        None => of_everybody(trail, at, asked.users, asked.json).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn of_user(trail: Trail<'_>, user: UserId, at: Timestamp, json: bool) -> Result<(), StartError> {
+    let mut after = Some(0);
+    let mut first = true;
+    while let Some(version) = after {
+        let asked = Asked { at, after: version, limit: STEPS };
+        let Some(page) = trail.replay(user, asked).await? else {
+            return Err(StartError::Other("there is no such user, and never was".to_owned()));
+        };
+        after = page.next;
+        tell(page, first, json)?;
+        first = false;
+    }
+    Ok(())
+}
+
+/// The steps, each in a line; and before the first of them what they came to.
+fn tell(page: Replayed, first: bool, json: bool) -> std::io::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    if first && json {
+        line(&mut out, &page.then)?;
+    } else if first {
+        writeln!(out, "{}", serde_json::to_string_pretty(&page.then).map_err(std::io::Error::other)?)?;
+    }
+    for step in &page.timeline {
+        if json {
+            line(&mut out, step)?;
+        } else {
+            let StepRow { recorded_at, version, text, .. } = step;
+            writeln!(out, "{recorded_at}  {version:>4}  {text}{}", said(step)?)?;
+        }
+    }
+    out.flush()
+}
+
+/// What was sealed with a step, as far as it can be read.
+fn said(step: &StepRow) -> std::io::Result<String> {
+    let mut said = String::new();
+    for (what, values) in [("", &step.values), ("before: ", &step.before)] {
+        if !values.is_empty() {
+            said += &format!("  {what}{}", serde_json::to_string(values).map_err(std::io::Error::other)?);
+        }
+    }
+    Ok(said)
+}
+
+async fn of_everybody(trail: Trail<'_>, at: Timestamp, users: bool, json: bool) -> Result<(), StartError> {
+    let mut census = Census::at(trail, at).await?;
+    while let Some(some) = census.next().await? {
+        if !users {
+            continue;
+        }
+        let mut lines = Vec::new();
+        for one in some {
+            if let Some(then) = census.tell(one).await? {
+                line(&mut lines, &then)?;
+            }
+        }
+        std::io::stdout().lock().write_all(&lines)?;
+    }
+    if users {
+        return Ok(());
+    }
+    let out = &mut std::io::stdout().lock();
+    let at = census.time();
+    if json {
+        return Ok(line(out, &AtTime { at, totals: &census.totals })?);
+    }
+    let Totals { position, users, guests, provisional, members, disabled, deleted, banned, verified, .. } =
+        census.totals;
+    let Totals { sessions, organizations, memberships, api_keys, .. } = census.totals;
+    writeln!(out, "at {at}, after {position} events")?;
+    let figures = [
+        ("users that ever were", users),
+        ("guests", guests),
+        ("guests whose upgrade awaited proof", provisional),
+        ("members", members),
+        ("guests out of use", disabled),
+        ("deleted", deleted),
+        ("banned", banned),
+        ("with a proven address", verified),
+        ("live sessions", sessions),
+        ("organizations", organizations),
+        ("members of organizations", memberships),
+        ("API keys", api_keys),
+    ];
+    for (what, how_many) in figures {
+        writeln!(out, "{how_many:>12}  {what}")?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct AtTime<'t> {
+    at: JsonTime,
+    #[serde(flatten)]
+    totals: &'t Totals,
+}
+
+/// Whoever reads may have seen enough: that is no panic.
+fn line(out: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
+    writeln!(out, "{}", serde_json::to_string(value).map_err(std::io::Error::other)?)
+}

@@ -1,0 +1,240 @@
+//! Whatever happens, in whatever order, whoever follows and whatever breaks off: every read model there is is what the log
+//! makes of it, and what differs is named.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrysalis::followers::models::{Follower, caught_up};
+use chrysalis::log::cqrs::stored_states;
+use chrysalis::log::refold::{Difference, Report};
+use chrysalis::log::transfer::{SNAPSHOTS, SideChange};
+use chrysalis_domain::Span;
+use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::value::Carrier;
+use chrysalis_projections::table::{Kind, Table};
+use chrysalis_projections::{ASYNC, INLINE, Value};
+
+use super::history::History;
+use super::refold::{assert_clean, beside_the_people, content, verified};
+use super::search::{indexer, kept};
+use super::store::{Postgres, ROOMY, Sqlite, Store};
+use super::world::World;
+use super::{every_store, run};
+use crate::long;
+
+every_store! {
+    every_row_that_was_altered_added_or_removed_is_named,
+    a_stored_state_that_is_not_what_its_stream_makes_is_named,
+    what_is_wrong_beyond_what_is_listed_is_counted,
+    keys_that_are_numbers_are_compared_as_numbers,
+}
+
+/// Everything there is to be said of a store: rows that follow from events, and what users are searched by.
+async fn compared(world: &World) -> Report {
+    let mut report = verified(world).await;
+    stored_states::compare(world.log.as_ref(), &mut report).await.unwrap();
+    indexer(world, true).await.compare(&mut report).await.unwrap();
+    report
+}
+
+/// Until every model has seen everything.
+async fn followed(world: &World) {
+    let mut follower = Follower::new(world.log.clone());
+    while !caught_up(world.log.as_ref(), Duration::ZERO).await.unwrap() {
+        follower.round(world.log.end().await.unwrap()).await.unwrap();
+    }
+    kept(&mut indexer(world, true).await, world.log.as_ref()).await;
+}
+
+/// A life of its own for each seed: models follow now and then, break off, and begin anew in another process.
+async fn refold_is_live(store: &dyn Store, seed: u64, filled: &mut BTreeSet<&'static str>) {
+    let mut history = History::of(World::seeded(store, seed).await);
+    let rounds = 2 + history.world.chance.below(4);
+    for _ in 0..rounds {
+        let steps = 20 + history.world.chance.below(150);
+        history.go_on(steps).await;
+        match history.world.chance.below(5) {
+            0 => followed(&history.world).await,
+            1 => {
+                let following = tokio::spawn({
+                    let log = history.world.log.clone();
+                    async move {
+                        let mut follower = Follower::new(log.clone());
+                        while follower.round(log.end().await.unwrap()).await.unwrap() {}
+                    }
+                });
+                let moment = u64::try_from(history.world.chance.below(5_000)).unwrap();
+                tokio::time::sleep(Duration::from_micros(moment)).await;
+                following.abort();
+                let _ = following.await;
+            }
+            2 => {
+                let mut breaks_off = indexer(&history.world, true).await;
+                for _ in 0..history.world.chance.below(4) {
+                    breaks_off.round(history.world.log.end().await.unwrap()).await.unwrap();
+                }
+            }
+            3 => {
+                // As after a crash: another process finds what is there.
+                let clock = history.world.clock.clone();
+                history.world.log = store.open(&clock, ROOMY).await;
+            }
+            _ => beside_the_people(&history.world).await,
+        }
+        // However far each has come.
+        let report = compared(&history.world).await;
+        assert_eq!((report.wrong(), &report.differences[..]), (0, &[] as &[Difference]), "seed {seed}");
+    }
+    followed(&history.world).await;
+    let report = compared(&history.world).await;
+    assert_clean(&report);
+    for table in tables() {
+        if content(store, table).await.0 > 0 {
+            filled.insert(table.name);
+        }
+    }
+}
+
+fn tables() -> Vec<&'static Table> {
+    // The tree over the log's bytes has its own verification.
+    let compared = ASYNC.iter().filter(|model| model.is_folded() || model.is_readable());
+    INLINE.into_iter().chain(compared.flat_map(|model| model.tables.iter().copied())).collect()
+}
+
+/// Thousands of histories where the long tests are asked for.
+fn any_history<S: Store>(store: impl Fn() -> S, histories: u64) {
+    let mut filled = BTreeSet::new();
+    for seed in 0..histories {
+        run(refold_is_live(&store(), 1_000 + seed, &mut filled));
+    }
+    let all: BTreeSet<_> = tables().iter().map(|table| table.name).collect();
+    let empty: Vec<_> = all.difference(&filled).collect();
+    assert!(empty.is_empty(), "a table that is always empty shows nothing: {empty:?}");
+}
+
+#[test]
+fn every_model_is_what_the_log_makes_of_it_after_any_history_on_sqlite() {
+    any_history(Sqlite::fresh, if long() { 4_000 } else { 12 });
+}
+
+#[test]
+fn every_model_is_what_the_log_makes_of_it_after_any_history_on_postgres() {
+    any_history(Postgres::fresh, if long() { 1_000 } else { 6 });
+}
+
+async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
+    let mut history = History::of(World::seeded(store, seed).await);
+    history.go_on(steps).await;
+    followed(&history.world).await;
+    assert_clean(&compared(&history.world).await);
+    history
+}
+
+/// One row of each table: altered, added, removed.
+async fn every_row_that_was_altered_added_or_removed_is_named(store: &dyn Store) {
+    let history = lived(store, 51, 1_500).await;
+    beside_the_people(&history.world).await;
+    followed(&history.world).await;
+    let mut seen = 0;
+    for table in tables() {
+        // A note of when, which follows from nothing that is kept. And bytes are spelled by each store in its own way.
+        let by_bytes =
+            table.columns.iter().any(|column| table.key.contains(&column.name) && column.kind == Kind::Bytes);
+        if table.name == "search_traces" || by_bytes || content(store, table).await.0 == 0 {
+            continue;
+        }
+        seen += 1;
+        let (name, key) = (table.name, table.key.join(", "));
+        let this = table
+            .key
+            .iter()
+            .map(|key| format!("coalesce(cast({key} AS text), 'null')"))
+            .collect::<Vec<_>>()
+            .join(" || ' ' || ");
+        let row = format!("SELECT {this} AS this FROM {name} ORDER BY {key} LIMIT 1");
+        let which = store.seen(&row).await;
+        store.behind(&format!("CREATE TABLE kept AS SELECT * FROM {name} WHERE {this} = '{which}'")).await;
+
+        assert_eq!(store.behind(&format!("DELETE FROM {name} WHERE {this} = '{which}'")).await, 1);
+        let found = compared(&history.world).await;
+        let [missing] = &found.differences[..] else { panic!("{name}: {found:?}") };
+        assert_eq!((missing.table, &missing.key, missing.live.as_str()), (name, &which, "absent"));
+        assert!(missing.refolded.contains('='), "{missing:?}");
+        store.behind(&format!("INSERT INTO {name} SELECT * FROM kept")).await;
+        assert_clean(&compared(&history.world).await);
+
+        let other = table.columns.iter().find(|column| !table.key.contains(&column.name) && column.required);
+        if let Some(column) = other.filter(|column| column.kind == Kind::Integer) {
+            let change = format!("UPDATE {name} SET {0} = {0} + 1 WHERE {this} = '{which}'", column.name);
+            assert_eq!(store.behind(&change).await, 1);
+            let found = compared(&history.world).await;
+            let [altered] = &found.differences[..] else { panic!("{name}: {found:?}") };
+            assert_eq!((altered.table, &altered.key, altered.column.as_str()), (name, &which, column.name));
+            let number = |text: &str| text.parse::<i64>().unwrap();
+            assert_eq!(number(&altered.live), number(&altered.refolded) + 1);
+            store.behind(&change.replace("+ 1", "- 1")).await;
+        }
+        store.behind("DROP TABLE kept").await;
+        assert_clean(&compared(&history.world).await);
+    }
+    assert!(seen >= 15, "most tables were empty");
+    // What is readable is named, and not repeated.
+    let user = store.seen("SELECT user_id FROM search WHERE email IS NOT NULL ORDER BY user_id LIMIT 1").await;
+    let email = store.seen(&format!("SELECT email FROM search WHERE user_id = '{user}'")).await;
+    store.behind(&format!("UPDATE search SET email = 'somebody@example.com' WHERE user_id = '{user}'")).await;
+    let found = compared(&history.world).await;
+    let [altered] = &found.differences[..] else { panic!("{found:?}") };
+    assert_eq!((altered.table, &altered.key, altered.column.as_str()), ("search", &user, "email"));
+    assert!(!format!("{found:?}").contains(&email) && !format!("{found:?}").contains("somebody"), "{found:?}");
+    store.behind("INSERT INTO search (user_id, name) VALUES ('usr_nobody', 'nobody')").await;
+    assert_eq!(compared(&history.world).await.wrong(), 2);
+}
+
+async fn a_stored_state_that_is_not_what_its_stream_makes_is_named(store: &dyn Store) {
+    let world = World::on(store).await;
+    let guest = world.arrival().await;
+    for _ in 0..150 {
+        world.clock.advance(Span::from_secs(1));
+        let activity =
+            UserCommand::RecordActivity { session: guest.session, carrier: Carrier::Bearer, granularity: Span::ZERO };
+        world.execute(world.ask(guest.user, activity)).await.unwrap();
+    }
+    followed(&world).await;
+    assert_clean(&compared(&world).await);
+    let mut stored = world.log.side_rows(&SNAPSHOTS, None, 10).await.unwrap();
+    assert_eq!(stored.len(), 1, "a long stream has a state to load from");
+    let Value::Bytes(state) = &mut stored[0][2] else { panic!("no bytes") };
+    let text = String::from_utf8(state.clone()).unwrap().replace("\"standing\":\"guest\"", "\"standing\":\"member\"");
+    *state = text.into_bytes();
+    world.log.put_side_rows(SideChange { table: &SNAPSHOTS, put: stored, gone: Vec::new() }).await.unwrap();
+    let found = compared(&world).await;
+    let [altered] = &found.differences[..] else { panic!("{found:?}") };
+    assert_eq!((altered.table, altered.column.as_str()), ("snapshots", "standing"));
+    assert_eq!((altered.live.as_str(), altered.refolded.as_str()), ("\"member\"", "\"guest\""));
+    assert_eq!(altered.key, format!("user-{}", guest.user));
+}
+
+async fn what_is_wrong_beyond_what_is_listed_is_counted(store: &dyn Store) {
+    let world = World::on(store).await;
+    for _ in 0..250 {
+        world.arrival().await;
+    }
+    store.behind("UPDATE users SET standing = 'member', created_at = 1").await;
+    let found = verified(&world).await;
+    let listed: BTreeSet<_> = found.differences.iter().map(|one| one.key.clone()).collect();
+    assert!((50..=101).contains(&listed.len()), "{}", listed.len());
+    assert_eq!(listed.len() as u64 + found.further, 250);
+    store.behind("DELETE FROM sessions").await;
+    assert_eq!(verified(&world).await.further, found.further + 250);
+}
+
+/// As texts they would be sorted otherwise, and each would be missed where the other stands.
+async fn keys_that_are_numbers_are_compared_as_numbers(store: &dyn Store) {
+    let history = lived(store, 52, 400).await;
+    let place = "SELECT cast(max(place) AS text) FROM audit WHERE place < 100";
+    let place = store.seen(place).await;
+    assert_eq!(store.behind(&format!("DELETE FROM audit WHERE place = {place}")).await, 1);
+    let found = compared(&history.world).await;
+    let [missing] = &found.differences[..] else { panic!("{found:?}") };
+    assert_eq!((missing.table, missing.key.as_str(), missing.live.as_str()), ("audit", place.as_str(), "absent"));
+}
