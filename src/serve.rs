@@ -27,7 +27,7 @@ use crate::followers::watch::Watch;
 use crate::followers::webhooks::Deliverer;
 use crate::followers::{expiry, invitations, jobs, mail, models, origins, proof, search, unrecorded, webhooks};
 use crate::hasher::{Hasher, Pepper, Peppers};
-use crate::http::{self, Http, Parts};
+use crate::http::{self, Http, Parts, Streams};
 use crate::keys::{ApiSecret, Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::{Log, Store};
@@ -153,6 +153,7 @@ impl Server {
                 config.public.to_string(),
             ),
             metrics,
+            streams: Streams::new(config.audit.streams),
             verbs,
             app: App {
                 log: log.clone(),
@@ -217,10 +218,12 @@ impl Server {
         following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(expiry::follow(self.http.app.clone(), self.watch, turn, halted.clone()));
+        let streams = self.http.streams.clone();
         let service = http::service(self.http, self.outbox);
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");
+        streams.close();
         let _ = halt.send(true);
         if serving.await.is_err() {
             tracing::error!("the server task broke off");

@@ -5,7 +5,7 @@ use chrysalis_domain::user::{Impersonation, Impersonator};
 use chrysalis_domain::{Permission, Permissions, Timestamp};
 use chrysalis_projections::Value;
 use chrysalis_projections::api_keys::{self, ApiKeyRow};
-use chrysalis_projections::sessions;
+use chrysalis_projections::sessions::{self, SessionRow};
 use chrysalis_projections::table;
 use chrysalis_projections::users::{self, UserRow};
 use subtle::ConstantTimeEq;
@@ -146,20 +146,35 @@ impl App {
     /// Whether whoever acts as a user may still do so: an administrator who signed out, was banned or administers no more
     /// may not, nor a key that is not good any more.
     pub(super) async fn impersonation_holds(&self, held: Impersonation, now: Timestamp) -> Result<bool, LogFault> {
-        let log = self.log.as_ref();
         let administers = |user: &UserRow| user.administers() && user.banned(now).is_none();
         Ok(match (held.by, held.session) {
-            (_, Some(session)) => {
-                let row = ask_one(log, &sessions::BY_ID, &[table::id(session)]).await?;
-                row.is_some_and(|row| row.ended_at.is_none() && row.expires_at > now && administers(&row.user))
-            }
+            (_, Some(session)) => self.administers_in(session, now).await?,
             (Impersonator::Admin(user), None) => {
-                ask_one(log, &users::BY_ID, &[table::id(user)]).await?.is_some_and(|user| administers(&user))
+                let row = ask_one(self.log.as_ref(), &users::BY_ID, &[table::id(user)]).await?;
+                row.is_some_and(|user| administers(&user))
             }
-            (Impersonator::Key(key), None) => {
-                ask_one(log, &api_keys::BY_ID, &[table::id(key)]).await?.is_some_and(|row| is_good(&row, now))
-            }
+            (Impersonator::Key(key), None) => self.is_good_now(key, now).await?,
         })
+    }
+
+    /// Whether what somebody was allowed a while ago they still are: their key may have been revoked since, their session
+    /// ended.
+    pub async fn still_allowed(&self, authority: &Authority, now: Timestamp) -> Result<bool, LogFault> {
+        match authority.by {
+            By::Key(key, _) => self.is_good_now(key, now).await,
+            By::Admin(_, session) => self.administers_in(session, now).await,
+        }
+    }
+
+    async fn is_good_now(&self, key: ApiKeyId, now: Timestamp) -> Result<bool, LogFault> {
+        let row = ask_one(self.log.as_ref(), &api_keys::BY_ID, &[table::id(key)]).await?;
+        Ok(row.is_some_and(|row| is_good(&row, now)))
+    }
+
+    async fn administers_in(&self, session: SessionId, now: Timestamp) -> Result<bool, LogFault> {
+        let row = ask_one(self.log.as_ref(), &sessions::BY_ID, &[table::id(session)]).await?;
+        let live = |row: &SessionRow| row.ended_at.is_none() && row.expires_at > now;
+        Ok(row.is_some_and(|row| live(&row) && row.user.administers() && row.user.banned(now).is_none()))
     }
 
     /// Notes that the key was used, where that is due. A log that is down does not stop the call.

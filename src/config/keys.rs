@@ -264,6 +264,12 @@ pub const KEYS: &[Key] = &[
         "10s",
         "The log is signed when something is new in it, at most once in this time; 0 signs at once. At most a day.",
     ),
+    key(
+        "audit.streams",
+        "32",
+        "Readers that follow the log at a time by server-sent events, of each node; one more is answered 503. 0 to 10000.",
+    ),
+    key("audit.heartbeat", "15s", "How often they are told that the server is still there: 1 to 300 seconds."),
     key("postgres.schema", "chrysalis", "Schema that holds every table; made when it is missing."),
     key(
         "postgres.root_cert",

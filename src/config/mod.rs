@@ -1,6 +1,7 @@
 //! The configuration: read once, checked whole, every mistake told at once.
 
 mod admin;
+mod audit;
 mod challenge;
 mod guests;
 mod hashing;
@@ -26,6 +27,7 @@ use secrecy::SecretString;
 use crate::wire::cookie::{CookieNames, SameSite};
 use crate::wire::origin::{Origin, OriginPattern};
 pub use admin::Admin;
+pub use audit::Audit;
 pub use challenge::{CaptchaConfig, CaptchaProvider, Challenge, ChallengeKind};
 pub use guests::Guests;
 pub use hashing::Hashing;
@@ -84,6 +86,7 @@ pub struct Config {
     pub followers: Followers,
     /// How long to wait after one checkpoint of the log for the next.
     pub checkpoint_every: Span,
+    pub audit: Audit,
     pub shutdown_grace: Span,
     pub log: Logging,
     /// Key, value and source of everything, secrets hidden: what `config check` prints.
@@ -342,6 +345,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         },
         followers: Followers { lease: r.span("followers.lease", Span::from_secs(1)..=Span::from_secs(300)) },
         checkpoint_every: r.span("audit.checkpoint_every", Span::ZERO..=Span::from_days(1)),
+        audit: audit::read(r),
         shutdown_grace: r.span("shutdown_grace", Span::ZERO..=Span::from_secs(600)),
         log: Logging {
             format: r.choice(

@@ -27,6 +27,7 @@ mod session;
 pub(crate) mod shape;
 mod social;
 mod state;
+mod streams;
 mod token;
 mod transfer;
 mod user;
@@ -48,6 +49,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use state::{Http, Parts};
+pub use streams::Streams;
 
 use crate::mail::Outbox;
 use crate::wire::error::ApiError;
@@ -214,6 +216,7 @@ fn evidence() -> OpenApiRouter<Http> {
         .routes(routes!(audit::proof::consistency))
         .routes(routes!(audit::proof::keys))
         .routes(routes!(audit::tile::tile))
+        .routes(routes!(audit::log::events))
         .routes(routes!(audit::replay::user))
 }
 

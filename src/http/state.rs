@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrysalis_domain::value::Locale;
 use http::Method;
 
+use super::streams::Streams;
 use crate::app::App;
 use crate::limits::address::TrustedProxies;
 use crate::metrics::Metrics;
@@ -35,6 +36,8 @@ pub struct Parts {
     pub languages: Vec<Locale>,
     pub tokens: Tokens,
     pub metrics: Arc<Metrics>,
+    /// Answers that do not end by themselves.
+    pub streams: Streams,
     /// Every path there is, base path included, and its verbs.
     pub verbs: HashMap<String, Vec<Method>>,
 }

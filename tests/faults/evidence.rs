@@ -1,4 +1,6 @@
-//! What `verify` says of a store that somebody altered.
+//! Those who read the log while a server is stopped, and what `verify` says of a store that somebody altered.
+
+use reqwest::header::{ACCEPT, AUTHORIZATION};
 
 use crate::process::{Folder, Server, case, run};
 
@@ -6,6 +8,37 @@ fn said(folder: &Folder, arguments: &[&str]) -> (i32, String) {
     let output = run(folder.path(), arguments);
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn readers_of_the_log_do_not_hold_up_a_stop() {
+    case(async {
+        let folder = Folder::new();
+        let server = Server::start_with(folder.path(), &["--set", "rate_limits=off", "--set", "shutdown_grace=50s"]);
+        server.app().arrive().await.ok();
+        let made = run(folder.path(), &["api-key", "create", "--name", "auditor", "--permission", "audit.read"]);
+        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        let http = crate::support::http().no_proxy().build().unwrap();
+        let mut readers = Vec::new();
+        for _ in 0..4 {
+            let request = http.get(format!("{}/api/audit/events", server.url())).header(ACCEPT, "text/event-stream");
+            let mut answer = request.header(AUTHORIZATION, format!("Bearer {key}")).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+            let mut read = String::new();
+            while !read.contains("GuestCreated") {
+                read += std::str::from_utf8(&answer.chunk().await.unwrap().unwrap()).unwrap();
+            }
+            readers.push(answer);
+        }
+        server.terminate();
+        // Each is told to its end, and not cut off.
+        for mut answer in readers {
+            while answer.chunk().await.unwrap().is_some() {}
+        }
+        let (status, lines) = server.wait();
+        assert!(status.success(), "{status}:\n{}", lines.join("\n"));
+        assert!(!lines.iter().any(|line| line.contains("not finished in time")), "{}", lines.join("\n"));
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod admin;
 mod api_keys;
 mod audit;
+mod audit_log;
 mod audit_replay;
 mod bans;
 mod bodies;

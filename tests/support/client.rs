@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::PASSWORD;
 use super::answer::Answer;
+use super::follow::Following;
 use super::jar::Jar;
 
 /// Somebody who calls the server. A clone shares the cookies; [`Client::fork`] has a copy of its own.
@@ -108,6 +109,19 @@ impl Client {
 
     pub async fn sign_in(&self, email: &str) -> Value {
         self.post("/sign-in/email", &json!({ "email": email, "password": PASSWORD })).await.ok()
+    }
+}
+
+impl Call {
+    /// Reads the answer as it comes.
+    pub async fn follow(self) -> Following {
+        self.try_follow().await.expect("there is no place")
+    }
+
+    /// The same; none where there are as many such answers as there may be.
+    pub async fn try_follow(self) -> Option<Following> {
+        let response = self.request.send().await.unwrap();
+        (response.status() != 503).then(|| Following::of(response))
     }
 }
 

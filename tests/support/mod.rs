@@ -4,6 +4,7 @@
 mod answer;
 mod app;
 mod client;
+mod follow;
 mod jar;
 pub mod raw;
 mod store;
@@ -12,6 +13,7 @@ pub use answer::Answer;
 pub use app::{App, KEY, START, Tweak};
 pub use chrysalis_domain::Span;
 pub use client::{Client, Method};
+pub use follow::{Block, Following};
 pub use store::{fresh_schema, on_postgres};
 
 /// A client of the tests'. It speaks no TLS, and wants to know by what it would all the same.

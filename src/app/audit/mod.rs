@@ -8,9 +8,11 @@
 //! - [`note`]: what apps add to it.
 //!
 //! And what auditors read besides, from the log itself:
+//! - [`events`]: its events, page by page;
 //! - [`replay`]: a user as they were at a time ([`state`]), and each step that made them so, in words ([`explain`]);
 //! - [`totals`]: the whole system as it was at a time.
 
+pub mod events;
 pub mod explain;
 pub mod export;
 pub mod form;

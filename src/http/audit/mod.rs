@@ -1,12 +1,14 @@
 //! The audit trail (CONTRACT 7.5): read by the page, exported, added to, and told as a list of events. And below `/api/audit`
-//! what it says of a user, for auditors ([`replay`]).
+//! what auditors read of the log itself: its events ([`log`], [`stream`]), and what it says of a user ([`replay`]).
 
 pub mod create;
 pub mod events;
 pub mod export;
 pub mod list;
+pub mod log;
 pub mod proof;
 pub mod replay;
+mod stream;
 pub mod tile;
 
 use chrysalis_domain::Permission;
