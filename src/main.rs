@@ -240,9 +240,10 @@ enum Proof {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["position", "from"])))]
 struct Prove {
     /// That the event at this position is in a checkpoint.
-    #[arg(long, value_name = "POSITION", required_unless_present = "from", conflicts_with = "from")]
+    #[arg(long, value_name = "POSITION")]
     position: Option<u64>,
     /// How many events that checkpoint is about; the newest one, where nothing is said.
     #[arg(long, value_name = "EVENTS", conflicts_with = "from")]

@@ -158,14 +158,15 @@ pub(super) async fn verify(store: &dyn Store, keyring: &Keyring) -> Result<Prove
 impl fmt::Display for Proven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verdict { checkpoints, signed, findings, .. } = &self.verdict;
-        match findings.len() {
-            0 => write!(
+        match (findings.len(), checkpoints) {
+            (0, 0) => write!(f, "nothing of the log is signed yet"),
+            (0, _) => write!(
                 f,
-                "{checkpoints} checkpoints hold, and every event up to position {signed} is the one that was signed"
+                "checkpoints: {checkpoints} hold; every event up to position {signed} is the one that was signed"
             ),
             _ => write!(
                 f,
-                "not all is as it was signed; {checkpoints} checkpoints hold, the largest of them at position {signed}"
+                "checkpoints: {checkpoints} hold, the last of them at position {signed}; not all is as it was signed"
             ),
         }
     }

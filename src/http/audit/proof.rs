@@ -254,7 +254,7 @@ pub struct LogKeys {
 #[derive(Serialize, ToSchema)]
 pub struct LogKey {
     /// As signatures name it.
-    #[schema(example = "5ac5c3f4")]
+    #[schema(example = "5d885456")]
     number: String,
     /// Name, number and key in one word, as `--key` takes it.
     verifier: String,
