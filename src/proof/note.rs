@@ -340,7 +340,8 @@ mod tests {
         let [old, new] = &both[..] else { panic!("two keys") };
         let note = after.checkpoint(42, &ROOT);
         for key in [old, new] {
-            assert_eq!(open(&note, std::slice::from_ref(key)).unwrap().signed_by, [key.clone()]);
+            let alone = std::slice::from_ref(key);
+            assert_eq!(open(&note, alone).unwrap().signed_by, alone);
         }
         assert!(open(&before.checkpoint(41, &ROOT), &keys(&after)).is_ok());
         // Whoever knows the first one alone learns of all the others, of however many rotations.

@@ -232,8 +232,7 @@ async fn an_end_that_is_cut_off_is_found(store: &dyn Store) {
     let signed = covered(&world).await.size;
     store.unguard().await;
     store.behind(&format!("DELETE FROM events WHERE position > {}", signed - 2)).await;
-    let cut_off = Finding::CutOff { end: signed - 2, signed };
-    assert_eq!(findings(&world).await, [cut_off.clone()]);
+    assert_eq!(findings(&world).await, [Finding::CutOff { end: signed - 2, signed }]);
     // Whoever cuts off what was signed as well is found by what the tree took in; and by whoever kept a checkpoint.
     store.behind("DROP TABLE signed_checkpoints").await;
     store
@@ -279,7 +278,7 @@ async fn nothing_is_signed_that_contradicts_what_was_signed(store: &dyn Store) {
     let refused = prover(&world).cover(end).await;
     let altered = Fork::Altered { size: signed.size };
     assert!(matches!(&refused, Err(ProverFault::Fork(fork)) if *fork == altered), "{refused:?}");
-    assert_eq!(all_signed(&world).await, [signed.clone()]);
+    assert_eq!(all_signed(&world).await, std::slice::from_ref(&signed));
     assert_eq!(findings(&world).await, [Finding::EventWithin(0, signed.size)]);
     // What is proven from such a tree does not lead to what was signed.
     let proof = proof::inclusion_in(world.log.as_ref(), 7, &signed).await.unwrap().unwrap();
@@ -364,7 +363,7 @@ async fn it_moves_along_with_the_log(store: &dyn Store) {
     copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await.unwrap();
     world.log = destination;
     // The log is there, and what was signed; the tree comes after, and is held against it.
-    assert_eq!(all_signed(&world).await, [old.clone()]);
+    assert_eq!(all_signed(&world).await, std::slice::from_ref(&old));
     assert_eq!(findings(&world).await, []);
     world.append(bare("later", Expected::NoStream, 5)).await.unwrap();
     let new = covered(&world).await;
