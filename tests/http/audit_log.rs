@@ -125,7 +125,7 @@ async fn all_that_is_asked_for_must_hold() {
         let at = at.as_str().unwrap();
         assert!(!day.is_empty());
         assert_eq!(read(format!("from={at}&to={at}"), limit).await, day);
-        assert_eq!(read(format!("from=2027-01-16&to=2027-01-17"), limit).await, day);
+        assert_eq!(read("from=2027-01-16&to=2027-01-17".to_owned(), limit).await, day);
         assert_eq!(read("from=2999-01-01".to_owned(), limit).await, [] as [u64; 0]);
         assert_eq!(read("to=2001-01-01T00:00:00%2B01:00".to_owned(), limit).await, [] as [u64; 0]);
     }

@@ -21,7 +21,7 @@ use crate::app::authority::Authority;
 use crate::evidence::line::Line;
 use crate::http::state::Http;
 use crate::http::streams::Place;
-use crate::log::{LogFault, Position, Recorded};
+use crate::log::{LogFault, Recorded};
 use crate::open::duration;
 use crate::wire::error::ApiError;
 
@@ -155,7 +155,7 @@ impl Telling {
 fn blocks(events: &[Recorded]) -> Result<String, LogFault> {
     let mut text = Vec::new();
     for event in events {
-        text.extend(format!("id: {}\ndata: ", event.position as Position).bytes());
+        text.extend(format!("id: {}\ndata: ", event.position).bytes());
         let line = Line::of(&event.fields(), event.leaf()).write(&mut text);
         line.map_err(|error| LogFault::Bug(error.to_string()))?;
         text.extend(b"\n\n");
