@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod analytics;
 pub(crate) mod audit;
 mod guests;
 pub(crate) mod log;
@@ -64,6 +65,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Guests(Guests::DryRun { max_age }) => rehearsal::run(&config, max_age).await,
             Command::Guests(Guests::Waves(what)) => waves::run(&config, what).await,
             Command::Guests(Guests::Cleanup(what)) => guests::run(&config, what).await,
+            Command::Analytics(what) => analytics::run(&config, what).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,
             Command::Webhooks(what) => webhooks::run(&config, what).await,

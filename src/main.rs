@@ -74,6 +74,9 @@ enum Command {
     /// Guests, in the store itself: a server may run meanwhile.
     #[command(subcommand)]
     Guests(Guests),
+    /// How many guests become members, from the store itself: a server may run meanwhile.
+    #[command(subcommand)]
+    Analytics(Analytics),
     /// The keyring.
     #[command(subcommand)]
     Keys(Keys),
@@ -284,6 +287,58 @@ struct Verify {
     /// Another export of the same log, to be told which events differ.
     #[arg(long, value_name = "OTHER")]
     against: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Analytics {
+    /// Writes every table that analysts read, as files by day or month of UTC: TABLE/2027-01.csv and so on.
+    Export {
+        #[arg(long, value_enum, default_value = "csv")]
+        format: AnalyticsFormat,
+        /// Folder to write to; files of an earlier time are replaced.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        #[arg(long, value_enum, default_value = "month")]
+        partition: Partitions,
+        /// Only files that begin at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        from: Option<Timestamp>,
+        /// Only files that begin before this time.
+        #[arg(long, value_parser = time)]
+        to: Option<Timestamp>,
+    },
+    /// Writes one page of HTML with pictures and their numbers, which needs nothing else.
+    Report(Report),
+}
+
+#[derive(Debug, Args)]
+struct Report {
+    /// YYYY-MM-DD, or a moment on a quarter of an hour. Without it, 30 days before the end.
+    #[arg(long)]
+    from: Option<String>,
+    /// No part of it. Without it, the end of today.
+    #[arg(long)]
+    to: Option<String>,
+    /// day, week, month or all.
+    #[arg(long)]
+    grain: Option<String>,
+    /// Such as Europe/Berlin.
+    #[arg(long, value_name = "NAME")]
+    time_zone: Option<String>,
+    /// File to write to.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum AnalyticsFormat {
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Partitions {
+    Day,
+    Month,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -3,6 +3,7 @@
 //! Run it by `benches/run`. What each row means, and how it is measured, stands in docs/performance.md; the table there
 //! is what a run without choices writes.
 
+mod analytics;
 mod apart;
 mod append;
 mod cleanup;
@@ -70,6 +71,7 @@ enum Part {
     List,
     Webhooks,
     Search,
+    Analytics,
     Postgres,
 }
 
@@ -191,6 +193,10 @@ fn main() -> Result<()> {
     // By itself: its store takes as long as all the others.
     if cli.parts == [Part::Search] {
         search::measure(&mut bench, guests)?;
+    }
+    // By itself: what it reads is put there, and not made by guests.
+    if cli.parts == [Part::Analytics] {
+        analytics::measure(&mut bench)?;
     }
     // By itself: it has a table of its own, and takes longer than everything else.
     if cli.parts == [Part::Postgres] {

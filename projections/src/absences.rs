@@ -12,10 +12,10 @@ use chrysalis_domain::user::event::{DeletionReason, ExpiryEvidence, UserDeleted}
 use chrysalis_domain::{Event, Span, Timestamp};
 
 use crate::listing::Statement;
-use crate::model::{Entry, Model};
+use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Cursor, Index, Row, Table, Value, id, integer, text};
 
-pub static ABSENCES: Model = Model { name: "absences", version: 2, tables: &[&TABLE], fold };
+pub static ABSENCES: Model = Model { name: "absences", version: 2, tables: &[&TABLE], views: &[], fold: Fold::Plain(fold) };
 
 static TABLE: Table = Table {
     name: "absences",

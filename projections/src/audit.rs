@@ -9,10 +9,10 @@ use chrysalis_domain::{Event, Timestamp};
 use serde_json::json;
 
 use crate::deeds::{self, Deed};
-use crate::model::{Entry, Model};
+use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, text};
 
-pub static MODEL: Model = Model { name: "audit", version: 2, tables: &[&ROWS, &MORE], fold };
+pub static MODEL: Model = Model { name: "audit", version: 2, tables: &[&ROWS, &MORE], views: &[], fold: Fold::Plain(fold) };
 
 static ROWS: Table = Table {
     name: "audit",

@@ -4,11 +4,11 @@
 use chrysalis_domain::Event;
 use chrysalis_domain::user::{Standing, UserEvent};
 
-use crate::model::{Entry, Model};
+use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Column, Index, Question, Table, Value, integer, text};
 use crate::users::{self, USERS};
 
-pub static MODEL: Model = Model { name: "directory", version: 2, tables: &[&DIRECTORY, &ROLES, &TOTALS], fold };
+pub static MODEL: Model = Model { name: "directory", version: 2, tables: &[&DIRECTORY, &ROLES, &TOTALS], views: &[], fold: Fold::Plain(fold) };
 
 pub static DIRECTORY: Table = Table {
     name: "directory",

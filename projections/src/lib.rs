@@ -11,6 +11,7 @@ pub mod audit;
 pub mod challenges;
 pub mod claims;
 pub mod codes;
+pub mod conversion;
 pub mod deeds;
 pub mod directory;
 pub mod invitations;
@@ -59,8 +60,15 @@ pub static INLINE: [&Table; 14] = [
 ];
 
 /// Every model that follows the log.
-pub static ASYNC: [&Model; 6] =
-    [&directory::MODEL, &audit::MODEL, &stale_guests::STALE_GUESTS, &absences::ABSENCES, &search::MODEL, &tiles::MODEL];
+pub static ASYNC: [&Model; 7] = [
+    &directory::MODEL,
+    &audit::MODEL,
+    &stale_guests::STALE_GUESTS,
+    &absences::ABSENCES,
+    &conversion::MODEL,
+    &search::MODEL,
+    &tiles::MODEL,
+];
 
 /// What one event changes in the inline tables. `at` is the time of the decision.
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {

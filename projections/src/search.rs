@@ -11,12 +11,12 @@ use chrysalis_domain::id::{PersonId, UserId};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::listing::Statement;
-use crate::model::Model;
+use crate::model::{Fold, Model};
 use crate::table::{Change, Cursor, Index, Question, Row, Sealed, Table, Value, id, integer, sealed, text};
 use crate::users::WrappedKey;
 
 /// Raised also when [`folded`] says something else: it is built anew then.
-pub static MODEL: Model = Model { name: "search", version: 1, tables: &[&SEARCH, &TRACES], fold: |_, _| {} };
+pub static MODEL: Model = Model { name: "search", version: 1, tables: &[&SEARCH, &TRACES], views: &[], fold: Fold::Plain(|_, _| {}) };
 
 pub static SEARCH: Table = Table {
     name: "search",

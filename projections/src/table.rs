@@ -3,6 +3,8 @@
 //! A fold returns [`Change`]s and touches nothing. A store turns many folds' changes into few statements, in its own
 //! dialect: this is why one fold serves live use, rebuild and every database.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 
 /// A table that can be built from the log at any time.
@@ -112,7 +114,7 @@ impl Column {
 }
 
 /// One value of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     Null,
     Integer(i64),
@@ -228,6 +230,34 @@ pub fn absorbed<'c>(earlier: impl DoubleEndedIterator<Item = &'c mut Change>, ch
         }
     }
     false
+}
+
+/// Puts what is added to one number of one row together: of many who are counted at once, one change is left. What comes to
+/// nothing stays, for it makes the row.
+pub fn sum_up<W>(changes: &mut Vec<(W, Change)>) {
+    let mut first: HashMap<(&'static str, &'static str, Vec<Value>), usize> = HashMap::new();
+    let mut summed: Vec<(W, Change)> = Vec::with_capacity(changes.len());
+    for (whose, change) in changes.drain(..) {
+        if let Change::Add { table, column, values } = &change
+            && let Some((Value::Integer(amount), key)) = values.split_last()
+        {
+            match first.entry((table.name, column, key.to_vec())) {
+                Entry::Occupied(at) => {
+                    if let Change::Add { values, .. } = &mut summed[*at.get()].1
+                        && let Some(Value::Integer(sum)) = values.last_mut()
+                    {
+                        *sum += amount;
+                    }
+                    continue;
+                }
+                Entry::Vacant(place) => {
+                    place.insert(summed.len());
+                }
+            }
+        }
+        summed.push((whose, change));
+    }
+    *changes = summed;
 }
 
 impl Change {

@@ -4,10 +4,10 @@
 //! Like every read model it is a function of the log, but of its bytes, not of what events mean: so no fold makes it.
 //! Whoever keeps it is `src/followers/proof.rs`; what it proves is in `src/proof`.
 
-use crate::model::Model;
+use crate::model::{Fold, Model};
 use crate::table::{Change, Question, Table, Value, bytes, integer};
 
-pub static MODEL: Model = Model { name: "tiles", version: 1, tables: &[&TILES], fold: |_, _| {} };
+pub static MODEL: Model = Model { name: "tiles", version: 1, tables: &[&TILES], views: &[], fold: Fold::Plain(|_, _| {}) };
 
 pub static TILES: Table = Table {
     name: "tiles",

@@ -129,9 +129,9 @@ impl App {
         }
     }
 
-    /// Labels as they are, the referrer sealed; what does not fit is dropped.
+    /// Labels as they are, the referrer sealed; what does not fit, or is not listed where there is a list, is dropped.
     fn entry(&self, caller: &Caller, origin: Origin, sealer: &PersonSealer) -> (Entry, Option<SealedRecord>) {
-        let label = |text: Option<String>| text.and_then(|text| Label::parse(&text));
+        let listed = &self.config.entry;
         let referrer = origin.referrer.filter(|text| (1..=ENTRY_MAX).contains(&text.chars().count()));
         let host = referrer
             .as_deref()
@@ -139,9 +139,9 @@ impl App {
             .and_then(|url| url.host_str().map(str::to_owned));
         let sealed = referrer.map(|text| sealer.seal(SealKind::Referrer, &text, self.entropy.as_ref(), caller.at));
         let entry = Entry {
-            channel: label(origin.channel),
-            campaign: label(origin.campaign),
-            referrer_host: label(host),
+            channel: origin.channel.and_then(|text| listed.channel(&text)),
+            campaign: origin.campaign.and_then(|text| listed.campaign(&text)),
+            referrer_host: host.and_then(|host| Label::parse(&host)),
             referrer: sealed.as_ref().map(|record| record.id),
         };
         (entry, sealed)

@@ -6,6 +6,7 @@
 pub mod acting;
 pub mod admin;
 pub mod admission;
+pub mod analytics;
 pub mod api_keys;
 pub mod audit;
 pub mod authority;

@@ -120,6 +120,12 @@ pub const KEYS: &[Key] = &[
         "1m",
         "How long after a start a node removes no guest by itself: a clock that is wrong at the start is set right until then. At most 1 hour.",
     ),
+    key(
+        "entry.channels",
+        "",
+        "Channels that are kept of where a guest comes from, for the conversion figures, with commas between them. Default: any. A bound for figures where strangers may say what they like.",
+    ),
+    key("entry.campaigns", "", "The same of campaigns."),
     key("email_password.enabled", "on", "Whether passwords may be used."),
     key("email_password.sign_up", "on", "Whether new members may come by password, upgrades included."),
     key("email_password.auto_sign_in", "on", "Whether a sign-up opens a session."),

@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod challenge;
+mod entry;
 mod guests;
 mod hashing;
 pub mod keys;
@@ -29,6 +30,7 @@ use crate::wire::origin::{Origin, OriginPattern};
 pub use admin::Admin;
 pub use audit::Audit;
 pub use challenge::{CaptchaConfig, CaptchaProvider, Challenge, ChallengeKind};
+pub use entry::Entry;
 pub use guests::Guests;
 pub use hashing::Hashing;
 pub use mail::Mail;
@@ -59,6 +61,7 @@ pub struct Config {
     pub challenge: Challenge,
     pub dev: bool,
     pub anonymous: Anonymous,
+    pub entry: Entry,
     pub email_password: EmailPassword,
     pub upgrade: Upgrade,
     pub delete_user: DeleteUser,
@@ -313,6 +316,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         challenge: challenge?,
         dev,
         anonymous: anonymous(r),
+        entry: entry::read(r),
         email_password: EmailPassword {
             enabled: r.switch("email_password.enabled"),
             sign_up: r.switch("email_password.sign_up"),

@@ -200,7 +200,7 @@ impl Indexer {
 
     /// Leaves nothing to search in, nor what was being built. Whoever switches searching on again begins with everybody.
     async fn clear(&self, live: Generation, built: bool) -> Result<(), LogFault> {
-        if live.position != 0 && !self.store.fold(Folded { generation: live, to: 0, changes: Vec::new() }).await? {
+        if live.position != 0 && !self.store.fold(Folded::plain(live, 0, Vec::new())).await? {
             return Ok(());
         }
         let stands = built || ask_one(self.store.as_ref(), &search::ANYBODY, &[]).await?.is_some();
@@ -315,7 +315,7 @@ impl Indexer {
         to: Position,
         changes: Vec<(Subject, Change)>,
     ) -> Result<Option<Generation>, LogFault> {
-        let moved = self.store.fold(Folded { generation, to, changes }).await?;
+        let moved = self.store.fold(Folded::plain(generation, to, changes)).await?;
         Ok(moved.then_some(Generation { position: to, ..generation }))
     }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod admission;
 mod again;
+mod analytics;
 mod anonymous;
 mod api_key;
 mod audit;
@@ -63,7 +64,7 @@ const AUDIT_PATH: &str = "/api/audit";
 /// None of what is no call.
 fn call(path: &str) -> Option<&str> {
     let below = |base: &str| path.strip_prefix(base).filter(|rest| rest.starts_with('/'));
-    let beside = || below(AUDIT_PATH).and_then(|_| path.strip_prefix("/api"));
+    let beside = || below(AUDIT_PATH).or_else(|| below(analytics::PREFIX)).and_then(|_| path.strip_prefix("/api"));
     below(BASE_PATH).or_else(beside)
 }
 
@@ -76,6 +77,7 @@ fn call(path: &str) -> Option<&str> {
         (name = "session", description = "Reading, listing and ending sessions"),
         (name = "user", description = "The user's own account"),
         (name = "admin", description = "API keys, and what administrators do with users"),
+        (name = "analytics", description = "How many guests become members, by what, and how soon"),
         (name = "organization", description = "Organizations, their members and invitations"),
         (name = "audit", description = "The log as evidence: its events, and what was so at a time"),
         (name = "server", description = "Health, figures, documentation"),
@@ -193,6 +195,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(organization::get_invitation))
         .routes(routes!(organization::list_invitations, organization::list_invitations_posted))
         .routes(routes!(organization::list_user_invitations))
+        .routes(routes!(analytics::overview))
         .routes(routes!(audit::list::list))
         .routes(routes!(audit::create::create))
         .routes(routes!(audit::export::export))
@@ -205,6 +208,15 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(webhooks::replay))
         .routes(routes!(meta::ok))
         .routes(routes!(meta::error))
+}
+
+/// The analysts' calls.
+fn analysis() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(analytics::by_step))
+        .routes(routes!(analytics::time_to_convert))
+        .routes(routes!(analytics::sessions))
+        .routes(routes!(analytics::by_cohort))
 }
 
 /// The auditors' calls.
@@ -228,7 +240,7 @@ fn operations() -> OpenApiRouter<Http> {
 /// All of them.
 fn routes() -> OpenApiRouter<Http> {
     let documented = OpenApiRouter::with_openapi(Document::openapi());
-    documented.nest(BASE_PATH, api()).nest(AUDIT_PATH, evidence()).merge(operations())
+    documented.nest(BASE_PATH, api()).nest(AUDIT_PATH, evidence()).nest(analytics::PREFIX, analysis()).merge(operations())
 }
 
 /// The whole service. With an outbox, its mails are shown at `/dev/mail`.

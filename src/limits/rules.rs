@@ -231,6 +231,7 @@ const TABLE: &[(&str, When, Rule)] = &[
     ("/audit/*", Always, Rule::Admin),
     ("/banata/*", Always, Rule::Admin),
     ("/api-key/*", Always, Rule::Admin),
+    ("/analytics/*", Always, Rule::Admin),
     ("/organization/*", ByKey, Rule::Admin),
 ];
 

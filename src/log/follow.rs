@@ -4,13 +4,15 @@
 //! of a generation change in one transaction, and only from the position that whoever folded had seen: of two who follow
 //! at once, one is late, and nothing is folded twice. How the log is followed is in [`crate::followers::models`].
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrysalis_domain::Subject;
 use chrysalis_projections::model::FOLDED_TO;
-use chrysalis_projections::table::{Table, absorbed};
-use chrysalis_projections::{Change, Model};
+use chrysalis_projections::model::{Fold, Pending};
+use chrysalis_projections::table::{Table, absorbed, sum_up};
+use chrysalis_projections::{Change, Model, Value};
 
 use super::refold::Decoded;
 use super::{Log, LogFault, Position, ask_one};
@@ -143,16 +145,27 @@ pub(super) fn come_and_gone<'f>(table: &'static Table, changes: &[&'f Change]) -
 pub struct Folded {
     pub generation: Generation,
     pub to: Position,
-    /// Each with the stream that it follows from.
+    /// Each with the stream that it follows from. Not yet all of them, where something is pending.
     pub changes: Vec<(Subject, Change)>,
+    /// What hangs on rows that the model keeps: whoever writes reads them first.
+    pub(super) pending: Option<Pending>,
 }
 
 impl Folded {
+    /// Changes that hang on nothing.
+    pub fn plain(generation: Generation, to: Position, changes: Vec<(Subject, Change)>) -> Self {
+        Self { generation, to, changes, pending: None }
+    }
+
     /// Folds the events of a page that the generation has not seen, as far as `to`.
     pub fn from(generation: Generation, page: &[Decoded], to: Position) -> Self {
         let (model, after) = (generation.model, generation.position);
         let mut changes: Vec<(Subject, Change)> = Vec::new();
         let mut fresh = Vec::new();
+        let mut pending = match model.fold {
+            Fold::Plain(_) => None,
+            Fold::Keeping(keeping) => Some(Pending::of(keeping)),
+        };
         // Where the changes of the stream at hand begin: what comes behind others must not be written before them.
         let mut begin = 0;
         for entry in page.iter().filter_map(|decoded| decoded.entry.as_ref()) {
@@ -163,22 +176,39 @@ impl Folded {
             if changes.last().is_some_and(|(last, _)| *last != subject) {
                 begin = changes.len();
             }
-            (model.fold)(entry, &mut fresh);
+            match (model.fold, &mut pending) {
+                (Fold::Plain(fold), _) => fold(entry, &mut fresh),
+                (Fold::Keeping(_), Some(pending)) => pending.fold(entry, &mut fresh),
+                (Fold::Keeping(_), None) => {}
+            }
             for change in fresh.drain(..) {
                 if !absorbed(changes[begin..].iter_mut().map(|(_, change)| change), &change) {
                     changes.push((subject, change));
                 }
             }
         }
-        Self { generation, to, changes }
+        sum_up(&mut changes);
+        Self { generation, to, changes, pending }
     }
 
-    /// The changes table by table, each in the order in which they came.
-    pub(super) fn by_table(&self) -> impl Iterator<Item = Vec<&Change>> {
-        self.generation.model.tables.iter().map(|table| {
-            self.changes.iter().map(|(_, change)| change).filter(|change| change.table() == *table).collect()
-        })
+    /// All changes, with the rows that are kept as they stand.
+    pub(super) fn settled(&self, rows: Vec<Vec<Value>>) -> Cow<'_, [(Subject, Change)]> {
+        let Some(pending) = &self.pending else { return Cow::Borrowed(&self.changes) };
+        let mut changes = self.changes.clone();
+        changes.extend(pending.settle(rows));
+        sum_up(&mut changes);
+        Cow::Owned(changes)
     }
+}
+
+/// Changes of a model table by table, each in the order in which they came.
+pub(super) fn by_table<'c>(
+    model: &'static Model,
+    changes: &'c [(Subject, Change)],
+) -> impl Iterator<Item = Vec<&'c Change>> {
+    model.tables.iter().map(move |table| {
+        changes.iter().map(|(_, change)| change).filter(|change| change.table() == *table).collect()
+    })
 }
 
 /// What the live generations ought to hold, on a refold's way.

@@ -99,7 +99,7 @@ impl Prover {
         // Away from the threads that answer requests.
         let grown = tokio::task::spawn_blocking(move || Growth::of(edge, page.iter().map(Recorded::leaf))).await;
         let grown = grown.map_err(|error| LogFault::Bug(format!("a hash broke off: {error}")))?;
-        let folded = Folded { generation, to, changes: grown.changes() };
+        let folded = Folded::plain(generation, to, grown.changes());
         // Where that fails, what was written nobody knows.
         if self.store.fold(folded).await? {
             self.standing = Some((Generation { position: to, ..generation }, grown.edge));

@@ -10,6 +10,7 @@ pub mod callback;
 pub mod cookie;
 pub mod cors;
 pub mod csrf;
+pub mod csv;
 pub mod error;
 pub mod fields;
 pub mod html;

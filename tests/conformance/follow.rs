@@ -10,6 +10,7 @@ use chrysalis::log::follow::{Generation, Stage};
 use chrysalis::log::{LogFault, Store as WholeStore, ask};
 use chrysalis_domain::Event;
 use chrysalis_domain::user::UserEvent;
+use chrysalis_projections::model::{Fold, View};
 use chrysalis_projections::table::{Index, id, integer, text};
 use chrysalis_projections::{ASYNC, Change, Entry, Model, Question, Table, Value};
 use tokio::task::JoinSet;
@@ -54,8 +55,12 @@ static LATEST: Table = Table {
     clustered: false,
 };
 
-static JOURNAL: Model = Model { name: "journal", version: 1, tables: &[&SEEN], fold: seen };
-static LATE: Model = Model { name: "late", version: 1, tables: &[&LATEST], fold: latest };
+/// What others read of it.
+static TYPES: View =
+    View { name: "journal_seen", columns: &[text("type")], select: "SELECT s.type FROM seen s ORDER BY s.position" };
+
+static JOURNAL: Model = Model { name: "journal", version: 1, tables: &[&SEEN], views: &[&TYPES], fold: Fold::Plain(seen) };
+static LATE: Model = Model { name: "late", version: 1, tables: &[&LATEST], views: &[], fold: Fold::Plain(latest) };
 static ALONE: [&Model; 1] = [&JOURNAL];
 static BOTH: [&Model; 2] = [&JOURNAL, &LATE];
 
@@ -265,7 +270,12 @@ static SEEN_LATER: Table = Table {
     shared: true,
     clustered: false,
 };
-static JOURNAL_LATER: Model = Model { name: "journal", version: 2, tables: &[&SEEN_LATER], fold: seen_later };
+static TYPES_LATER: View = View {
+    name: "journal_seen",
+    columns: &[text("type"), text("stream")],
+    select: "SELECT s.event_id AS type, s.stream FROM seen s ORDER BY s.position",
+};
+static JOURNAL_LATER: Model = Model { name: "journal", version: 2, tables: &[&SEEN_LATER], views: &[&TYPES_LATER], fold: Fold::Plain(seen_later) };
 static LATER: [&Model; 2] = [&JOURNAL_LATER, &LATE];
 
 fn seen_later(entry: &Entry, out: &mut Vec<Change>) {
@@ -288,6 +298,8 @@ async fn a_changed_model_is_folded_anew_while_the_old_one_is_read(store: &dyn St
     follower.round(all).await.unwrap();
     let both = standing(world.log.as_ref(), &JOURNAL_LATER).await;
     assert_eq!(both.iter().map(|one| one.version).sum::<u32>(), 3, "a generation is built beside the old one");
+    let first = "SELECT v.type FROM journal_seen v LIMIT 1";
+    assert!(!store.seen(first).await.starts_with("evt_"));
     // The old rows answer; what only the new ones know is not there yet, and that is no fault of the program.
     assert_eq!(ask(world.log.as_ref(), &EVERY, &[]).await.unwrap().len() as u64, all);
     let asked = ask(world.log.as_ref(), &STREAMS, &[1.into()]).await;
@@ -297,6 +309,8 @@ async fn a_changed_model_is_folded_anew_while_the_old_one_is_read(store: &dyn St
     }
     assert_seen(&world).await;
     assert_eq!(ask(world.log.as_ref(), &STREAMS, &[1.into()]).await.unwrap().len(), 1);
+    assert!(store.seen(first).await.starts_with("evt_"), "the view stands on the rows of before");
+    assert!(!store.seen("SELECT v.stream FROM journal_seen v LIMIT 1").await.is_empty());
     world.arrival().await;
     followed(&world.log).await;
     assert_seen(&world).await;
@@ -353,7 +367,8 @@ static FAULTY: Model = Model {
     name: "faulty",
     version: 1,
     tables: &[&STUCK],
-    fold: |_, out| out.push(Change::Insert { table: &STUCK, values: vec![1.into()] }),
+    views: &[],
+    fold: Fold::Plain(|_, out| out.push(Change::Insert { table: &STUCK, values: vec![1.into()] })),
 };
 static ONE_FAULTY: [&Model; 2] = [&FAULTY, &JOURNAL];
 
@@ -379,7 +394,7 @@ static PAUSES: Table = Table {
     shared: false,
     clustered: false,
 };
-static PAUSED: Model = Model { name: "paused", version: 1, tables: &[&PAUSES], fold: paused };
+static PAUSED: Model = Model { name: "paused", version: 1, tables: &[&PAUSES], views: &[], fold: Fold::Plain(paused) };
 static PATIENT: [&Model; 1] = [&PAUSED];
 const FROM: i64 = 4_000;
 

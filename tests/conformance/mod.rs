@@ -9,6 +9,7 @@ pub(crate) mod world;
 
 mod busy;
 mod claims;
+mod conversion;
 mod copy;
 mod cqrs;
 mod durability;

@@ -3,6 +3,7 @@
 //! The clock stands still unless a test moves it, so that seven days pass in no time and a limit is exact.
 
 mod admin;
+mod analytics;
 mod api_keys;
 mod audit;
 mod audit_log;

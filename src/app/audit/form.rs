@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::open::{Changes, Named, Seen};
+use crate::wire::csv;
 use crate::wire::json_time::JsonTime;
 
 /// One deed. What several readers look for in several places stands in each of them.
@@ -180,42 +181,11 @@ impl DeedRow {
 
     /// A line of CSV (RFC 4180).
     pub fn csv(&self) -> String {
-        line(self.cells().map(harmless))
+        csv::line(self.cells())
     }
 
     /// The line with the names of the columns.
     pub fn csv_head() -> String {
-        line(Self::COLUMNS.map(str::to_owned))
-    }
-}
-
-/// Spreadsheets take a cell that begins so for a formula, and would run what somebody else wrote.
-fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
-}
-
-fn line(cells: [String; 18]) -> String {
-    let quoted = cells.map(|cell| {
-        let plain = !cell.contains(['"', ',', '\n', '\r']);
-        if plain { cell } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
-    });
-    quoted.join(",") + "\r\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_runs_nothing_and_ends_where_it_ends() {
-        let mut cells: [String; 18] = Default::default();
-        let written = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "a,b", "say \"=\"", "two\nlines", " =1", "'=1", "plain"];
-        for (cell, text) in cells.iter_mut().zip(written) {
-            *cell = text.to_owned();
-        }
-        assert_eq!(
-            line(cells.map(harmless)),
-            "'=1+1,'+1,'-1,'@x,'\tx,\"'\rx\",\"a,b\",\"say \"\"=\"\"\",\"two\nlines\", =1,'=1,plain,,,,,,\r\n"
-        );
+        csv::line(Self::COLUMNS)
     }
 }

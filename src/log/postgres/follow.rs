@@ -2,10 +2,11 @@
 //! takes back, it takes back with its position, and it is folded again.
 
 use async_trait::async_trait;
-use chrysalis_projections::Model;
+use chrysalis_projections::table::{Column, Kind};
+use chrysalis_projections::{Model, Table, Value};
 use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{GenericClient, Transaction};
 
 use super::cells::Cells;
@@ -127,8 +128,12 @@ async fn write(client: &Object, folded: &Folded) -> Result<bool, tokio_postgres:
         client.batch_execute("ROLLBACK").await?;
         return Ok(false);
     }
+    // Only of a model that keeps rows: the others need no further round trip.
+    let plain: &tokio_postgres::Client = client;
+    let kept = kept(plain, folded, stage.table()).await?;
+    let changes = folded.settled(kept);
     let mut rows = RowWriter::of(stage.table());
-    let steps = rows.steps(folded.changes.iter().map(|(subject, change)| (*subject, change)));
+    let steps = rows.steps(changes.iter().map(|(subject, change)| (*subject, change)));
     let texts: Vec<_> = steps.iter().map(|step| step.text.clone()).collect();
     let mut pipeline = Pipeline::default();
     for (step, text) in steps.into_iter().zip(&texts) {
@@ -144,9 +149,44 @@ pub(super) async fn stand(transaction: &mut Transaction<'_>, models: &[&Model]) 
     for model in models {
         if version_of(transaction, model, Stage::Live).await?.is_none() {
             make(transaction, model, Stage::Live).await?;
+            show(transaction, model).await?;
         }
     }
     Ok(())
+}
+
+/// Makes the views of a model, or puts those that are there on the tables that stand now. Who was allowed to read one still
+/// is.
+async fn show(transaction: &Transaction<'_>, model: &Model) -> Result<(), tokio_postgres::Error> {
+    for view in model.views {
+        transaction.batch_execute(&format!("CREATE OR REPLACE VIEW {} AS {}", view.name, view.select)).await?;
+    }
+    Ok(())
+}
+
+fn cell(row: &tokio_postgres::Row, at: usize, column: &Column) -> Result<Value, tokio_postgres::Error> {
+    Ok(match column.kind {
+        Kind::Text => row.try_get::<_, Option<String>>(at)?.into(),
+        Kind::Integer => row.try_get::<_, Option<i64>>(at)?.into(),
+        Kind::Bytes => row.try_get::<_, Option<Vec<u8>>>(at)?.into(),
+    })
+}
+
+/// The rows that a model keeps and that what was folded hangs on.
+pub(super) async fn kept(
+    client: &impl GenericClient,
+    folded: &Folded,
+    name: fn(&Table) -> String,
+) -> Result<Vec<Vec<Value>>, tokio_postgres::Error> {
+    let Some(pending) = &folded.pending else { return Ok(Vec::new()) };
+    let (table, keys) = (pending.table(), pending.keys());
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let sql = format!("SELECT {} FROM {} WHERE {} = ANY($1)", columns.join(", "), name(table), table.key[0]);
+    let rows = client.query_typed(&sql, &[(&keys as &(dyn ToSql + Sync), Type::TEXT_ARRAY)]).await?;
+    rows.iter().map(|row| table.columns.iter().enumerate().map(|(at, column)| cell(row, at, column)).collect()).collect()
 }
 
 /// Locks the row: one at a time begins and flips.
@@ -203,9 +243,16 @@ async fn flip(transaction: &Transaction<'_>, next: Generation) -> Result<bool, t
         return Ok(false);
     }
     transaction.execute("UPDATE generations SET stage = 'live' WHERE model = $1", &[&model.name]).await?;
+    // Views go on standing on the tables of before until they are put on the new ones.
+    let former = |table: &Table| format!("{}_former", table.name);
     for table in model.tables {
-        let (name, next) = (table.name, Stage::Next.table()(table));
-        transaction.batch_execute(&format!("DROP TABLE {name}; ALTER TABLE {next} RENAME TO {name};")).await?;
+        let (name, former, next) = (table.name, former(table), Stage::Next.table()(table));
+        let sql = format!("ALTER TABLE {name} RENAME TO {former}; ALTER TABLE {next} RENAME TO {name};");
+        transaction.batch_execute(&sql).await?;
+    }
+    show(transaction, model).await?;
+    for table in model.tables {
+        transaction.batch_execute(&format!("DROP TABLE {}", former(table))).await?;
     }
     Ok(true)
 }

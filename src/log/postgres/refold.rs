@@ -137,7 +137,9 @@ pub(super) async fn verify(
     while let Some(page) = ahead.next().await? {
         refold.fold(&transaction, &page).await?;
         for folded in following.fold(&page) {
-            let changes = folded.changes.iter().map(|(subject, change)| (*subject, change));
+            let rows = follow::kept(&transaction, &folded, temporary_name).await.map_err(fault)?;
+            let changes = folded.settled(rows);
+            let changes = changes.iter().map(|(subject, change)| (*subject, change));
             // What is missing before a row that does not fit is told already.
             for step in RowWriter::lenient(temporary_name).steps(changes) {
                 let statement = transaction.prepare_typed(&step.text.sql, &step.text.types).await.map_err(fault)?;

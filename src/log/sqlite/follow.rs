@@ -2,12 +2,14 @@
 //! wait for the disk.
 
 use async_trait::async_trait;
-use chrysalis_projections::Model;
+use chrysalis_projections::{Model, Table, Value};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::reader::json;
 use super::rows::RowWriter;
 use super::{LogFault, Position, SqliteLog, checkpointer, parts, schema, scrub};
-use crate::log::follow::{Folded, Follow, Generation, Stage, come_and_gone};
+use crate::log::follow::{Folded, Follow, Generation, Stage, by_table, come_and_gone};
 
 /// Rows of a model go along in one of the writer's batches, and those in it wait for them.
 const PAGE: usize = 256;
@@ -40,8 +42,9 @@ impl Follow for SqliteLog {
             if connection.prepare_cached(sql)?.execute(moved)? == 0 {
                 return Ok(false);
             }
+            let changes = folded.settled(kept(connection, &folded, stage.table())?);
             let mut rows = RowWriter::new(stage.table());
-            for (table, changes) in model.tables.iter().zip(folded.by_table()) {
+            for (table, changes) in model.tables.iter().zip(by_table(model, &changes)) {
                 if table.by_part().is_empty() {
                     rows.write_all(connection, &changes)?;
                     continue;
@@ -83,6 +86,10 @@ impl Follow for SqliteLog {
                 return Ok(false);
             }
             connection.execute("UPDATE generations SET stage = 'live' WHERE model = ?1", [model.name])?;
+            // While a view stands on a table that is gone, no other can be renamed.
+            for view in model.views {
+                connection.execute_batch(&format!("DROP VIEW IF EXISTS {}", view.name))?;
+            }
             for table in model.tables {
                 let (name, next) = (table.name, Stage::Next.table()(table));
                 let rename = format!("ALTER TABLE {next} RENAME TO {name};");
@@ -94,6 +101,7 @@ impl Follow for SqliteLog {
                     connection.execute_batch(&format!("{rename} ALTER TABLE {next} RENAME TO {index};"))?;
                 }
             }
+            show(connection, model)?;
             Ok(true)
         };
         self.writer.aside(flip).await
@@ -131,9 +139,52 @@ pub(super) fn stand(connection: &Connection, models: &[&Model]) -> rusqlite::Res
     for model in models {
         if version_of(connection, model, Stage::Live)?.is_none() {
             make(connection, model, Stage::Live)?;
+            show(connection, model)?;
         }
     }
     Ok(())
+}
+
+/// Makes the views of a model.
+fn show(connection: &Connection, model: &Model) -> rusqlite::Result<()> {
+    for view in model.views {
+        connection.execute_batch(&format!("CREATE VIEW {} AS {}", view.name, view.select))?;
+    }
+    Ok(())
+}
+
+/// The rows that a model keeps and that what was folded hangs on.
+pub(super) fn kept(
+    connection: &Connection,
+    folded: &Folded,
+    name: fn(&Table) -> String,
+) -> rusqlite::Result<Vec<Vec<Value>>> {
+    let Some(pending) = &folded.pending else { return Ok(Vec::new()) };
+    let (table, keys) = (pending.table(), pending.keys());
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {} IN (SELECT value FROM json_each(?1))",
+        columns.join(", "),
+        name(table),
+        table.key[0]
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Vec<Value>> {
+        (0..columns.len()).map(|at| row.get_ref(at).map(value)).collect()
+    };
+    statement.query_map([json(keys.into_iter())], read)?.collect()
+}
+
+fn value(cell: ValueRef<'_>) -> Value {
+    match cell {
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Null | ValueRef::Real(_) => Value::Null,
+    }
 }
 
 fn version_of(connection: &Connection, model: &Model, stage: Stage) -> rusqlite::Result<Option<u32>> {

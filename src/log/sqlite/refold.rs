@@ -91,7 +91,8 @@ pub(super) fn verify(
     ahead::each_page(path, upto, |page| {
         refold.fold(&transaction, page)?;
         for folded in following.fold(page) {
-            for (_, change) in &folded.changes {
+            let rows = follow::kept(&transaction, &folded, temporary_name).map_err(fault)?;
+            for (_, change) in folded.settled(rows).iter() {
                 match refold.rows.write(&transaction, change) {
                     // What is missing before it is told already.
                     Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}

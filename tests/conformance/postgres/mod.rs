@@ -1,5 +1,6 @@
 //! What only a store of several nodes can show: the nodes get in each other's way, and agree.
 
+mod analysts;
 mod follow;
 mod races;
 mod start;

@@ -172,11 +172,19 @@ impl User {
         }
         let mut events = vec![EmailVerified { claim, proof, challenge, at }.into()];
         if self.standing == Standing::Provisional {
-            let method = self.pending_upgrade.unwrap_or(Method::Password);
-            let authentication = Authentication { method, ..Authentication::password(at) };
+            let authentication = self.pending_authentication(at);
             events.push(GuestUpgraded { authentication, session: None, proof: Some(proof) }.into());
         }
         events
+    }
+
+    /// By which the upgrade that awaits its proof was asked for.
+    fn pending_authentication(&self, at: Timestamp) -> Authentication {
+        let method = self.pending_upgrade.unwrap_or(Method::Password);
+        match self.identities.last().filter(|_| method == Method::Social) {
+            Some(identity) => Authentication::social(&identity.provider, at),
+            None => Authentication { method, ..Authentication::password(at) },
+        }
     }
 
     /// The account follows the mailbox: identities that were linked without proof lead to it no longer.

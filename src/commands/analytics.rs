@@ -1,0 +1,96 @@
+//! Counts of guests who become members, for taking away.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrysalis::app::analytics::export::{Width, to_csv};
+use chrysalis::app::analytics::range::{self, Unfit};
+use chrysalis::app::analytics::{Analytics, overview, report};
+use chrysalis::config::Config;
+use chrysalis::followers::models;
+use chrysalis::open::{Opened, open};
+use chrysalis::serve::StartError;
+use chrysalis_domain::Timestamp;
+use chrysalis_projections::conversion::VIEWS;
+
+use super::ports;
+use crate::{Analytics as Asked, AnalyticsFormat, Partitions, Report};
+
+pub async fn run(config: &Config, what: Asked) -> Result<ExitCode, StartError> {
+    let ports = ports();
+    let Opened { store, .. } = open(config, &ports, Arc::new(())).await?;
+    models::fold_the_rest(store.clone()).await?;
+    let analytics = Analytics { log: store.as_ref(), now: ports.clock.now() };
+    match what {
+        Asked::Export { format, out, partition, from, to } => {
+            let width = match partition {
+                Partitions::Day => Width::Day,
+                Partitions::Month => Width::Month,
+            };
+            export(&analytics, format, &out, width, from, to).await
+        }
+        Asked::Report(report) => draw(&analytics, report).await,
+    }
+}
+
+async fn export(
+    analytics: &Analytics<'_>,
+    format: AnalyticsFormat,
+    out: &Path,
+    width: Width,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<ExitCode, StartError> {
+    let Some((first, last)) = analytics.counted().await? else {
+        println!("nothing was counted yet");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let begins = |at: i64| {
+        let at = Timestamp::from_millis(at * 1_000);
+        from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to)
+    };
+    let (mut files, mut rows) = (0, 0);
+    for partition in width.partitions(first, last).iter().filter(|partition| begins(partition.from)) {
+        for view in VIEWS {
+            let found = analytics.partition(view, partition).await?;
+            if found.is_empty() {
+                continue;
+            }
+            let (extension, file) = match format {
+                AnalyticsFormat::Csv => ("csv", to_csv(view, &found).into_bytes()),
+            };
+            let folder = out.join(view.name);
+            std::fs::create_dir_all(&folder)?;
+            replace(&folder, &format!("{}.{extension}", partition.name), &file)?;
+            (files, rows) = (files + 1, rows + found.len());
+        }
+    }
+    println!("{rows} rows in {files} files below {}", out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn draw(analytics: &Analytics<'_>, asked: Report) -> Result<ExitCode, StartError> {
+    let Report { from, to, grain, time_zone, out } = asked;
+    let unfit = |Unfit { field, message }: Unfit| {
+        let flag = if field == "timeZone" { "time-zone" } else { field };
+        StartError::Other(format!("--{flag}: {message}"))
+    };
+    let range = range::Asked { from, to, grain, time_zone }.read(analytics.now).map_err(unfit)?;
+    overview::fits(&range).map_err(unfit)?;
+    let page = report::page(&analytics.overview(&range).await?, analytics.now);
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = out.file_name().ok_or_else(|| StartError::Other("--out: is no file".to_owned()))?;
+    replace(folder, &name.to_string_lossy(), page.as_bytes())?;
+    println!("{} bytes in {}", page.len(), out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever reads the file meanwhile has the old one or the new one, and nothing in between.
+fn replace(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.persist(folder.join(name))?;
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! Counts of guests who become members: whatever happens, whoever folds it and however often, they are what a count of the
+//! log's events gives, user by user.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrysalis::app::analytics::Analytics;
+use chrysalis::app::analytics::range::Asked;
+use chrysalis::followers::models::{Follower, caught_up, rebuild};
+use chrysalis::log::{Store as WholeStore, read_event};
+use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::{Event, Span};
+use chrysalis_projections::conversion::{DAY, MODEL, Split, VIEWS};
+use chrysalis_projections::{ASYNC, Model};
+
+use super::every_store;
+use super::history::History;
+use super::refold::{assert_clean, content, verified};
+use super::store::Store;
+use super::world::{World, clock, everything};
+use crate::long;
+
+every_store! {
+    counts_are_those_of_the_log,
+    every_table_that_analysts_read_is_there_and_stays,
+}
+
+static COUNTED: [&Model; 1] = [&MODEL];
+
+async fn followed(log: &Arc<dyn WholeStore>) {
+    let mut follower = Follower::new(log.clone());
+    while !caught_up(log.as_ref(), Duration::ZERO).await.unwrap() {
+        follower.round(log.end().await.unwrap()).await.unwrap();
+    }
+}
+
+/// By day: guests, upgrades, those of its guests who became members, and who of them came back on another day.
+type Days = BTreeMap<i64, [u64; 4]>;
+
+/// One user after another, by all events there are.
+async fn by_hand(world: &World) -> (Days, BTreeMap<String, u64>) {
+    let mut users: BTreeMap<String, Vec<(i64, UserEvent)>> = BTreeMap::new();
+    for recorded in everything(world.log.as_ref()).await {
+        if let Some(Event::User(user, event)) = read_event(&recorded).unwrap() {
+            let at = recorded.occurred_at.as_millis().div_euclid(1_000);
+            users.entry(user.to_string()).or_default().push((at, event));
+        }
+    }
+    let (mut days, mut methods) = (Days::new(), BTreeMap::new());
+    for events in users.values() {
+        let (came, first) = &events[0];
+        let UserEvent::GuestCreated(_) = first else { continue };
+        let came = came.div_euclid(DAY);
+        days.entry(came).or_default()[0] += 1;
+        let upgrade = events.iter().find_map(|(at, event)| match event {
+            UserEvent::GuestUpgraded(e) => Some((at.div_euclid(DAY), e.authentication.clone())),
+            _ => None,
+        });
+        if let Some((day, authentication)) = upgrade {
+            days.entry(day).or_default()[1] += 1;
+            days.entry(came).or_default()[2] += 1;
+            let method = match &authentication.provider {
+                Some(provider) => format!("social:{provider}"),
+                None => authentication.method.name().to_owned(),
+            };
+            *methods.entry(method).or_default() += 1;
+        }
+        let active = events.iter().filter_map(|(at, event)| match event {
+            UserEvent::SessionStarted(e) => e.impersonation.is_none().then_some(at),
+            UserEvent::GuestUpgraded(e) => e.session.is_some().then_some(at),
+            UserEvent::ActivityRecorded(_) | UserEvent::SessionExtended(_) | UserEvent::UpgradeBegun(_) => Some(at),
+            _ => None,
+        });
+        let active: BTreeSet<i64> = active.map(|at| at.div_euclid(DAY) - came).collect();
+        days.entry(came).or_default()[3] += active.range(1..63).count() as u64;
+    }
+    days.retain(|_, counts| *counts != [0; 4]);
+    (days, methods)
+}
+
+/// The same as analysts are answered.
+async fn answered(world: &World) -> (Days, BTreeMap<String, u64>) {
+    let analytics = Analytics { log: world.log.as_ref(), now: world.now() };
+    let asked = Asked { from: Some("2027-01-01".to_owned()), ..Asked::default() };
+    let range = asked.read(world.now() + Span::from_days(1)).unwrap();
+    let mut days = Days::new();
+    for (row, step) in analytics.conversion(&range, Split::All).await.unwrap().rows.iter().zip(range.steps()) {
+        days.insert(step.from / DAY, [row.guests, row.upgrades, row.converted, 0]);
+    }
+    let found = chrysalis_projections::conversion::questions::cohorts("day", range.from, range.to);
+    let read = chrysalis_projections::conversion::questions::read_cohort;
+    for cohort in chrysalis::log::list(world.log.as_ref(), found, read).await.unwrap() {
+        days.entry(cohort.at / DAY).or_default()[3] += cohort.returned;
+    }
+    days.retain(|_, counts| *counts != [0; 4]);
+    let all = Asked { grain: Some("all".to_owned()), ..asked }.read(world.now() + Span::from_days(1)).unwrap();
+    let methods = analytics.conversion(&all, Split::Method).await.unwrap().rows;
+    let methods = methods.into_iter().filter(|row| row.upgrades > 0).map(|row| (row.value.unwrap(), row.upgrades));
+    (days, methods.collect())
+}
+
+async fn counts_are_those_of_the_log(store: &dyn Store) {
+    let clock = clock();
+    let log = store.open_with(&clock, &COUNTED).await;
+    let mut history = History::of(World::around(log, clock, 21).await);
+    for _ in 0..if long() { 60 } else { 6 } {
+        // Days pass, so that some come back on another.
+        history.go_on(120).await;
+        history.world.clock.advance(Span::from_hours(17));
+        history.go_on(30).await;
+        let world = &history.world;
+        followed(&world.log).await;
+        assert_eq!(answered(world).await, by_hand(world).await);
+        assert_clean(&verified(world).await);
+        let mut before = Vec::new();
+        for table in MODEL.tables {
+            before.push(content(store, table).await);
+        }
+        rebuild(world.log.clone(), &mut |_| {}).await.unwrap();
+        for (table, before) in MODEL.tables.iter().zip(before) {
+            assert_eq!(content(store, table).await, before, "{}", table.name);
+        }
+    }
+    let (days, methods) = by_hand(&history.world).await;
+    assert!(days.values().any(|counts| counts[3] > 0) && methods.len() > 2, "a history too plain to show anything");
+}
+
+/// Through rebuilds, beside every other model: a view that stood on a table of before would fail or be empty.
+async fn every_table_that_analysts_read_is_there_and_stays(store: &dyn Store) {
+    let clock = clock();
+    let mut history = History::of(World::around(store.open_with(&clock, &ASYNC).await, clock, 22).await);
+    history.go_on(300).await;
+    followed(&history.world.log).await;
+    let read = async || {
+        let mut all = Vec::new();
+        for view in VIEWS {
+            let cells = view.columns.iter().map(|column| format!("coalesce(cast(v.{} AS text), '-')", column.name));
+            let cells = cells.collect::<Vec<_>>().join(" || ' ' || ");
+            let lines = format!("SELECT {cells} AS line FROM {} v ORDER BY 1", view.name);
+            all.push(store.seen(&format!("SELECT coalesce(string_agg(line, '/'), '') FROM ({lines}) AS lines")).await);
+        }
+        all
+    };
+    let before = read().await;
+    assert!(before.iter().filter(|text| !text.is_empty()).count() >= VIEWS.len() - 2, "{before:?}");
+    for _ in 0..2 {
+        rebuild(history.world.log.clone(), &mut |_| {}).await.unwrap();
+        assert_eq!(read().await, before);
+    }
+}
