@@ -186,11 +186,7 @@ macro_rules! by_method {
 
 macro_rules! cohort {
     ($unit:literal) => {
-        concat!(
-            "SELECT c.at, c.after, c.upgrades, c.returned FROM conversion_cohorts c WHERE c.unit = '",
-            $unit,
-            "'"
-        )
+        concat!("SELECT c.at, c.after, c.upgrades, c.returned FROM conversion_cohorts c WHERE c.unit = '", $unit, "'")
     };
 }
 
@@ -205,7 +201,8 @@ pub static VIEWS: &[View] = &[
     View {
         name: "analytics_entry_days",
         columns: BY_ENTRY,
-        select: "SELECT c.at, c.split AS entry, c.value, c.guests, c.converted, c.converted_verified, c.upgrades, c.verified
+        select:
+            "SELECT c.at, c.split AS entry, c.value, c.guests, c.converted, c.converted_verified, c.upgrades, c.verified
                  FROM conversion_counts c WHERE c.width = 86400 AND c.split IN ('channel', 'campaign', 'referrer')",
     },
     View { name: "analytics_cohort_days", columns: COHORT, select: cohort!("day") },

@@ -16,7 +16,8 @@ use crate::table::{Change, Cursor, Index, Question, Row, Sealed, Table, Value, i
 use crate::users::WrappedKey;
 
 /// Raised also when [`folded`] says something else: it is built anew then.
-pub static MODEL: Model = Model { name: "search", version: 1, tables: &[&SEARCH, &TRACES], views: &[], fold: Fold::Plain(|_, _| {}) };
+pub static MODEL: Model =
+    Model { name: "search", version: 1, tables: &[&SEARCH, &TRACES], views: &[], fold: Fold::Plain(|_, _| {}) };
 
 pub static SEARCH: Table = Table {
     name: "search",

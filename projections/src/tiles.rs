@@ -7,7 +7,8 @@
 use crate::model::{Fold, Model};
 use crate::table::{Change, Question, Table, Value, bytes, integer};
 
-pub static MODEL: Model = Model { name: "tiles", version: 1, tables: &[&TILES], views: &[], fold: Fold::Plain(|_, _| {}) };
+pub static MODEL: Model =
+    Model { name: "tiles", version: 1, tables: &[&TILES], views: &[], fold: Fold::Plain(|_, _| {}) };
 
 pub static TILES: Table = Table {
     name: "tiles",

@@ -16,7 +16,8 @@ pub(super) fn read(r: &mut Reader) -> Entry {
 }
 
 fn labels(r: &mut Reader, key: &str) -> Vec<Label> {
-    let (mut labels, rule) = (Vec::new(), "write words of ASCII letters, digits, blanks and ._-+:/ with commas between them");
+    let (mut labels, rule) =
+        (Vec::new(), "write words of ASCII letters, digits, blanks and ._-+:/ with commas between them");
     for text in r.list(key) {
         match Label::parse(&text) {
             Some(label) => labels.push(label),

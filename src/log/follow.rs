@@ -206,9 +206,10 @@ pub(super) fn by_table<'c>(
     model: &'static Model,
     changes: &'c [(Subject, Change)],
 ) -> impl Iterator<Item = Vec<&'c Change>> {
-    model.tables.iter().map(move |table| {
-        changes.iter().map(|(_, change)| change).filter(|change| change.table() == *table).collect()
-    })
+    model
+        .tables
+        .iter()
+        .map(move |table| changes.iter().map(|(_, change)| change).filter(|change| change.table() == *table).collect())
 }
 
 /// What the live generations ought to hold, on a refold's way.

@@ -23,7 +23,8 @@ mod tests {
 
     #[test]
     fn a_cell_runs_nothing_and_ends_where_it_ends() {
-        let written = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "a,b", "say \"=\"", "two\nlines", " =1", "'=1", "plain", ""];
+        let written =
+            ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "a,b", "say \"=\"", "two\nlines", " =1", "'=1", "plain", ""];
         assert_eq!(
             line(written),
             "'=1+1,'+1,'-1,'@x,'\tx,\"'\rx\",\"a,b\",\"say \"\"=\"\"\",\"two\nlines\", =1,'=1,plain,\r\n"

@@ -10,6 +10,7 @@ use chrysalis::app::analytics::range::Asked;
 use chrysalis::followers::models::{Follower, caught_up, rebuild};
 use chrysalis::log::{Store as WholeStore, read_event};
 use chrysalis_domain::user::UserEvent;
+use chrysalis_domain::value::Method;
 use chrysalis_domain::{Event, Span};
 use chrysalis_projections::conversion::{DAY, MODEL, Split, VIEWS};
 use chrysalis_projections::{ASYNC, Model};
@@ -67,7 +68,10 @@ async fn by_hand(world: &World) -> (Days, BTreeMap<String, u64>) {
             *methods.entry(method).or_default() += 1;
         }
         let active = events.iter().filter_map(|(at, event)| match event {
-            UserEvent::SessionStarted(e) => e.impersonation.is_none().then_some(at),
+            // The one that a guest comes with is no coming back; in these histories others look like it.
+            UserEvent::SessionStarted(e) => {
+                (e.impersonation.is_none() && e.authentication.method != Method::Anonymous).then_some(at)
+            }
             UserEvent::GuestUpgraded(e) => e.session.is_some().then_some(at),
             UserEvent::ActivityRecorded(_) | UserEvent::SessionExtended(_) | UserEvent::UpgradeBegun(_) => Some(at),
             _ => None,

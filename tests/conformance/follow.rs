@@ -56,10 +56,11 @@ static LATEST: Table = Table {
 };
 
 /// What others read of it.
-static TYPES: View =
+const TYPES: View =
     View { name: "journal_seen", columns: &[text("type")], select: "SELECT s.type FROM seen s ORDER BY s.position" };
 
-static JOURNAL: Model = Model { name: "journal", version: 1, tables: &[&SEEN], views: &[&TYPES], fold: Fold::Plain(seen) };
+static JOURNAL: Model =
+    Model { name: "journal", version: 1, tables: &[&SEEN], views: &[TYPES], fold: Fold::Plain(seen) };
 static LATE: Model = Model { name: "late", version: 1, tables: &[&LATEST], views: &[], fold: Fold::Plain(latest) };
 static ALONE: [&Model; 1] = [&JOURNAL];
 static BOTH: [&Model; 2] = [&JOURNAL, &LATE];
@@ -270,12 +271,13 @@ static SEEN_LATER: Table = Table {
     shared: true,
     clustered: false,
 };
-static TYPES_LATER: View = View {
+const TYPES_LATER: View = View {
     name: "journal_seen",
     columns: &[text("type"), text("stream")],
     select: "SELECT s.event_id AS type, s.stream FROM seen s ORDER BY s.position",
 };
-static JOURNAL_LATER: Model = Model { name: "journal", version: 2, tables: &[&SEEN_LATER], views: &[&TYPES_LATER], fold: Fold::Plain(seen_later) };
+static JOURNAL_LATER: Model =
+    Model { name: "journal", version: 2, tables: &[&SEEN_LATER], views: &[TYPES_LATER], fold: Fold::Plain(seen_later) };
 static LATER: [&Model; 2] = [&JOURNAL_LATER, &LATE];
 
 fn seen_later(entry: &Entry, out: &mut Vec<Change>) {

@@ -101,7 +101,7 @@ const WEEK: &str = "from=2027-01-15&to=2027-01-22";
 
 #[tokio::test]
 async fn every_day_is_counted_and_nobody_is_forgotten() {
-    let Lives { operator, .. } = Lives::lived().await;
+    let Lives { app: _app, operator } = Lives::lived().await;
     let said = says_the_same_as_csv(&operator, &format!("conversion?{WEEK}")).await;
     assert_eq!((&said["from"], &said["to"]), (&json!("2027-01-15T00:00:00.000Z"), &json!("2027-01-22T00:00:00.000Z")));
     assert_eq!((&said["grain"], &said["group"], &said["timeZone"]), (&json!("day"), &Value::Null, &json!("UTC")));
@@ -121,7 +121,7 @@ async fn every_day_is_counted_and_nobody_is_forgotten() {
 
 #[tokio::test]
 async fn conversions_are_told_apart_by_method_and_by_where_guests_came_from() {
-    let Lives { operator, .. } = Lives::lived().await;
+    let Lives { app: _app, operator } = Lives::lived().await;
     let all = format!("{WEEK}&grain=all");
     let of = |said: &Value| -> Vec<(String, Vec<u64>)> {
         let row = |row: &Value| {
@@ -165,7 +165,7 @@ async fn what_is_not_listed_is_not_kept() {
 
 #[tokio::test]
 async fn a_day_is_that_of_the_time_zone_that_was_asked_for() {
-    let Lives { operator, .. } = Lives::lived().await;
+    let Lives { app: _app, operator } = Lives::lived().await;
     // The second upgrade was at four in the morning: in New York on the evening before.
     for (zone, expected) in [("UTC", [1, 1]), ("America/New_York", [2, 0]), ("Asia/Kolkata", [1, 1])] {
         let said = asked(&operator, &format!("conversion?{WEEK}&timeZone={zone}")).await;
@@ -185,10 +185,11 @@ async fn a_day_is_that_of_the_time_zone_that_was_asked_for() {
 
 #[tokio::test]
 async fn how_long_it_took_and_in_how_many_sessions() {
-    let Lives { operator, .. } = Lives::lived().await;
+    let Lives { app: _app, operator } = Lives::lived().await;
     let said = says_the_same_as_csv(&operator, &format!("time-to-convert?{WEEK}")).await;
     assert_eq!(said["upgrades"], json!(2));
-    let bounds: Vec<_> = said["data"].as_array().unwrap().iter().map(|row| numbers(row, &["seconds", "below"])).collect();
+    let bounds: Vec<_> =
+        said["data"].as_array().unwrap().iter().map(|row| numbers(row, &["seconds", "below"])).collect();
     assert_eq!(bounds.len(), 2);
     for (bounds, took) in bounds.iter().zip([90, 90 + 20 * 3_600]) {
         assert!((bounds[0]..bounds[1]).contains(&took), "{took} in {bounds:?}");
@@ -217,7 +218,8 @@ async fn cohorts_tell_who_became_a_member_and_who_came_back() {
     let said = says_the_same_as_csv(&operator, &format!("cohorts?{WEEK}")).await;
     let rows = said["data"].as_array().unwrap();
     let first: Vec<_> = rows.iter().filter(|row| row["cohort"] == FIRST).collect();
-    let upgrades: Vec<_> = first.iter().map(|row| numbers(row, &["guests", "after", "upgrades", "converted"])).collect();
+    let upgrades: Vec<_> =
+        first.iter().map(|row| numbers(row, &["guests", "after", "upgrades", "converted"])).collect();
     assert_eq!(upgrades, [[5, 0, 1, 1], [5, 1, 1, 2], [5, 2, 0, 2]]);
     // On the second day the visitor and who became a member by link; on the third the visitor again and the early member.
     let returned: Vec<_> = first.iter().map(|row| row["returned"].clone()).collect();
@@ -339,7 +341,7 @@ async fn these_calls_are_limited_like_those_of_administrators() {
 
 #[tokio::test]
 async fn administrators_get_all_of_it_at_once() {
-    let Lives { operator, .. } = Lives::lived().await;
+    let Lives { app: _app, operator } = Lives::lived().await;
     let form = json!({ "from": FIRST, "to": "2027-01-22", "timeZone": "America/New_York" });
     let said = operator.post("/admin/analytics/conversion", &form).await.ok();
     assert_eq!(numbers(&said["total"], &["guests", "converted", "convertedVerified", "upgrades"]), [6, 2, 1, 2]);

@@ -21,7 +21,9 @@ pub(super) fn whose(entry: &Entry) -> Option<String> {
     use UserEvent as E;
     let Event::User(user, event) = &entry.event else { return None };
     let hangs = match event {
-        E::GuestCreated(e) => e.entry.channel.is_some() || e.entry.campaign.is_some() || e.entry.referrer_host.is_some(),
+        E::GuestCreated(e) => {
+            e.entry.channel.is_some() || e.entry.campaign.is_some() || e.entry.referrer_host.is_some()
+        }
         E::SessionStarted(e) => e.impersonation.is_none() && !is_first(&e.authentication),
         // On the first day there is nothing to know.
         E::ActivityRecorded(_) | E::SessionExtended(_) | E::UpgradeBegun(_) => {

@@ -49,10 +49,10 @@ impl Unit {
 
 /// Whether a range is one of cohorts.
 pub fn fits(range: &Range) -> Result<(), Unfit> {
-    spread::whole_days(range)?;
     if matches!(range.grain, Grain::Quarter | Grain::Hour) {
         return Err(unfit("grain", "takes day, week, month or all"));
     }
+    spread::whole_days(range)?;
     if range.steps().len() > COHORTS_MAX {
         let message = format!("gives more than {COHORTS_MAX} cohorts; ask for wider ones or a shorter time");
         return Err(unfit("grain", message));

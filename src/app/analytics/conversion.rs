@@ -168,7 +168,8 @@ impl Analytics<'_> {
         let mut rows = Vec::new();
         for step in &steps {
             let (whole, mut said) = (of(step.key), Counts::default());
-            for ((_, value), counts) in parts.range((step.key, String::new())..).take_while(|((key, _), _)| *key == step.key)
+            for ((_, value), counts) in
+                parts.range((step.key, String::new())..).take_while(|((key, _), _)| *key == step.key)
             {
                 said.add(*counts);
                 let guests = if split == Split::Method { whole.guests } else { counts.guests };

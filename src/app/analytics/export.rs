@@ -112,7 +112,10 @@ mod tests {
         // 2027-01-15 and 2027-03-01.
         let (first, last) = (1_799_971_200, 1_803_859_200);
         let months = Width::Month.partitions(first, last);
-        assert_eq!(months.iter().map(|month| month.name.as_str()).collect::<Vec<_>>(), ["2027-01", "2027-02", "2027-03"]);
+        assert_eq!(
+            months.iter().map(|month| month.name.as_str()).collect::<Vec<_>>(),
+            ["2027-01", "2027-02", "2027-03"]
+        );
         let days = Width::Day.partitions(first, last);
         assert_eq!((days.len(), days[0].name.as_str(), days[45].name.as_str()), (46, "2027-01-15", "2027-03-01"));
         for all in [months, days] {

@@ -136,7 +136,10 @@ impl Asked {
             return Err(unfit("to", format!("must be within {YEARS_MAX} years of `from`")));
         }
         if range.steps().len() > STEPS_MAX {
-            return Err(unfit("grain", format!("gives more than {STEPS_MAX} steps; ask for wider ones or a shorter time")));
+            return Err(unfit(
+                "grain",
+                format!("gives more than {STEPS_MAX} steps; ask for wider ones or a shorter time"),
+            ));
         }
         Ok(range)
     }
@@ -292,7 +295,8 @@ impl Range {
         let size = self.grain.size();
         let mut pieces = Vec::new();
         for (since, until, offset) in self.offsets() {
-            let fit: Vec<_> = [DAY, HOUR, QUARTER].into_iter().filter(|width| size % width == 0 && offset % width == 0).collect();
+            let fit: Vec<_> =
+                [DAY, HOUR, QUARTER].into_iter().filter(|width| size % width == 0 && offset % width == 0).collect();
             let found = widest(since, until, &fit);
             pieces.extend(found.into_iter().map(|stretch| Piece { stretch, offset, since }));
         }
@@ -364,7 +368,8 @@ mod tests {
     #[test]
     fn days_are_those_of_the_time_zone() {
         let range = asked("2027-03-27", "2027-03-30", "day", "Europe/Berlin").unwrap();
-        let hours: Vec<_> = range.steps().iter().map(|step| (step.label.clone(), (step.to - step.from) / HOUR)).collect();
+        let hours: Vec<_> =
+            range.steps().iter().map(|step| (step.label.clone(), (step.to - step.from) / HOUR)).collect();
         let expected = [("2027-03-27", 24), ("2027-03-28", 23), ("2027-03-29", 24)];
         assert_eq!(hours, expected.map(|(label, hours)| (label.to_owned(), hours)));
         assert!(range.pieces().iter().all(|piece| piece.stretch.width == HOUR));
@@ -387,7 +392,9 @@ mod tests {
     /// Whatever is asked for, each quarter of an hour of it is counted once and falls into one of its steps.
     #[test]
     fn pieces_cover_a_range_and_lead_to_its_steps() {
-        for zone in ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Chatham"] {
+        for zone in
+            ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Chatham"]
+        {
             for grain in ["quarter", "hour", "day", "week", "month", "all"] {
                 for (from, to) in [
                     ("2027-03-20", "2027-04-10"),

@@ -186,7 +186,9 @@ pub(super) async fn kept(
     let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
     let sql = format!("SELECT {} FROM {} WHERE {} = ANY($1)", columns.join(", "), name(table), table.key[0]);
     let rows = client.query_typed(&sql, &[(&keys as &(dyn ToSql + Sync), Type::TEXT_ARRAY)]).await?;
-    rows.iter().map(|row| table.columns.iter().enumerate().map(|(at, column)| cell(row, at, column)).collect()).collect()
+    rows.iter()
+        .map(|row| table.columns.iter().enumerate().map(|(at, column)| cell(row, at, column)).collect())
+        .collect()
 }
 
 /// Locks the row: one at a time begins and flips.

@@ -141,7 +141,10 @@ pub(super) fn cohorts(title: &str, said: &str, rows: &[CohortRow], of: fn(&Cohor
                 if wide >= 28.0 {
                     let fill = if depth > 0.5 { " style=\"fill:#fff\"" } else { "" };
                     let (middle, low) = (x + wide / 2.0, y + 14.0);
-                    put!(content, "<text x=\"{middle:.1}\" y=\"{low:.1}\" text-anchor=\"middle\"{fill}>{percent:.0}</text>");
+                    put!(
+                        content,
+                        "<text x=\"{middle:.1}\" y=\"{low:.1}\" text-anchor=\"middle\"{fill}>{percent:.0}</text>"
+                    );
                 }
             }
             x += wide;
@@ -150,5 +153,11 @@ pub(super) fn cohorts(title: &str, said: &str, rows: &[CohortRow], of: fn(&Cohor
     }
     text(&mut content, LEFT, 32.0, "start", "week 0, 1, 2 … after they came; percent of the guests");
     let name = title.to_lowercase().replace(' ', "-");
-    picture(&format!("cohorts-{name}"), y + 4.0, title, &format!("{said}; the table beneath has every number"), &content)
+    picture(
+        &format!("cohorts-{name}"),
+        y + 4.0,
+        title,
+        &format!("{said}; the table beneath has every number"),
+        &content,
+    )
 }
