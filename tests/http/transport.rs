@@ -106,6 +106,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/admin/update-user", &["POST"]),
     ("/admin/remove-user", &["POST"]),
     ("/admin/set-user-password", &["POST"]),
+    ("/admin/analytics/conversion", &["POST"]),
     ("/admin/ban-user", &["POST"]),
     ("/admin/unban-user", &["POST"]),
     ("/admin/set-role", &["POST"]),
