@@ -240,7 +240,11 @@ fn operations() -> OpenApiRouter<Http> {
 /// All of them.
 fn routes() -> OpenApiRouter<Http> {
     let documented = OpenApiRouter::with_openapi(Document::openapi());
-    documented.nest(BASE_PATH, api()).nest(AUDIT_PATH, evidence()).nest(analytics::PREFIX, analysis()).merge(operations())
+    documented
+        .nest(BASE_PATH, api())
+        .nest(AUDIT_PATH, evidence())
+        .nest(analytics::PREFIX, analysis())
+        .merge(operations())
 }
 
 /// The whole service. With an outbox, its mails are shown at `/dev/mail`.
