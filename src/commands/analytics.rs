@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrysalis::app::analytics::export::{Width, to_csv};
+use chrysalis::app::analytics::parquet::to_parquet;
 use chrysalis::app::analytics::range::{self, Unfit};
 use chrysalis::app::analytics::{Analytics, overview, report};
 use chrysalis::config::Config;
@@ -60,6 +61,7 @@ async fn export(
             }
             let (extension, file) = match format {
                 AnalyticsFormat::Csv => ("csv", to_csv(view, &found).into_bytes()),
+                AnalyticsFormat::Parquet => ("parquet", to_parquet(view, &found).map_err(std::io::Error::other)?),
             };
             let folder = out.join(view.name);
             std::fs::create_dir_all(&folder)?;

@@ -382,6 +382,9 @@ async fn the_counts_are_taken_away_as_files() {
     assert!(lines.next().unwrap().starts_with("1799971200,5,2,1,1,0,0,"), "{days}");
     assert!(read("analytics_entry_days/2027-01.csv").contains("1799971200,campaign,spring,2,1,0,1,0"));
     assert!(read("analytics_method_days/2027-01.csv").contains(",magic_link,"));
+    app.command(&["analytics", "export", "--out", out, "--format", "parquet"]);
+    let file = std::fs::read(folder.path().join("analytics_days/2027-01.parquet")).unwrap();
+    assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
     app.command(&["analytics", "export", "--out", out, "--partition", "day", "--from", "2027-01-16"]);
     assert!(!folder.path().join("analytics_days/2027-01-15.csv").exists());
     assert_eq!(read("analytics_days/2027-01-16.csv").lines().count(), 2);

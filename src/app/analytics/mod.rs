@@ -7,12 +7,13 @@
 //! - [`cohorts`]: guests who came at the same time, and what became of them;
 //! - [`overview`]: all of it at once;
 //! - [`report`]: the same as a page with pictures;
-//! - [`export`]: the counts themselves, for taking away.
+//! - [`export`]: the counts themselves, for taking away, also as [`parquet`].
 
 pub mod cohorts;
 pub mod conversion;
 pub mod export;
 pub mod overview;
+pub mod parquet;
 pub mod range;
 pub mod report;
 pub mod spread;
