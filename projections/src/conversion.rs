@@ -55,6 +55,20 @@ impl Split {
             Split::Referrer => "referrer",
         }
     }
+
+    /// Whether a number is told apart by it.
+    pub(crate) fn counts(self, number: &str) -> bool {
+        let numbers: &[_] = match self {
+            Split::All => &NUMBERS,
+            Split::Method => {
+                &["converted", "converted_verified", "upgrades", "verified", "signups", "verified_signups"]
+            }
+            Split::Channel | Split::Campaign | Split::Referrer => {
+                &["guests", "converted", "converted_verified", "upgrades", "verified"]
+            }
+        };
+        numbers.contains(&number)
+    }
 }
 
 /// What is counted in a span of time.

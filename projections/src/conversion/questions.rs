@@ -54,6 +54,22 @@ pub struct Stretch {
     pub width: i64,
     pub from: i64,
     pub to: i64,
+    pub pick: Pick,
+}
+
+/// Which of them. In some time zones a day ends in the middle of an hour of UTC: that hour is counted by its quarters, and all
+/// others as they are. It begins so many seconds after midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    All,
+    Except(i64),
+    Within(i64),
+}
+
+impl Stretch {
+    pub const fn all(width: i64, from: i64, to: i64) -> Self {
+        Self { width, from, to, pick: Pick::All }
+    }
 }
 
 /// Counts of a stretch, put together by spans of so many seconds of a clock that is ahead of UTC by an offset.
@@ -66,14 +82,36 @@ pub struct Counted {
 }
 
 pub fn counts(split: Split, stretch: Stretch, size: i64, offset: i64) -> Statement {
-    let sums: Vec<_> = NUMBERS.iter().map(|name| format!("CAST(SUM(c.{name}) AS bigint)")).collect();
+    let sums: Vec<_> = NUMBERS
+        .iter()
+        .map(
+            |name| {
+                if split.counts(name) { format!("CAST(SUM(c.{name}) AS bigint)") } else { "CAST(0 AS bigint)".into() }
+            },
+        )
+        .collect();
+    let sums = sums.join(", ");
+    let Stretch { width, from, to, pick } = stretch;
+    let mut parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), from.into(), to.into()];
+    let (before, which, only) = match pick {
+        Pick::All => (String::new(), "conversion_counts c".to_owned(), ""),
+        Pick::Except(hour) => {
+            parameters.push(hour.into());
+            (String::new(), "conversion_counts c".to_owned(), " AND c.at % 86400 <> ?7")
+        }
+        Pick::Within(hour) => {
+            parameters.push((from - from.rem_euclid(DAY) + hour).into());
+            // Day by day: each is a short stretch of the key.
+            let days = "WITH RECURSIVE days(at) AS (SELECT ?7 UNION ALL SELECT d.at + 86400 FROM days d
+                        WHERE d.at + 86400 < ?6) ";
+            let only = " AND c.at >= d.at AND c.at < d.at + 3600";
+            (days.to_owned(), "days d CROSS JOIN conversion_counts c".to_owned(), only)
+        }
+    };
     let sql = format!(
-        "SELECT (c.at + ?1) / ?2, c.value, {} FROM conversion_counts c
-         WHERE c.width = ?3 AND c.split = ?4 AND c.at >= ?5 AND c.at < ?6 GROUP BY 1, 2",
-        sums.join(", ")
+        "{before}SELECT (c.at + ?1) / ?2, c.value, {sums} FROM {which}
+         WHERE c.width = ?3 AND c.split = ?4 AND c.at >= ?5 AND c.at < ?6{only} GROUP BY 1, 2"
     );
-    let Stretch { width, from, to } = stretch;
-    let parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), from.into(), to.into()];
     Statement { sql, parameters }
 }
 

@@ -187,7 +187,7 @@ impl Analytics<'_> {
     async fn counts(&self, range: &Range, split: Split) -> Result<Table, LogFault> {
         let mut table = Table::new();
         for piece in range.pieces() {
-            let asked = questions::counts(split, piece.stretch, range.grain.size(), piece.offset);
+            let asked = questions::counts(split, piece.stretch, piece.size, piece.offset);
             for Counted { nth, value, counts } in list(self.log, asked, questions::read_counts).await? {
                 table.entry((range.key(nth, &piece), value)).or_default().add(counts);
             }

@@ -4,7 +4,7 @@
 //! quarter of an hour, so every step is a sum of whole ones; the widest that fit are taken, so that years are few rows.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_projections::conversion::questions::Stretch;
+use chrysalis_projections::conversion::questions::{Pick, Stretch};
 use chrysalis_projections::conversion::{DAY, HOUR, QUARTER};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -108,10 +108,26 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) stretch: Stretch,
+    /// Seconds of a clock that is ahead of UTC by an offset, within which counts are put together.
+    pub(super) size: i64,
     pub(super) offset: i64,
-    /// The time within which that offset holds begins then.
-    since: i64,
+    leads_to: Leads,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leads {
+    /// All of it is one step's.
+    To(i64),
+    /// Days since 1970, times so many, less so many.
+    Days(i64, i64),
+    /// Moments, but none before this one.
+    Since(i64),
+}
+
+/// Longer than any time there is.
+const WHOLE: i64 = i64::MAX / 4;
+/// 1970 began on a Thursday.
+const MONDAY: i64 = 3;
 
 impl Asked {
     pub fn read(&self, now: Timestamp) -> Result<Range, Unfit> {
@@ -270,11 +286,11 @@ impl Range {
 
     /// The step in which that many spans of the clock since 1970 end up.
     pub(super) fn key(&self, nth: i64, piece: &Piece) -> i64 {
-        if self.grain.size() == DAY {
-            let date = EPOCH.checked_add(nth.days()).unwrap_or(EPOCH);
-            return day_number(self.first_day(date));
+        match piece.leads_to {
+            Leads::To(key) => key,
+            Leads::Days(times, less) => nth * times - less,
+            Leads::Since(since) => self.begin(nth, piece.offset).max(since),
         }
-        self.begin(nth, piece.offset).max(piece.since)
     }
 
     /// Stretches within which the clock is ahead of UTC by the same.
@@ -292,13 +308,39 @@ impl Range {
 
     /// The counts that make it up.
     pub(super) fn pieces(&self) -> Vec<Piece> {
-        let size = self.grain.size();
+        if let Grain::Month | Grain::All = self.grain {
+            // What lies within one of them need not be told apart, so whole days of UTC do in every time zone.
+            let piece = |step: &Step| {
+                let (size, leads_to) = (WHOLE, Leads::To(step.key));
+                let all = widest(step.from, step.to, &[DAY, HOUR, QUARTER]).into_iter();
+                all.map(move |stretch| Piece { stretch, size, offset: 0, leads_to }).collect::<Vec<_>>()
+            };
+            return self.steps().iter().flat_map(piece).collect();
+        }
         let mut pieces = Vec::new();
         for (since, until, offset) in self.offsets() {
-            let fit: Vec<_> =
-                [DAY, HOUR, QUARTER].into_iter().filter(|width| size % width == 0 && offset % width == 0).collect();
-            let found = widest(since, until, &fit);
-            pieces.extend(found.into_iter().map(|stretch| Piece { stretch, offset, since }));
+            let (size, ahead, leads_to) = match self.grain {
+                Grain::Week => (7 * DAY, offset + MONDAY * DAY, Leads::Days(7, MONDAY)),
+                Grain::Day => (DAY, offset, Leads::Days(1, 0)),
+                _ => (self.grain.size(), offset, Leads::Since(since)),
+            };
+            let piece = |stretch| Piece { stretch, size, offset: ahead, leads_to };
+            if size >= DAY && offset % HOUR != 0 {
+                let midnight = (-offset).rem_euclid(DAY);
+                let hour = midnight - midnight % HOUR;
+                for stretch in widest(since, until, &[HOUR, QUARTER]) {
+                    if stretch.width == HOUR {
+                        pieces.push(piece(Stretch { pick: Pick::Except(hour), ..stretch }));
+                        pieces.push(piece(Stretch { width: QUARTER, pick: Pick::Within(hour), ..stretch }));
+                    } else {
+                        pieces.push(piece(stretch));
+                    }
+                }
+                continue;
+            }
+            let fit = |width: &i64| size % width == 0 && offset % width == 0;
+            let widths: Vec<_> = [DAY, HOUR, QUARTER].into_iter().filter(fit).collect();
+            pieces.extend(widest(since, until, &widths).into_iter().map(piece));
         }
         pieces
     }
@@ -312,13 +354,15 @@ fn widest(from: i64, to: i64, widths: &[i64]) -> Vec<Stretch> {
         return widest(from, to, narrower);
     }
     let mut all = widest(from, first, narrower);
-    all.push(Stretch { width: *width, from: first, to: last });
+    all.push(Stretch::all(*width, first, last));
     all.extend(widest(last, to, narrower));
     all
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_007);
@@ -375,7 +419,7 @@ mod tests {
         assert!(range.pieces().iter().all(|piece| piece.stretch.width == HOUR));
         let range = asked("2027-03-27", "2027-03-30", "day", "Asia/Kolkata").unwrap();
         assert_eq!(range.from % DAY, DAY - 5 * HOUR - 1_800);
-        assert!(range.pieces().iter().all(|piece| piece.stretch.width == QUARTER));
+        assert!(range.pieces().iter().all(|piece| piece.stretch.width <= HOUR));
     }
 
     #[test]
@@ -406,18 +450,29 @@ mod tests {
                     assert_eq!((steps[0].from, steps[steps.len() - 1].to), (range.from, range.to));
                     assert!(steps.windows(2).all(|two| two[0].to == two[1].from && two[0].from < two[0].to));
                     assert!(steps.windows(2).all(|two| two[0].key != two[1].key), "{zone} {grain}");
-                    let mut at = range.from;
+                    let mut counted = HashSet::new();
                     for piece in pieces {
-                        let Stretch { width, from, to } = piece.stretch;
-                        assert_eq!((from, (to - from) % width, from % width), (at, 0, 0));
-                        at = to;
+                        let Stretch { width, from, to, pick } = piece.stretch;
+                        assert_eq!(((to - from) % width, from % width), (0, 0));
                         for begin in (from..to).step_by(usize::try_from(width).unwrap()) {
-                            let key = range.key((begin + piece.offset) / range.grain.size(), &piece);
+                            let within = |hour| (begin % DAY - hour).div_euclid(HOUR) == 0;
+                            let picked = match pick {
+                                Pick::All => true,
+                                Pick::Except(hour) => !within(hour),
+                                Pick::Within(hour) => within(hour),
+                            };
+                            if !picked {
+                                continue;
+                            }
+                            let key = range.key((begin + piece.offset) / piece.size, &piece);
                             let step = steps.iter().find(|step| step.key == key).unwrap();
                             assert!(step.from <= begin && begin + width <= step.to, "{zone} {grain} {begin}");
+                            for quarter in (begin..begin + width).step_by(900) {
+                                assert!(counted.insert(quarter), "{zone} {grain}: {quarter} is counted twice");
+                            }
                         }
                     }
-                    assert_eq!(at, range.to);
+                    assert_eq!(counted.len() as i64, (range.to - range.from) / QUARTER);
                 }
             }
         }
