@@ -226,7 +226,7 @@ impl Range {
     /// No more than its last steps.
     pub fn last(self, steps: usize) -> Range {
         let all = self.steps();
-        let from = all.iter().rev().take(steps).last().map_or(self.from, |step| step.from);
+        let from = all.get(all.len().saturating_sub(steps)).map_or(self.from, |step| step.from);
         Range { from, ..self }
     }
 
@@ -455,7 +455,7 @@ mod tests {
                         let Stretch { width, from, to, pick } = piece.stretch;
                         assert_eq!(((to - from) % width, from % width), (0, 0));
                         for begin in (from..to).step_by(usize::try_from(width).unwrap()) {
-                            let within = |hour| (begin % DAY - hour).div_euclid(HOUR) == 0;
+                            let within = |hour: i64| (begin % DAY - hour).div_euclid(HOUR) == 0;
                             let picked = match pick {
                                 Pick::All => true,
                                 Pick::Except(hour) => !within(hour),
