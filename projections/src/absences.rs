@@ -15,7 +15,8 @@ use crate::listing::Statement;
 use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Cursor, Index, Row, Table, Value, id, integer, text};
 
-pub static ABSENCES: Model = Model { name: "absences", version: 2, tables: &[&TABLE], views: &[], fold: Fold::Plain(fold) };
+pub static ABSENCES: Model =
+    Model { name: "absences", version: 2, tables: &[&TABLE], views: &[], fold: Fold::Plain(fold) };
 
 static TABLE: Table = Table {
     name: "absences",

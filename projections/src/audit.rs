@@ -12,7 +12,8 @@ use crate::deeds::{self, Deed};
 use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, text};
 
-pub static MODEL: Model = Model { name: "audit", version: 2, tables: &[&ROWS, &MORE], views: &[], fold: Fold::Plain(fold) };
+pub static MODEL: Model =
+    Model { name: "audit", version: 2, tables: &[&ROWS, &MORE], views: &[], fold: Fold::Plain(fold) };
 
 static ROWS: Table = Table {
     name: "audit",

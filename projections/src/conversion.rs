@@ -116,6 +116,7 @@ static COUNTS: Table = Table {
     ],
     indexes: &[],
     shared: true,
+    clustered: true,
 };
 
 /// Of the guests who came on a day, how many became members so many days or weeks after, and how many were active then.
@@ -125,6 +126,7 @@ static COHORTS: Table = Table {
     columns: &[text("unit"), integer("at"), integer("after"), integer("upgrades"), integer("returned")],
     indexes: &[],
     shared: true,
+    clustered: true,
 };
 
 /// Of the guests who became members on a day, how many seconds that took, and in how many sessions.
@@ -134,6 +136,7 @@ static SPREADS: Table = Table {
     columns: &[text("measure"), integer("at"), integer("value"), integer("upgrades")],
     indexes: &[],
     shared: true,
+    clustered: true,
 };
 
 const COUNTED: &[Column] = &[

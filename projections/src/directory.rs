@@ -8,7 +8,13 @@ use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Column, Index, Question, Table, Value, integer, text};
 use crate::users::{self, USERS};
 
-pub static MODEL: Model = Model { name: "directory", version: 2, tables: &[&DIRECTORY, &ROLES, &TOTALS], views: &[], fold: Fold::Plain(fold) };
+pub static MODEL: Model = Model {
+    name: "directory",
+    version: 2,
+    tables: &[&DIRECTORY, &ROLES, &TOTALS],
+    views: &[],
+    fold: Fold::Plain(fold),
+};
 
 pub static DIRECTORY: Table = Table {
     name: "directory",

@@ -11,7 +11,8 @@ use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, sealed, text};
 use crate::users::{self, UserRow, user_columns};
 
-pub static STALE_GUESTS: Model = Model { name: "stale_guests", version: 4, tables: &[&TABLE], views: &[], fold: Fold::Plain(fold) };
+pub static STALE_GUESTS: Model =
+    Model { name: "stale_guests", version: 4, tables: &[&TABLE], views: &[], fold: Fold::Plain(fold) };
 
 static TABLE: Table = Table {
     name: "stale_guests",

@@ -29,6 +29,7 @@ pub(super) static GUESTS: Table = Table {
     ],
     indexes: &[],
     shared: false,
+    clustered: true,
 };
 
 pub(super) const SET: &[&str] =
