@@ -1,5 +1,6 @@
 //! The log itself, as auditors read it: by the page, and as it goes on.
 
+use chrysalis::wire::json_time::JsonTime;
 use serde_json::{Value, json};
 
 use crate::support::{App, Block, Client, KEY, Method, days, seconds};
@@ -120,8 +121,7 @@ async fn all_that_is_asked_for_must_hold() {
         assert_eq!(read(both, limit).await, [*of(&joe).last().unwrap()]);
         // Both ends are included, and a date is the beginning of its day.
         let at = app.date(days(-1));
-        let day =
-            expected(&|event| Value::from(chrysalis::wire::json_time::JsonTime(event.recorded_at).to_string()) == at);
+        let day = expected(&|event| JsonTime(event.recorded_at).to_string() == at);
         let at = at.as_str().unwrap();
         assert!(!day.is_empty());
         assert_eq!(read(format!("from={at}&to={at}"), limit).await, day);
