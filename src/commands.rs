@@ -2,11 +2,13 @@
 
 mod analytics;
 pub(crate) mod audit;
+mod epochs;
 mod guests;
 pub(crate) mod log;
 mod proof;
 mod rehearsal;
 mod replay;
+mod users;
 mod verify;
 mod waves;
 pub(crate) mod webhooks;
@@ -66,6 +68,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Guests(Guests::Waves(what)) => waves::run(&config, what).await,
             Command::Guests(Guests::Cleanup(what)) => guests::run(&config, what).await,
             Command::Analytics(what) => analytics::run(&config, what).await,
+            Command::Users(what) => users::run(&config, what).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,
             Command::Webhooks(what) => webhooks::run(&config, what).await,
@@ -197,14 +200,20 @@ async fn export(config: &Config, what: Audit) -> Result<ExitCode, StartError> {
 
 async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {
     let ports = ports();
-    let Opened { store: log, keyring, secret } = open(config, &ports, Arc::new(())).await?;
+    let opened = open(config, &ports, Arc::new(())).await?;
+    let Opened { store: log, keyring, secret } = &opened;
     match what {
         Keys::List => {
             for key in log.keys().await? {
-                println!("{:<14} {:>3}  made {}", key.purpose, key.id, JsonTime(key.created_at));
+                let ended =
+                    key.retired_at.map_or_else(String::new, |at| format!("  makes nothing since {}", JsonTime(at)));
+                println!("{:<14} {:>3}  made {}{ended}", key.purpose, key.id, JsonTime(key.created_at));
             }
         }
-        Keys::Rotate { purpose } => {
+        Keys::Rotate { purpose, wait } if purpose == Purpose::PersonKek.name() => {
+            return epochs::rotate(&opened, &ports, wait).await;
+        }
+        Keys::Rotate { purpose, .. } => {
             let names = || Purpose::ALL.map(Purpose::name).join(", ");
             let purpose = Purpose::from_name(&purpose)
                 .ok_or_else(|| StartError::Other(format!("there is no purpose {purpose:?}; there are {}", names())))?;

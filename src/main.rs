@@ -77,6 +77,9 @@ enum Command {
     /// How many guests become members, from the store itself: a server may run meanwhile.
     #[command(subcommand)]
     Analytics(Analytics),
+    /// Users one by one, in the store itself: a server may run meanwhile.
+    #[command(subcommand)]
+    Users(Users),
     /// The keyring.
     #[command(subcommand)]
     Keys(Keys),
@@ -462,8 +465,22 @@ fn span(text: &str) -> Result<Span, String> {
 enum Keys {
     /// Purposes, ids and ages; never the keys themselves.
     List,
-    /// Adds a key for a purpose; used from the next start on, while the older ones still open what they made.
-    Rotate { purpose: String },
+    /// Adds a key for a purpose; used from the next start on, while the older ones still open what they made. Of person-kek
+    /// the keys of all persons are wrapped anew under it, and the older ones are destroyed; a server may run meanwhile.
+    Rotate {
+        purpose: String,
+        /// For person-kek: how long running nodes get to learn of the new key, such as 60s; 0s where none runs.
+        #[arg(long, default_value = "60s", value_parser = span)]
+        wait: Span,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Users {
+    /// Erases a user, guest or member: the key of all that is personal goes, and whatever was sealed under it.
+    Erase { user: UserId },
+    /// Everything that is held of a user, as JSON.
+    Export { user: UserId },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,6 @@
 //! From a configuration to the store it names, with its keys. The one place that knows which stores there are.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrysalis_domain::Span;
@@ -8,7 +8,7 @@ use chrysalis_projections::ASYNC;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, Config, secret};
-use crate::keys::Keyring;
+use crate::keys::{Keyring, keep_learning};
 use crate::log::copy::UNFINISHED;
 use crate::log::postgres::PostgresLog;
 use crate::log::sqlite::SqliteLog;
@@ -39,7 +39,11 @@ pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics
         ports.clock.now(),
     )
     .await?;
-    Ok(Opened { store, keyring: Arc::new(keyring), secret })
+    let keyring = Arc::new(keyring);
+    // Whatever is opened: persons' keys may be wrapped anew while it is at work.
+    let (known, kept): (_, Weak<dyn Store>) = (Arc::downgrade(&keyring), Arc::downgrade(&store));
+    tokio::spawn(keep_learning(known, kept, secret.clone(), ports.clock.clone()));
+    Ok(Opened { store, keyring, secret })
 }
 
 /// Whether there is a store to look at: what only looks makes none, and says nothing good of one that it made just now.

@@ -23,9 +23,12 @@ use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
 use crate::followers::proof::Notary;
 use crate::followers::search::Indexer;
+use crate::followers::traces::Traces;
 use crate::followers::watch::Watch;
 use crate::followers::webhooks::Deliverer;
-use crate::followers::{expiry, invitations, jobs, mail, models, origins, proof, search, unrecorded, webhooks};
+use crate::followers::{
+    expiry, invitations, jobs, mail, models, origins, proof, search, strangers, traces, unrecorded, webhooks,
+};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts, Streams};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -87,6 +90,7 @@ pub struct Server {
     forgetful: Forgetful,
     indexer: Indexer,
     notary: Notary,
+    traces: Traces,
     watch: Watch,
     turn: Turn,
     grace: Duration,
@@ -103,6 +107,7 @@ impl Server {
         let log: Arc<dyn Log> = store.clone();
         bootstrap(&config, log.as_ref(), &keyring, &ports).await?;
         let outbox = Outbox::open(&config.data_dir)?;
+        outbox.forget_unfinished()?;
         let post = post(&config, &outbox)?;
         let languages = post.templates.languages();
         let mailer = Arc::new(Mailer {
@@ -139,6 +144,7 @@ impl Server {
             every: duration(config.checkpoint_every),
             metrics: metrics.clone(),
         };
+        let traces = Traces::new(store.clone(), outbox.clone());
         let parts = Parts {
             cookies: config.cookies.clone(),
             signer: signer(&keyring)?,
@@ -185,6 +191,7 @@ impl Server {
             forgetful,
             indexer,
             notary,
+            traces,
             watch,
             turn,
             grace,
@@ -215,7 +222,9 @@ impl Server {
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
         following.spawn(unrecorded::note(self.http.app.clone(), halted.clone()));
         following.spawn(search::follow(self.indexer, turn.clone(), halted.clone()));
+        following.spawn(traces::remove(self.traces, turn.clone(), halted.clone()));
         following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
+        following.spawn(strangers::forget(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(expiry::follow(self.http.app.clone(), self.watch, turn, halted.clone()));
         let streams = self.http.streams.clone();

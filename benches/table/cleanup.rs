@@ -22,7 +22,7 @@ const HERE: usize = 1_000;
 /// How long ago the others came, and how long they may be away.
 const AGO: Span = Span::from_days(40);
 const MAX_AGE_SECS: i64 = 30 * 86_400;
-const KEY: &str = "sk_test_0123456789abcdefghijklmnopqrstuv";
+pub const KEY: &str = "sk_test_0123456789abcdefghijklmnopqrstuv";
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_millis(100);
 /// Longest wait for the read models of a fresh store, and for a clean-up.
@@ -96,9 +96,9 @@ pub fn on(bench: &mut Bench, of: &str, store: &Store, bar: f64) -> Result<()> {
     let said = format!("{} in {} s = {}/s", short(store.guests as f64), short(took.as_secs_f64()), short(rate));
     bench.report.at_least(&format!("{of}stale guests deleted, read models included"), said, rate, bar, "/s");
     for (call, during, without) in
-        [("`POST /sign-in/anonymous`", beside.arrive, idle.arrive), ("`GET /get-session`", beside.look, idle.look)]
+        [("`POST /sign-in/anonymous`", beside.arrive, &idle.arrive), ("`GET /get-session`", beside.look, &idle.look)]
     {
-        let (during, without) = (median(during), median(without));
+        let (during, without) = (median(during), median(without.clone()));
         let ratio = during / without;
         let what = format!("{of}{call} at {}/s beside it, p99 to p99 without it", short(RATE));
         bench.report.at_most(
@@ -109,6 +109,15 @@ pub fn on(bench: &mut Bench, of: &str, store: &Store, bar: f64) -> Result<()> {
             "",
         );
     }
+    // Whoever was erased costs those who stay nothing.
+    let mut after = Beside::default();
+    for _ in 0..bench.rounds {
+        after.measure(&server, &looks, bench.time)?;
+    }
+    let (after, without) = (median(after.look), median(idle.look));
+    let ratio = after / without;
+    let what = format!("{of}`GET /get-session` at {}/s when they are erased, p99 to p99 before", short(RATE));
+    bench.report.at_most(&what, format!("{} ms to {} ms = {ratio:.2}", short(after), short(without)), ratio, 1.25, "");
     let said = format!("{} MB, of {} MB before", short(peak), short(before));
     bench.report.at_most(
         &format!("{of}resident memory meanwhile, above that before"),
@@ -128,7 +137,7 @@ fn left(server: SocketAddr) -> Result<bool> {
     Ok(page["guests"] == json!([]) && page["listMetadata"]["after"].is_null())
 }
 
-fn wait(done: impl Fn() -> Result<bool>) -> Result<()> {
+pub fn wait(done: impl Fn() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !done()? {
         if begun.elapsed() > PATIENCE {
@@ -140,7 +149,7 @@ fn wait(done: impl Fn() -> Result<bool>) -> Result<()> {
 }
 
 /// What an administrator asks by key.
-fn ask(server: SocketAddr, path: &str, body: &Value) -> Result<Value> {
+pub fn ask(server: SocketAddr, path: &str, body: &Value) -> Result<Value> {
     let body = body.to_string();
     let request = format!(
         "POST /api/auth/{path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n\

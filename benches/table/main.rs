@@ -7,6 +7,7 @@ mod analytics;
 mod apart;
 mod append;
 mod cleanup;
+mod erasure;
 mod export;
 mod fill;
 mod guest;
@@ -67,6 +68,7 @@ enum Part {
     Export,
     Scale,
     Cleanup,
+    Erasure,
     Lag,
     List,
     Webhooks,
@@ -172,6 +174,9 @@ fn main() -> Result<()> {
     }
     if chosen(Part::Cleanup) {
         cleanup::measure(&mut bench)?;
+    }
+    if chosen(Part::Erasure) {
+        erasure::measure(&mut bench)?;
     }
     if chosen(Part::Refold) {
         refold::measure(&mut bench)?;

@@ -167,6 +167,15 @@ macro_rules! subjects {
             })*
             None
         }
+
+        /// Whom a stored event erases, whatever it is about.
+        #[cfg(test)]
+        pub(crate) fn erased(event_type: &str, version: u16, body: &[u8]) -> Vec<PersonId> {
+            $(if let Ok(event) = upcast::read::<$events>(event_type, version, body) {
+                return event.erases();
+            })*
+            Vec::new()
+        }
     };
 }
 
@@ -182,6 +191,19 @@ subjects! {
     Organization(OrganizationId, OrganizationEvent) "organization",
     Process(ProcessId, ProcessEvent) "process",
 }
+
+/// The types of events by which somebody may be erased.
+pub const ERASING: [&str; 9] = [
+    "UserDeleted",
+    "StrangerForgotten",
+    "InvitationAccepted",
+    "InvitationRejected",
+    "InvitationRevoked",
+    "OrganizationDeleted",
+    "JobEnded",
+    "WebhookUpdated",
+    "WebhookDeleted",
+];
 
 impl Event {
     /// The claim that comes into being with this event.

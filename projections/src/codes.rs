@@ -64,7 +64,9 @@ pub fn fold(challenge: ChallengeId, event: &ChallengeEvent, keys: &dyn ClaimKeys
         ChallengeEvent::ChallengeIssued(_)
         | ChallengeEvent::AuthorizationRequested(_)
         | ChallengeEvent::ChallengeMissed(_)
-        | ChallengeEvent::ChallengeChecked(_) => {}
+        | ChallengeEvent::ChallengeChecked(_)
+        // It goes with the person.
+        | ChallengeEvent::StrangerForgotten(_) => {}
     }
 }
 

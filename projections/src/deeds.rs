@@ -202,7 +202,8 @@ fn challenges(challenge: ChallengeId, event: &ChallengeEvent) -> Vec<Deed> {
         | ChallengeEvent::ChallengeMissed(_)
         | ChallengeEvent::ChallengeChecked(_)
         | ChallengeEvent::ChallengeMet(_)
-        | ChallengeEvent::ChallengeVoided(_) => Vec::new(),
+        | ChallengeEvent::ChallengeVoided(_)
+        | ChallengeEvent::StrangerForgotten(_) => Vec::new(),
     }
 }
 

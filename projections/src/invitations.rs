@@ -235,6 +235,10 @@ pub static BELOW: Question<InvitationRow> = Question {
     read: invitation,
 };
 
+/// `?1` = user id. Those made to somebody who held the address then, or followed, oldest first; at most 1000.
+pub static OF_USER: Question<InvitationRow> =
+    Question { sql: invitation_question!("i.user_id = ?1 ORDER BY i.invitation_id LIMIT 1000"), read: invitation };
+
 /// `?1` = now, `?2` = how many. Organizations that have invitations past their time which nobody has answered.
 pub static PAST: Question<OrganizationId> = Question {
     sql: "SELECT DISTINCT p.organization_id FROM (

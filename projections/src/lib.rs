@@ -25,6 +25,7 @@ pub mod recovery;
 pub mod search;
 pub mod sessions;
 pub mod stale_guests;
+pub mod strangers;
 pub mod table;
 pub mod tiles;
 pub mod users;
@@ -42,13 +43,14 @@ pub use model::{Entry, Model};
 pub use table::{Change, Question, Row, Table, Value};
 
 /// Every inline table, in the order in which they are made.
-pub static INLINE: [&Table; 14] = [
+pub static INLINE: [&Table; 15] = [
     &users::USERS,
     &sessions::SESSIONS,
     &accounts::ACCOUNTS,
     &claims::CLAIMS,
     &challenges::CHALLENGES,
     &codes::CODES,
+    &strangers::STRANGERS,
     &mails::MAILS,
     &recovery::RECOVERY,
     &api_keys::API_KEYS,
@@ -94,6 +96,7 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
     claims::fold(event, at, keys, &mut out);
     invitations::fold(event, at, keys, &mut out);
     mails::fold(event, at, &mut out);
+    strangers::fold(event, &mut out);
     for person in event.erases() {
         codes::erase(person, &mut out);
     }

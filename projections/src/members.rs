@@ -109,6 +109,12 @@ pub static OF_USER_IN: Question<MemberRow> = Question {
     read: |row| member(&mut Cursor::new(row)),
 };
 
+/// `?1` = user id. Every membership of theirs, oldest first.
+pub static OF_USER: Question<MemberRow> = Question {
+    sql: concat!("SELECT ", member_columns!(), " FROM members m WHERE m.user_id = ?1 ORDER BY m.member_id"),
+    read: |row| member(&mut Cursor::new(row)),
+};
+
 /// `?1` = organization id, `?2` = a role or nothing, `?3` = a member id, `?4` = how many. Those behind it, oldest first.
 pub static ABOVE: Question<MemberUserRow> =
     Question { sql: member_user_question!(" AND m.member_id > ?3 ORDER BY m.member_id LIMIT ?4"), read: member_user };

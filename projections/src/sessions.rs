@@ -284,6 +284,12 @@ pub static SINCE_OF_USER: Question<SessionRow> = Question {
     read: session,
 };
 
+/// `?1` = user id, `?2` = a session id, `?3` = how many. Those behind it, ended ones too.
+pub static OF_USER: Question<SessionRow> = Question {
+    sql: session_question!("s.user_id = ?1 AND s.session_id > ?2 ORDER BY s.session_id LIMIT ?3"),
+    read: session,
+};
+
 fn session(row: &dyn Row) -> Option<SessionRow> {
     let mut c = Cursor::new(row);
     Some(SessionRow {

@@ -52,6 +52,12 @@ pub(crate) const PERSON_KEY: &[Copied] = &[
     Copied { name: "person_key", kind: Kind::Bytes, select: "SELECT wrapped FROM person_keys WHERE person_id = " },
 ];
 
+/// The column of a table that names persons, where their keys stand beside it.
+pub fn copies_keys(table: &Table) -> Option<&'static str> {
+    let beside = |column: &&Column| column.copied.iter().any(|copied| copied.name == "person_key");
+    table.columns.iter().find(beside).map(|column| column.name)
+}
+
 /// When a ban ends that holds until it is lifted.
 pub const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 

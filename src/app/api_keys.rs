@@ -163,7 +163,7 @@ impl<'a> ApiKeys<'a> {
     }
 
     fn view(&self, row: ApiKeyRow) -> Result<ApiKeyView, LogFault> {
-        let sealer = row.person_key.as_ref().and_then(|key| PersonSealer::open(self.acting.keyring, row.person, key));
+        let sealer = PersonSealer::open(self.acting.keyring, row.person, row.person_key.as_ref())?;
         let read = |kind, sealed| match (&sealer, sealed) {
             (Some(sealer), Some(sealed)) => Ok(sealer.read(kind, sealed)?.value()),
             _ => Ok::<_, LogFault>(None),

@@ -243,8 +243,11 @@ impl App {
 
     /// The network that a code was asked for from.
     fn asked_from(&self, row: &CodeRow) -> String {
-        let sealer = row.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, row.person, key));
+        let sealer = PersonSealer::open(&self.keyring, row.person, row.key.as_ref());
+        // Nobody's network is that of no guess.
         let json = sealer
+            .ok()
+            .flatten()
             .zip(row.details.as_ref())
             .and_then(|(sealer, sealed)| sealer.read(SealKind::Details, sealed).ok()?.value());
         let details: Option<Details> = json.and_then(|json| serde_json::from_str(&json).ok());

@@ -141,7 +141,7 @@ impl App {
 
     /// What seals and opens a user's data.
     fn sealer(&self, user: &UserRow) -> Result<PersonSealer, LogFault> {
-        let opened = user.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, user.person, key));
+        let opened = PersonSealer::open(&self.keyring, user.person, user.key.as_ref())?;
         opened.ok_or_else(|| LogFault::Damaged(format!("the key of {} is missing or does not open", user.person)))
     }
 }

@@ -84,6 +84,8 @@ pub enum Refusal {
     Impersonating,
     NotImpersonating,
     UserUnknown,
+    /// The user is there.
+    NotErased,
     /// Of an administrator's own self.
     RemovesThemselves,
     BansThemselves,

@@ -93,45 +93,46 @@ pub struct ClientSeen {
 impl App {
     /// Opens a session and its user.
     pub fn view(&self, row: &SessionRow) -> Result<(SessionView, UserView), AppError> {
-        let user = &row.user;
-        let sealed = [&row.client, &user.email, &user.name, &user.image, &user.metadata, &user.app_metadata];
-        let said = sealed.iter().any(|sealed| sealed.is_some()) || user.ban.is_some();
-        let sealer = said.then(|| self.sealer(user)).transpose()?;
-        Ok((session(row, sealer.as_ref())?, self.user_view(user, sealer.as_ref())?))
+        let of = &row.user;
+        let sealed = [&row.client, &of.email, &of.name, &of.image, &of.metadata, &of.app_metadata];
+        let said = sealed.iter().any(|sealed| sealed.is_some()) || of.ban.is_some();
+        let sealer = said.then(|| self.sealer(&row.user)).transpose()?;
+        Ok((session(row, sealer.as_ref())?, self::user(&row.user, sealer.as_ref(), self.clock.now())?))
     }
 
     pub fn view_user(&self, row: &UserRow) -> Result<UserView, AppError> {
-        Ok(self.user_view(row, Some(&self.sealer(row)?))?)
-    }
-
-    fn user_view(&self, row: &UserRow, sealer: Option<&PersonSealer>) -> Result<UserView, LogFault> {
-        let json = |kind, sealed| Ok(read(kind, sealed, sealer)?.and_then(|json| RawValue::from_string(json).ok()));
-        let ban = match row.banned(self.clock.now()) {
-            Some(ban) => {
-                let reason = read(SealKind::BanReason, ban.reason.as_ref(), sealer)?;
-                Some(BanView { reason, until: ban.until })
-            }
-            None => None,
-        };
-        Ok(UserView {
-            id: row.user,
-            is_anonymous: row.standing.is_guest(),
-            email: read(SealKind::Email, row.email.as_ref(), sealer)?,
-            email_verified: row.email_verified,
-            name: read(SealKind::Name, row.name.as_ref(), sealer)?,
-            image: read(SealKind::Image, row.image.as_ref(), sealer)?,
-            metadata: json(SealKind::Metadata, row.metadata.as_ref())?,
-            app_metadata: json(SealKind::AppMetadata, row.app_metadata.as_ref())?,
-            role: row.role.clone(),
-            ban,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            last_active_at: row.last_active_at,
-        })
+        Ok(user(row, Some(&self.sealer(row)?), self.clock.now())?)
     }
 }
 
-fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionView, LogFault> {
+/// A user as they are at that time.
+pub(super) fn user(row: &UserRow, sealer: Option<&PersonSealer>, at: Timestamp) -> Result<UserView, LogFault> {
+    let json = |kind, sealed| Ok(read(kind, sealed, sealer)?.and_then(|json| RawValue::from_string(json).ok()));
+    let ban = match row.banned(at) {
+        Some(ban) => {
+            let reason = read(SealKind::BanReason, ban.reason.as_ref(), sealer)?;
+            Some(BanView { reason, until: ban.until })
+        }
+        None => None,
+    };
+    Ok(UserView {
+        id: row.user,
+        is_anonymous: row.standing.is_guest(),
+        email: read(SealKind::Email, row.email.as_ref(), sealer)?,
+        email_verified: row.email_verified,
+        name: read(SealKind::Name, row.name.as_ref(), sealer)?,
+        image: read(SealKind::Image, row.image.as_ref(), sealer)?,
+        metadata: json(SealKind::Metadata, row.metadata.as_ref())?,
+        app_metadata: json(SealKind::AppMetadata, row.app_metadata.as_ref())?,
+        role: row.role.clone(),
+        ban,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        last_active_at: row.last_active_at,
+    })
+}
+
+pub(super) fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionView, LogFault> {
     let client = read(SealKind::Client, row.client.as_ref(), sealer)?
         .and_then(|json| serde_json::from_str(&json).ok())
         .unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Sends the mails that wait to be sent, by one node at a time: at least once each, again after a while when it did not
 //! work, and after some days no more. What became of a mail is an event.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::clock::Clock;
 use crate::entropy::{self, Entropy};
 use crate::keys::{Keyring, MailedSecret, Record, SealKind, mailed_secret};
 use crate::log::{Actor, AppendError, Context, Expected, Group, Lane, Log, LogFault, Refused, ask, ask_one};
-use crate::mail::{Letter, Post, SendError};
+use crate::mail::{Letter, Post, SendError, Transport};
 use crate::wire::origin::Origin;
 use crate::wire::uri::encode_component;
 
@@ -130,7 +131,10 @@ impl Mailer {
     async fn deliver(&self, row: MailRow, now: Timestamp) -> Result<(), LogFault> {
         let outcome = match self.letter(&row, now).await? {
             Ok(letter) => match self.post.send(&letter).await {
-                Ok(()) => Outcome::Sent,
+                Ok(()) => {
+                    self.forget_the_erased(&row, &letter).await?;
+                    Outcome::Sent
+                }
                 Err(error) => Outcome::Failed(error),
             },
             Err(pointless) => Outcome::Pointless(pointless),
@@ -152,6 +156,16 @@ impl Mailer {
             }
         };
         self.note(&row, event, at).await
+    }
+
+    /// Of whoever was erased while their mail was written, it is not kept: who removes such mails may have looked before.
+    async fn forget_the_erased(&self, row: &MailRow, letter: &Letter) -> Result<(), LogFault> {
+        let Transport::Outbox(outbox) = &self.post.transport else { return Ok(()) };
+        if Record::find(self.log.as_ref(), &self.keyring, row.address).await?.is_none() {
+            let gone = BTreeSet::from([letter.person]);
+            outbox.forget(&gone).map_err(|error| LogFault::Unavailable(format!("the outbox: {error}")))?;
+        }
+        Ok(())
     }
 
     /// The events of a mail are those of its attempts: who notes one must have seen all before it.
@@ -187,10 +201,14 @@ impl Mailer {
         if row.expires_at.is_some_and(|expires_at| expires_at <= now) {
             return Ok(Err(Reason::Expired));
         }
-        let Some(to) = self.open(SealKind::Email, row.address).await? else { return Ok(Err(Reason::Erased)) };
+        let record = Record::find(self.log.as_ref(), &self.keyring, row.address).await?;
+        let read =
+            |record: Record| Ok::<_, LogFault>(record.read(SealKind::Email)?.map(|to| (record.sealer.person(), to)));
+        let Some((person, to)) = record.map(read).transpose()?.flatten() else { return Ok(Err(Reason::Erased)) };
         let mut letter = Letter {
             mail: row.mail,
             kind: row.kind.clone(),
+            person,
             to,
             locale: row.locale,
             at: row.asked_at,

@@ -12,6 +12,8 @@ pub mod models;
 pub mod origins;
 pub mod proof;
 pub mod search;
+pub mod strangers;
+pub mod traces;
 pub mod unrecorded;
 pub mod watch;
 pub mod webhooks;

@@ -239,7 +239,7 @@ impl Indexer {
                 };
                 let mut changes = Vec::new();
                 for called in &page {
-                    let come = search::changes(called.user, &Texts::default(), &self.read(called));
+                    let come = search::changes(called.user, &Texts::default(), &self.read(called)?);
                     changes.extend(come.into_iter().map(|change| (Subject::User(called.user), change)));
                 }
                 let moved = self.write(next, next.position + 1, changes).await?;
@@ -289,7 +289,7 @@ impl Indexer {
                 let gone = last.event_type == "UserDeleted";
                 let called =
                     if gone { None } else { ask_one(self.store.as_ref(), &search::CALLED, &[id(user)]).await? };
-                let after = called.map_or_else(Texts::default, |called| self.read(&called));
+                let after = called.map_or_else(|| Ok(Texts::default()), |called| self.read(&called))?;
                 Ok::<_, LogFault>(search::changes(*user, &before, &after))
             });
             for (changed, (user, _)) in try_join_all(looked).await?.into_iter().zip(some) {
@@ -320,17 +320,18 @@ impl Indexer {
     }
 
     /// What a user is called now; nothing of whoever was erased.
-    fn read(&self, called: &Called) -> Texts {
+    fn read(&self, called: &Called) -> Result<Texts, LogFault> {
         if called.email.is_none() && called.name.is_none() {
-            return Texts::default();
+            return Ok(Texts::default());
         }
-        let opened = called.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, called.person, key));
-        let Some(sealer) = opened else { return Texts::default() };
+        let Some(sealer) = PersonSealer::open(&self.keyring, called.person, called.key.as_ref())? else {
+            return Ok(Texts::default());
+        };
         let read = |kind, sealed: &Option<Sealed>| {
             let opened = sealed.as_ref().map(|sealed| sealer.read(kind, sealed));
             // Who looks at the user is told; the others are found all the same.
             opened?.inspect_err(|fault| tracing::warn!(%fault, "a user is not found by it")).ok()?.value()
         };
-        Texts::of(read(SealKind::Email, &called.email).as_deref(), read(SealKind::Name, &called.name).as_deref())
+        Ok(Texts::of(read(SealKind::Email, &called.email).as_deref(), read(SealKind::Name, &called.name).as_deref()))
     }
 }

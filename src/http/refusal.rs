@@ -134,6 +134,7 @@ impl From<Refusal> for ApiError {
             Refusal::Impersonating => ApiError::impersonation_not_allowed(),
             Refusal::NotImpersonating => said(S::BAD_REQUEST, "NOT_IMPERSONATING", "You are not impersonating anyone"),
             Refusal::UserUnknown => ApiError::user_not_found(),
+            Refusal::NotErased => ApiError::new(StatusCode::NOT_FOUND, "USER_NOT_ERASED", "User was not erased"),
             Refusal::RemovesThemselves => {
                 said(S::BAD_REQUEST, "YOU_CANNOT_REMOVE_YOURSELF", "You cannot remove yourself")
             }

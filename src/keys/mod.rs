@@ -7,10 +7,12 @@
 mod api_key;
 mod claims;
 mod code;
+mod epochs;
 mod flow;
 mod lookup;
 mod mailed;
 mod records;
+mod rewrap;
 mod sealing;
 mod secret;
 mod ticket;
@@ -18,21 +20,27 @@ mod token;
 mod wrap;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrysalis_domain::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::entropy::{self, Entropy};
+use crate::log::erasure::EPOCHS;
 use crate::log::{Log, LogFault, StoredKey};
 
 pub use api_key::{ApiSecret, prefix_of};
 pub use claims::KeyringClaims;
 pub use code::Code;
+pub use epochs::KNOWN_AFTER;
+pub(crate) use epochs::keep_learning;
+use epochs::{Epoch, Epochs};
 pub use flow::{flow_of, flow_secrets};
 pub use lookup::LookupHash;
 pub(crate) use lookup::mac;
 pub use mailed::{MailedSecret, challenge_of, genuine, mailed_secret};
 pub use records::Record;
+pub use rewrap::{NewEpoch, Rewrapping};
 pub use sealing::{Opened, PersonSealer, SealKind};
 pub use secret::{SealedSecret, open_secret};
 pub use ticket::Ticket;
@@ -46,7 +54,8 @@ pub enum Purpose {
     Cookie,
     /// Makes the hashes by which addresses, identities and networks are looked up.
     Lookup,
-    /// Wraps the keys of persons. Its ids are the epochs: destroying one makes erasure final, backups included.
+    /// Wraps the keys of persons. Its ids are the epochs: with the key of one goes whatever it wrapped, wherever that lies
+    /// (docs/privacy.md).
     PersonKek,
     /// The password hash's secret input; held apart from the hashes.
     Pepper,
@@ -79,7 +88,7 @@ impl Purpose {
         match self {
             Purpose::Cookie => "cookie",
             Purpose::Lookup => "lookup",
-            Purpose::PersonKek => "person-kek",
+            Purpose::PersonKek => EPOCHS,
             Purpose::Pepper => "pepper",
             Purpose::MailToken => "mail-token",
             Purpose::ReplayToken => "replay-token",
@@ -110,6 +119,8 @@ pub struct Key {
 #[derive(Clone)]
 pub struct Keyring {
     keys: BTreeMap<Purpose, Vec<Key>>,
+    /// Those of [`Purpose::PersonKek`], which come and go while a node runs.
+    epochs: Arc<Epochs>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +165,7 @@ impl Keyring {
             }
         }
         stored = log.keys().await?;
-        let mut keys: BTreeMap<Purpose, Vec<Key>> = BTreeMap::new();
+        let (mut keys, mut epochs): (BTreeMap<Purpose, Vec<Key>>, Vec<Epoch>) = Default::default();
         for row in stored {
             // A purpose this program does not know belongs to a newer one: left alone.
             let Some(purpose) = Purpose::from_name(&row.purpose) else { continue };
@@ -167,12 +178,19 @@ impl Keyring {
                 let wrapped = wrapper.wrap(&row.purpose, row.id, &secret, entropy);
                 log.put_key(StoredKey { root: wrapper.root().to_owned(), wrapped, ..row.clone() }, true).await?;
             }
-            keys.entry(purpose).or_default().push(Key { id: row.id, secret });
+            let key = Key { id: row.id, secret };
+            match purpose {
+                Purpose::PersonKek => {
+                    epochs.push(Epoch { key, created_at: row.created_at, retired: row.retired_at.is_some() });
+                }
+                purpose => keys.entry(purpose).or_default().push(key),
+            }
         }
-        Ok(Self { keys })
+        Ok(Self { keys, epochs: Arc::new(Epochs::of(epochs, now)) })
     }
 
-    /// Adds a new key for a purpose, to be used from the next start on. Answers its id.
+    /// Adds a new key for a purpose, to be used from the next start on. Answers its id. Epochs are begun, and ended, by a
+    /// [`Rewrapping`].
     pub async fn rotate(
         &self,
         log: &dyn Log,
@@ -238,8 +256,14 @@ async fn put_fresh(
 ) -> Result<(), LogFault> {
     let secret = Zeroizing::new(entropy::bytes::<32>(entropy));
     let wrapped = wrapper.wrap(purpose.name(), id, &secret, entropy);
-    let key =
-        StoredKey { purpose: purpose.name().to_owned(), id, root: wrapper.root().to_owned(), wrapped, created_at: now };
+    let key = StoredKey {
+        purpose: purpose.name().to_owned(),
+        id,
+        root: wrapper.root().to_owned(),
+        wrapped,
+        created_at: now,
+        retired_at: None,
+    };
     log.put_key(key, false).await.map(|_| ())
 }
 
@@ -247,14 +271,19 @@ async fn put_fresh(
 impl Keyring {
     /// One key for each purpose, each of bytes that are all alike.
     pub(crate) fn of_tests() -> Self {
-        let key = |fill: u8| vec![Key { id: 1, secret: Zeroizing::new([fill; 32]) }];
-        Self { keys: Purpose::ALL.into_iter().zip(1..).map(|(purpose, fill)| (purpose, key(fill))).collect() }
+        let key = |fill: u8| Key { id: 1, secret: Zeroizing::new([fill; 32]) };
+        let keys: BTreeMap<_, _> =
+            Purpose::ALL.into_iter().zip(1..).map(|(purpose, fill)| (purpose, vec![key(fill)])).collect();
+        let epoch = |key: &Key| Epoch { key: key.clone(), created_at: Timestamp::from_millis(0), retired: false };
+        let epochs = keys[&Purpose::PersonKek].iter().map(epoch).collect();
+        Self { keys, epochs: Arc::new(Epochs::of(epochs, Timestamp::from_millis(0))) }
     }
 
     /// Keys that sign the log, one for each seed, each of bytes that are all alike.
     pub(crate) fn of_log_signing(seeds: &[u8]) -> Self {
         let key = |(id, seed): (u32, &u8)| Key { id, secret: Zeroizing::new([*seed; 32]) };
-        Self { keys: BTreeMap::from([(Purpose::LogSigning, (1..).zip(seeds).map(key).collect())]) }
+        let keys = BTreeMap::from([(Purpose::LogSigning, (1..).zip(seeds).map(key).collect())]);
+        Self { keys, epochs: Arc::default() }
     }
 }
 
@@ -322,7 +351,7 @@ mod golden {
             hex(&record.ciphertext),
             "000102030405060708090a0b2d63b87e8580ba7ae031fbee9f8a17006348d30f381227aab76c6f7e3c8c04a0"
         );
-        let opener = PersonSealer::open(&keyring(), person, &WrappedKey { epoch: 1, wrapped: unhex("000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3") }).unwrap();
+        let opener = PersonSealer::open(&keyring(), person, &WrappedKey { epoch: 1, wrapped: unhex("000102030405060708090a0b47b0744fcbe55b0939cc6cadebe489faafc16c2d2dcab40f068413719840053cce7efa5024b03ede0e4d513a8d643fa3") }).unwrap().unwrap();
         let sealed = Sealed {
             id: record.id,
             ciphertext: Some(unhex(

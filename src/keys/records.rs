@@ -34,7 +34,7 @@ impl Record {
     /// `None` once the person was erased.
     pub async fn find(log: &dyn Log, keyring: &Keyring, id: SealedId) -> Result<Option<Self>, LogFault> {
         let Some(Row { sealed, person, key }) = ask_one(log, &BY_ID, &[table::id(id)]).await? else { return Ok(None) };
-        let sealer = key.and_then(|key| PersonSealer::open(keyring, person, &key));
+        let sealer = PersonSealer::open(keyring, person, key.as_ref())?;
         Ok(sealer.map(|sealer| Self { sealed, sealer }))
     }
 

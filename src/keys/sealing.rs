@@ -11,7 +11,7 @@ use chrysalis_projections::table::Sealed;
 use chrysalis_projections::users::WrappedKey;
 use zeroize::Zeroizing;
 
-use super::{Keyring, Purpose, wrap};
+use super::{Key, Keyring, wrap};
 use crate::entropy::{self, Entropy};
 use crate::log::{LogFault, PersonKey, SealedRecord};
 
@@ -45,6 +45,29 @@ pub enum SealKind {
 }
 
 impl SealKind {
+    pub const ALL: [SealKind; 16] = [
+        SealKind::Email,
+        SealKind::Name,
+        SealKind::Image,
+        SealKind::Metadata,
+        SealKind::AppMetadata,
+        SealKind::BanReason,
+        SealKind::HoldReason,
+        SealKind::Client,
+        SealKind::Referrer,
+        SealKind::CallbackUrl,
+        SealKind::Details,
+        SealKind::PasswordHash,
+        SealKind::Subject,
+        SealKind::Secret,
+        SealKind::Slug,
+        SealKind::Network,
+    ];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             SealKind::Email => "email",
@@ -65,6 +88,17 @@ impl SealKind {
             SealKind::Network => "network",
         }
     }
+}
+
+fn wrap_in(epoch: &Key, person: PersonId, secret: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
+    let outer = Aes256Gcm::new((&*epoch.secret).into());
+    wrap::encrypt(&outer, secret, person.to_string().as_bytes(), entropy)
+}
+
+fn unwrap(keyring: &Keyring, person: PersonId, key: &WrappedKey) -> Result<Option<Zeroizing<Vec<u8>>>, LogFault> {
+    let Some(epoch) = keyring.epoch_of(key.epoch)? else { return Ok(None) };
+    let outer = Aes256Gcm::new((&*epoch.secret).into());
+    Ok(wrap::decrypt(&outer, &key.wrapped, person.to_string().as_bytes()).map(Zeroizing::new))
 }
 
 /// Seals and opens the records of one person.
@@ -95,21 +129,47 @@ impl PersonSealer {
     ///
     /// Person keys are wrapped with random 96-bit nonces: one epoch serves at most 2^32 persons (NIST SP 800-38D, 8.3).
     pub fn create(keyring: &Keyring, person: PersonId, entropy: &dyn Entropy) -> Result<(Self, PersonKey), LogFault> {
-        let kek =
-            keyring.current(Purpose::PersonKek).ok_or_else(|| LogFault::Bug("no key encryption key".to_owned()))?;
+        let kek = keyring.epoch()?;
         let secret = Zeroizing::new(entropy::bytes::<32>(entropy));
-        let outer = Aes256Gcm::new((&*kek.secret).into());
-        let wrapped = wrap::encrypt(&outer, &*secret, person.to_string().as_bytes(), entropy);
+        let wrapped = wrap_in(&kek, person, &*secret, entropy);
         let sealer = Self { person, cipher: Aes256Gcm::new((&*secret).into()) };
         Ok((sealer, PersonKey { person, epoch: kek.id, wrapped }))
     }
 
-    /// The key of a person who is known; none once the epoch that wrapped it was destroyed.
-    pub fn open(keyring: &Keyring, person: PersonId, key: &WrappedKey) -> Option<Self> {
-        let kek = keyring.by_id(Purpose::PersonKek, key.epoch)?;
-        let outer = Aes256Gcm::new((&*kek.secret).into());
-        let secret = Zeroizing::new(wrap::decrypt(&outer, &key.wrapped, person.to_string().as_bytes())?);
-        Some(Self { person, cipher: Aes256Gcm::new_from_slice(&secret).ok()? })
+    /// The key of a person as it stands; none where there is none any more, or the epoch that wrapped it was destroyed.
+    ///
+    /// # Errors
+    /// [`LogFault::Unavailable`] for the moment in which the epoch is not known here yet.
+    pub fn open<'k>(
+        keyring: &Keyring,
+        person: PersonId,
+        key: impl Into<Option<&'k WrappedKey>>,
+    ) -> Result<Option<Self>, LogFault> {
+        let Some(key) = key.into() else { return Ok(None) };
+        let opened = unwrap(keyring, person, key)?;
+        let cipher = opened.and_then(|secret| Aes256Gcm::new_from_slice(&secret).ok());
+        Ok(cipher.map(|cipher| Self { person, cipher }))
+    }
+
+    /// The same key, wrapped in another epoch; none where it does not open.
+    pub(super) fn wrap_anew(
+        keyring: &Keyring,
+        person: PersonId,
+        key: &WrappedKey,
+        epoch: u32,
+        entropy: &dyn Entropy,
+    ) -> Result<Option<PersonKey>, LogFault> {
+        let (opened, kek) = (unwrap(keyring, person, key)?, keyring.epoch_of(epoch)?);
+        Ok(opened.zip(kek).map(|(secret, kek)| PersonKey {
+            person,
+            epoch,
+            wrapped: wrap_in(&kek, person, &secret, entropy),
+        }))
+    }
+
+    /// Whose records these are.
+    pub fn person(&self) -> PersonId {
+        self.person
     }
 
     pub fn seal(&self, kind: SealKind, value: &str, entropy: &dyn Entropy, now: Timestamp) -> SealedRecord {

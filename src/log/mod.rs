@@ -10,12 +10,14 @@
 //! - one claim has one holder; a quota is counted in the transaction that it limits;
 //! - with the event that erases a person go their key and everything that is sealed under it, and nothing is sealed for
 //!   them after it;
+//! - no key of a person is stored that was wrapped in an epoch that is over ([`erasure`]);
 //! - a group with an idempotency key is stored once, however often it is sent;
 //! - a group that was decided by other settings than those that stand is refused, and no node's clock or memory matters;
 //! - when more is asked than can be stored, the answer is [`AppendError::Busy`], at once.
 
 pub mod copy;
 pub mod cqrs;
+pub mod erasure;
 pub mod follow;
 pub mod idempotency;
 pub mod origins;
@@ -244,6 +246,8 @@ pub struct StoredKey {
     pub root: String,
     pub wrapped: Vec<u8>,
     pub created_at: Timestamp,
+    /// From then on it makes nothing new; what it made it opens for as long as it is there.
+    pub retired_at: Option<Timestamp>,
 }
 
 /// What the writer tells an operator.
@@ -336,9 +340,9 @@ pub trait Log: Send + Sync {
 }
 
 /// A log with its read models, and all that stands beside them: what a whole store is.
-pub trait Store: Log + follow::Follow + refold::Refold + transfer::Transfer {}
+pub trait Store: Log + follow::Follow + refold::Refold + transfer::Transfer + erasure::Erasure {}
 
-impl<S: Log + follow::Follow + refold::Refold + transfer::Transfer> Store for S {}
+impl<S: Log + follow::Follow + refold::Refold + transfer::Transfer + erasure::Erasure> Store for S {}
 
 fn unreadable_row() -> LogFault {
     LogFault::Damaged("a row of a read model does not read; run `chrysalis projections rebuild`".to_owned())

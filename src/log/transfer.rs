@@ -27,7 +27,14 @@ const BYTES: Kind = Kind::Bytes;
 pub static SIDE_TABLES: [SideTable; 10] = [
     SideTable {
         name: "keys",
-        columns: &[("purpose", TEXT), ("id", INTEGER), ("root", TEXT), ("wrapped", BYTES), ("created_at", INTEGER)],
+        columns: &[
+            ("purpose", TEXT),
+            ("id", INTEGER),
+            ("root", TEXT),
+            ("wrapped", BYTES),
+            ("created_at", INTEGER),
+            ("retired_at", INTEGER),
+        ],
         key: 2,
         restless: false,
     },

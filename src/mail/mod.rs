@@ -8,7 +8,7 @@ mod smtp;
 mod templates;
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::MailId;
+use chrysalis_domain::id::{MailId, PersonId};
 use chrysalis_domain::value::Locale;
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
@@ -23,6 +23,8 @@ pub struct Letter {
     pub mail: MailId,
     /// Names the template: `verify-email`, `otp:sign-in` …
     pub kind: String,
+    /// Under whose key the address stands: with them goes what is kept of the mail.
+    pub person: PersonId,
     pub to: String,
     pub locale: Locale,
     /// When it was asked for.

@@ -1,9 +1,12 @@
 //! Mails as files, while no mail server is configured: an `.eml` for a mail program and a `.json` beside it for programs.
+//! Their names say whom they go with: nothing that was written to somebody outlives their erasure.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use chrysalis_domain::id::PersonId;
 use lettre::Message;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +24,9 @@ pub struct Kept {
     /// When it was asked for, in ms.
     pub at: i64,
 }
+
+/// How the name of a file begins that is being written.
+const UNFINISHED: &str = ".unfinished";
 
 #[derive(Clone, Debug)]
 pub struct Outbox {
@@ -50,17 +56,50 @@ impl Outbox {
             otp: letter.code.clone(),
             at: letter.at.as_millis(),
         };
-        self.write(&format!("{}.eml", letter.mail), &message.formatted())?;
-        self.write(&format!("{}.json", letter.mail), &serde_json::to_vec(&kept)?)?;
+        let name = format!("{}.{}", letter.mail, letter.person);
+        self.write(&format!("{name}.eml"), &message.formatted())?;
+        self.write(&format!("{name}.json"), &serde_json::to_vec(&kept)?)?;
         tracing::info!(mail = %letter.mail, folder = %self.folder.display(), "no mail server is configured: the mail is kept in the outbox");
         Ok(())
     }
 
     /// Whole or not at all: a reader never sees half a mail.
     fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder)?;
         io::Write::write_all(&mut file, content)?;
         file.persist(self.folder.join(name))?;
+        Ok(())
+    }
+
+    /// Removes what a process that was killed in the middle of a mail has left of it. Nobody may be writing meanwhile.
+    pub fn forget_unfinished(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose mails there are.
+    pub fn persons(&self) -> io::Result<BTreeSet<PersonId>> {
+        let names = fs::read_dir(&self.folder)?.filter_map(|entry| person_of(&entry.ok()?.file_name()));
+        Ok(names.collect())
+    }
+
+    /// Removes what was written to some.
+    pub fn forget(&self, gone: &BTreeSet<PersonId>) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if person_of(&entry.file_name()).is_some_and(|person| gone.contains(&person)) {
+                match fs::remove_file(entry.path()) {
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
+            }
+        }
         Ok(())
     }
 
@@ -77,4 +116,9 @@ impl Outbox {
         let mails = mails.into_iter().map(|(_, _, kept)| kept);
         Ok(mails.filter(|mail| to.is_none_or(|to| mail.to == to)).collect())
     }
+}
+
+/// Whom a file's name says it goes with.
+fn person_of(name: &std::ffi::OsStr) -> Option<PersonId> {
+    name.to_str()?.split('.').nth(1)?.parse().ok()
 }

@@ -49,6 +49,7 @@ async fn the_keyring_is_the_same_after_a_restart(store: &dyn Store) {
         all.collect::<Vec<_>>()
     };
     let before = secrets(&world.keyring);
+    // But for the epochs of persons' keys, which come and go: see `epochs`.
     assert_eq!(before.len(), 7, "one key for each purpose that is used from the start");
     let clock = world.clock.clone();
     drop(world);
@@ -65,6 +66,7 @@ async fn the_first_to_put_a_key_wins(store: &dyn Store) {
         root: "r".to_owned(),
         wrapped: wrapped.to_vec(),
         created_at: START,
+        retired_at: None,
     };
     assert!(log.put_key(key(2, b"two"), false).await.unwrap());
     assert!(log.put_key(key(1, b"one"), false).await.unwrap());

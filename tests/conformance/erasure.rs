@@ -2,28 +2,31 @@
 
 use std::sync::Arc;
 
+use chrysalis::app::admin::Erased;
 use chrysalis::keys::{KeyringClaims, SealKind};
-use chrysalis::log::cqrs::{Ask, Concurrency, Step};
-use chrysalis::log::{Claim, Refused};
+use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
+use chrysalis::log::{Claim, Recorded, Refused};
 use chrysalis_domain::challenge::event::ChallengeIssued;
 use chrysalis_domain::challenge::{ChallengeCommand, Purpose};
 use chrysalis_domain::id::ChallengeId;
-use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::event::DeletionReason;
+use chrysalis_domain::user::{User, UserCommand, UserRefusal};
 use chrysalis_domain::value::{Change, Locale};
 use chrysalis_domain::{EmailAddress, Span};
 use chrysalis_projections::codes;
 use tokio::task::JoinSet;
 
 use super::every_store;
+use super::history::History;
 use super::store::Store;
-use super::world::{Guest, World, refused_by_store};
+use super::world::{Guest, World, everything, refused_by_store};
 
 every_store! {
     the_key_and_the_records_go_with_the_user,
     a_deletion_that_is_refused_erases_nothing,
     nothing_is_sealed_for_whoever_was_erased,
     a_race_leaves_nothing_sealed_behind,
+    in_the_middle_of_any_history_the_log_stays_what_it_was,
 }
 
 async fn count(store: &dyn Store, table: &str, guest: &Guest) -> usize {
@@ -136,4 +139,41 @@ async fn a_race_leaves_nothing_sealed_behind(store: &dyn Store) {
         assert_eq!(store.seen(&format!("SELECT cast(count(*) AS text) FROM {table}")).await, "0", "{table}");
     }
     assert_sound(&world).await;
+}
+
+/// Leaves are over commitments: who goes changes none of them, and every stream still replays.
+async fn in_the_middle_of_any_history_the_log_stays_what_it_was(store: &dyn Store) {
+    for seed in 0..if crate::long() { 200 } else { 3 } {
+        let mut history = History::of(World::seeded(store, 100 + seed).await);
+        let mut before: Vec<Recorded> = everything(history.world.log.as_ref()).await;
+        for _ in 0..4 {
+            history.go_on(60).await;
+            let world = &history.world;
+            // Somebody, wherever their stream stands; and whoever was met already, again.
+            for _ in 0..5 {
+                let user = history.somebody();
+                let gone = UserCommand::DeleteUser { reason: DeletionReason::Administrator, only_if_guest: false };
+                let ask = world.ask(user, gone);
+                let done = world.execute(ask).await;
+                assert!(matches!(done, Ok(_) | Err(ExecuteError::Refused(UserRefusal::Deleted))), "{done:?}");
+                let erased = Erased::find(world.log.as_ref(), user).await.unwrap().expect("it can be said afterwards");
+                assert_eq!(erased.recorded.event_type, "UserDeleted");
+            }
+            let now = everything(world.log.as_ref()).await;
+            let leaves = |all: &[Recorded]| all.iter().map(Recorded::leaf).collect::<Vec<_>>();
+            assert_eq!(leaves(&now[..before.len()]), leaves(&before), "seed {seed}");
+            for recorded in &now {
+                if let Some(user) = recorded.stream.as_user() {
+                    load::<User>(world.log.as_ref(), user).await.unwrap();
+                }
+            }
+            assert_sound(world).await;
+            // As many are there as came and did not go.
+            let of = |kinds: &[&str]| now.iter().filter(|event| kinds.contains(&event.event_type.as_str())).count();
+            let there = of(&["GuestCreated", "MemberSignedUp"]) - of(&["UserDeleted"]);
+            let count = store.seen("SELECT cast(count(*) AS text) FROM users").await;
+            assert_eq!(count, there.to_string());
+            before = now;
+        }
+    }
 }

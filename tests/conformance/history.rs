@@ -6,7 +6,7 @@ use chrysalis::keys::SealKind;
 use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
 use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
 use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued, VoidReason};
-use chrysalis_domain::challenge::{Challenge, ChallengeCommand, Intent, Purpose};
+use chrysalis_domain::challenge::{Asker, Bound, Challenge, ChallengeCommand, Ended, Intent, Purpose};
 use chrysalis_domain::id::{
     AccountId, ApiKeyId, ChallengeId, ClaimId, EventId, JobId, OrganizationId, SessionId, UserId,
 };
@@ -56,6 +56,11 @@ impl History {
         Self { world, people: Vec::new(), organizations: Vec::new(), asked: Vec::new(), keys: Vec::new() }
     }
 
+    /// Anybody who came so far.
+    pub fn somebody(&self) -> UserId {
+        self.world.chance.pick(&self.people).0
+    }
+
     /// Lets things happen. Refusals are part of life, faults are not.
     pub async fn go_on(&mut self, steps: usize) {
         for _ in 0..steps {
@@ -98,7 +103,7 @@ impl History {
                 return Ok(());
             }
             3..=5 => {
-                let asked = self.ask_for_a_proof(person).await?;
+                let asked = self.ask_for_a_proof(*user, person).await?;
                 self.asked.push(asked);
                 return Ok(());
             }
@@ -333,8 +338,14 @@ impl History {
         (ProvenAddress { claim: claim.claim, address: sealed.id, proof: ProofKind::EmailOtp }, sealed, claim)
     }
 
-    async fn ask_for_a_proof(&self, person: &Person) -> Result<ChallengeId, ExecuteError> {
+    /// By a user, or by somebody who is none yet.
+    async fn ask_for_a_proof(&self, user: UserId, person: &Person) -> Result<ChallengeId, ExecuteError> {
         let (world, chance) = (&self.world, &self.world.chance);
+        let stranger = chance.toss().then(|| world.person());
+        let person = stranger.as_ref().unwrap_or(person);
+        let holder = stranger.is_none().then_some(Bound { user, epoch: 0 });
+        let session = world.fresh(SessionId::from_ulid);
+        let asker = holder.map(|Bound { user, epoch }| Asker { user, epoch, session });
         let (address, challenge) = (*chance.pick(&ADDRESSES), world.fresh(ChallengeId::from_ulid));
         let (email, details) =
             (world.seal(person, SealKind::Email, address), world.seal(person, SealKind::Details, "{}"));
@@ -345,7 +356,7 @@ impl History {
             address: email.id,
             details: chance.toss().then_some(details.id),
             asker: None,
-            holder: None,
+            holder,
             silent: chance.toss(),
             locale: Locale::ENGLISH,
             at: world.now(),
@@ -358,7 +369,7 @@ impl History {
                 intent: *chance.pick(&Intent::ALL),
                 person: person.id,
                 details: details.id,
-                asker: None,
+                asker,
                 at: world.now(),
                 expires_at: world.now() + Span::from_secs(600),
             })),
@@ -369,6 +380,7 @@ impl History {
         let key = world.keyring.email_claim(&EmailAddress::parse(address).unwrap());
         ask.keys = vec![Claim { claim: codes::of_address(challenge), key }];
         ask.sealed = vec![email, details];
+        ask.person_keys = stranger.into_iter().map(|stranger| stranger.key).collect();
         world.execute(ask).await?;
         Ok(challenge)
     }
@@ -379,10 +391,11 @@ impl History {
             return Ok(());
         }
         let challenge = *chance.pick(&self.asked);
-        let issued = load::<Challenge>(world.log.as_ref(), challenge).await?.state.issued;
+        let Challenge { issued, ended, .. } = load::<Challenge>(world.log.as_ref(), challenge).await?.state;
         let purpose = issued.map_or(Purpose::MagicLink, |issued| issued.purpose);
         let purpose = if chance.below(4) == 0 { *chance.pick(&Purpose::ALL) } else { purpose };
-        let command = match chance.below(6) {
+        let command = match chance.below(7) {
+            6 => ChallengeCommand::ForgetStranger { met: ended == Some(Ended::Met) },
             5 => ChallengeCommand::MeetAuthorization,
             4 => ChallengeCommand::Check { purpose },
             0 => ChallengeCommand::Meet { purpose },

@@ -54,7 +54,8 @@ async fn rows_open_to_what_was_sealed(store: &dyn Store) {
     let user =
         ask_one(world.log.as_ref(), &users::BY_ID, &[table::id(guest.user)]).await.unwrap().expect("the user's row");
     let key = user.key.expect("the person's key is stored with the first event");
-    let sealer = chrysalis::keys::PersonSealer::open(&world.keyring, user.person, &key).expect("the key opens");
+    let sealer =
+        chrysalis::keys::PersonSealer::open(&world.keyring, user.person, &key).unwrap().expect("the key opens");
     let email = sealer.read(SealKind::Email, &user.email.expect("the address")).unwrap();
     assert_eq!(email.value().as_deref(), Some("jane@example.com"));
 }

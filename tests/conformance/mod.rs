@@ -13,6 +13,7 @@ mod conversion;
 mod copy;
 mod cqrs;
 mod durability;
+mod epochs;
 mod erasure;
 mod export;
 mod follow;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrysalis::clock::{Clock, MockClock};
 use chrysalis::entropy::{self, Entropy};
-use chrysalis::keys::{Keyring, PersonSealer, SealKind, SessionToken};
+use chrysalis::keys::{Keyring, PersonSealer, Rewrapping, SealKind, SessionToken};
 use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute, load};
 use chrysalis::log::origins::{Networks, Origin};
 use chrysalis::log::{
@@ -182,6 +182,17 @@ impl World {
             .await
             .unwrap();
         self.keyring = Self::keyring(self.log.as_ref(), &self.chance).await;
+    }
+
+    /// A new epoch of persons' keys.
+    pub fn rewrapping(&self) -> Rewrapping<'_> {
+        let (store, entropy, clock) = (self.log.as_ref(), &self.chance, &self.clock);
+        Rewrapping { store, keyring: &self.keyring, secret: SECRET, entropy, clock }
+    }
+
+    /// Another node's keyring learns what stands.
+    pub async fn learn(&self, keyring: &Keyring) {
+        keyring.learn(self.log.as_ref(), SECRET, self.now()).await.unwrap();
     }
 
     pub fn now(&self) -> Timestamp {

@@ -6,6 +6,7 @@
 mod audit;
 mod clean_up;
 mod disk;
+mod erasure;
 mod evidence;
 mod export;
 mod first_key;

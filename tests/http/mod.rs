@@ -14,6 +14,7 @@ mod change_email;
 mod cors;
 mod deletion;
 mod email_otp;
+mod erasure;
 mod expiry;
 mod guest;
 mod guest_budgets;

@@ -161,7 +161,7 @@ impl Cluster {
         Duration::from_millis((ticks(postmaster, 11..15) + living) * 10)
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 

@@ -140,6 +140,12 @@ impl App {
         self.store.holds(text)
     }
 
+    /// Whether it stands anywhere in the data folder or, on PostgreSQL, in any row, in whichever of the forms that bytes are
+    /// written in.
+    pub fn holds_in_any_form(&self, text: &str) -> bool {
+        super::forms::of(text).iter().any(|form| self.store.holds_bytes(form))
+    }
+
     /// All that happened, in order.
     pub async fn events(&self) -> Vec<Recorded> {
         self.log.read_all(0, 100_000).await.unwrap()

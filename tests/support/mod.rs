@@ -5,6 +5,7 @@ mod answer;
 mod app;
 mod client;
 mod follow;
+pub mod forms;
 mod jar;
 pub mod raw;
 mod store;
@@ -14,7 +15,7 @@ pub use app::{App, KEY, START, Tweak};
 pub use chrysalis_domain::Span;
 pub use client::{Client, Method};
 pub use follow::{Block, Following};
-pub use store::{fresh_schema, on_postgres};
+pub use store::{fresh_schema, in_folder, on_postgres};
 
 /// A client of the tests'. It speaks no TLS, and wants to know by what it would all the same.
 pub fn http() -> reqwest::ClientBuilder {

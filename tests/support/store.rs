@@ -57,6 +57,13 @@ impl Store {
         }
     }
 
+    /// Whether bytes stand in a file of the data folder; on PostgreSQL, in a text of the table where they might, too.
+    pub fn holds_bytes(&self, bytes: &[u8]) -> bool {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| self.schema.is_some() && !text.contains('\0'));
+        let readable = text.is_some_and(|text| self.holds(text));
+        readable || in_folder(self.folder.path(), bytes)
+    }
+
     /// Names the table that users are searched in, by where it begins.
     pub fn search_table(&self) -> Option<String> {
         match &self.schema {
@@ -80,4 +87,20 @@ impl Drop for Store {
             crate::postgres::forget(schema);
         }
     }
+}
+
+/// Whether bytes stand in a file, or in the name of one.
+pub fn in_folder(folder: &std::path::Path, bytes: &[u8]) -> bool {
+    let holds = |all: &[u8]| memchr::memmem::find(all, bytes).is_some();
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        // What goes in between is not there.
+        let named = holds(entry.file_name().as_encoded_bytes());
+        named
+            || if entry.path().is_dir() {
+                in_folder(&entry.path(), bytes)
+            } else {
+                std::fs::read(entry.path()).is_ok_and(|all| holds(&all))
+            }
+    })
 }

@@ -15,6 +15,7 @@ events! {
     ChallengeChecked 1,
     ChallengeMet 1,
     ChallengeVoided 1,
+    StrangerForgotten 1,
 }
 
 /// A proof was asked for, and is to be mailed.
@@ -58,6 +59,20 @@ pub struct AuthorizationRequested {
     pub asker: Option<Asker>,
     pub at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+impl ChallengeIssued {
+    /// The person behind it, where that is no user's.
+    pub fn stranger(&self) -> Option<PersonId> {
+        (self.asker.is_none() && self.holder.is_none()).then_some(self.person)
+    }
+}
+
+impl AuthorizationRequested {
+    /// The person behind it, where that is no user's.
+    pub fn stranger(&self) -> Option<PersonId> {
+        self.asker.is_none().then_some(self.person)
+    }
 }
 
 /// What coming back from a provider is for.
@@ -206,7 +221,21 @@ pub enum VoidReason {
     Denied,
 }
 
+/// Whoever asked is no user, and none came of it: with this event their key and what is sealed under it are destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrangerForgotten {
+    pub person: PersonId,
+    pub at: Timestamp,
+}
+
 impl Names for ChallengeEvent {
+    fn erases(&self) -> Vec<PersonId> {
+        match self {
+            ChallengeEvent::StrangerForgotten(e) => vec![e.person],
+            _ => Vec::new(),
+        }
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         match self {
             ChallengeEvent::ChallengeIssued(e) => std::iter::once(e.address).chain(e.details).collect(),
@@ -214,7 +243,8 @@ impl Names for ChallengeEvent {
             ChallengeEvent::ChallengeMissed(_)
             | ChallengeEvent::ChallengeChecked(_)
             | ChallengeEvent::ChallengeMet(_)
-            | ChallengeEvent::ChallengeVoided(_) => Vec::new(),
+            | ChallengeEvent::ChallengeVoided(_)
+            | ChallengeEvent::StrangerForgotten(_) => Vec::new(),
         }
     }
 }

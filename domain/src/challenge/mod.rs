@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 pub use event::{Asker, Bound, ChallengeEvent, Intent, Purpose};
 
 use crate::decider::decider;
-use crate::id::ChallengeId;
+use crate::id::{ChallengeId, PersonId};
 use crate::time::Timestamp;
 use event::{
     AuthorizationRequested, ChallengeChecked, ChallengeIssued, ChallengeMet, ChallengeMissed, ChallengeVoided,
-    VoidReason,
+    StrangerForgotten, VoidReason,
 };
 
 /// The state of a challenge.
@@ -29,6 +29,8 @@ pub struct Challenge {
     pub requested: Option<AuthorizationRequested>,
     pub missed: u8,
     pub ended: Option<Ended>,
+    /// Nothing is left of who asked.
+    pub forgotten: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,10 @@ pub enum ChallengeCommand {
     Void {
         reason: VoidReason,
     },
+    /// Nobody came of it, as far as whoever asks has seen: it was met by then, or it was not.
+    ForgetStranger {
+        met: bool,
+    },
 }
 
 /// Why a challenge is not met: typed, so that the caller can act on it.
@@ -71,7 +77,7 @@ pub enum ChallengeRefusal {
     Exhausted,
 }
 
-decider!(Challenge: Challenge(ChallengeId), ChallengeCommand, ChallengeEvent, ChallengeRefusal, format 1);
+decider!(Challenge: Challenge(ChallengeId), ChallengeCommand, ChallengeEvent, ChallengeRefusal, format 2);
 
 impl Challenge {
     /// What follows from the command; nothing at all when what it asks for is so already.
@@ -103,7 +109,19 @@ impl Challenge {
                 }
                 _ => Vec::new(),
             }),
+            ChallengeCommand::ForgetStranger { met } => Ok(match self.stranger() {
+                // Met since: somebody may have come of it.
+                Some(_) if self.forgotten || (self.ended == Some(Ended::Met)) != met => Vec::new(),
+                Some((person, expires_at)) if expires_at <= at => vec![StrangerForgotten { person, at }.into()],
+                _ => Vec::new(),
+            }),
         }
+    }
+
+    /// Whoever asked, if it was nobody's address and nobody's session; and until when the challenge could be met.
+    pub fn stranger(&self) -> Option<(PersonId, Timestamp)> {
+        let issued = self.issued.as_ref().and_then(|e| Some((e.stranger()?, e.expires_at)));
+        issued.or_else(|| self.requested.as_ref().and_then(|e| Some((e.stranger()?, e.expires_at))))
     }
 
     /// What was asked for, if it can still be met.
@@ -157,6 +175,7 @@ impl Challenge {
             ChallengeEvent::ChallengeChecked(_) => {}
             ChallengeEvent::ChallengeMet(_) => self.ended = Some(Ended::Met),
             ChallengeEvent::ChallengeVoided(e) => self.ended = Some(Ended::Voided(e.reason)),
+            ChallengeEvent::StrangerForgotten(_) => self.forgotten = true,
         }
     }
 }

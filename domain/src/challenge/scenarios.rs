@@ -102,3 +102,34 @@ fn it_is_asked_for_once() {
     let again = code.decide(ChallengeCommand::Issue(Box::new(issued(Purpose::SignInCode))), START);
     assert_eq!(again, Err(ChallengeRefusal::Unknown));
 }
+
+#[test]
+fn who_is_no_user_is_forgotten_when_nothing_came_of_it() {
+    let end = START + Span::from_secs(600);
+    let forget = |challenge: &mut Challenge, met, at| happen(challenge, ChallengeCommand::ForgetStranger { met }, at);
+    let mut link = asked_for(Purpose::MagicLink);
+    assert_eq!(forget(&mut link, false, end + Span::from_millis(-1)), Ok(Vec::new()), "it can still be met");
+    let person = issued(Purpose::MagicLink).person;
+    assert_eq!(forget(&mut link, false, end), Ok(vec![StrangerForgotten { person, at: end }.into()]));
+    assert_eq!(forget(&mut link, false, end), Ok(Vec::new()), "once");
+    // Met since somebody looked: a user may have come of it.
+    let mut link = asked_for(Purpose::MagicLink);
+    meet(&mut link, Purpose::MagicLink).unwrap();
+    assert_eq!(forget(&mut link, false, end), Ok(Vec::new()));
+    assert_eq!(forget(&mut link, true, end).unwrap().len(), 1, "it was met, and led to somebody else");
+}
+
+#[test]
+fn a_user_goes_by_themselves() {
+    let end = START + Span::from_secs(600);
+    let (user, epoch) = (crate::id::UserId::from_ulid(Ulid::from_parts(1, 5)), 0);
+    let session = crate::id::SessionId::from_ulid(Ulid::from_parts(1, 6));
+    for issued in [
+        ChallengeIssued { holder: Some(Bound { user, epoch }), ..issued(Purpose::SignInCode) },
+        ChallengeIssued { asker: Some(Asker { user, epoch, session }), ..issued(Purpose::SignInCode) },
+    ] {
+        let mut code = Challenge::default();
+        happen(&mut code, ChallengeCommand::Issue(Box::new(issued)), START).unwrap();
+        assert_eq!(happen(&mut code, ChallengeCommand::ForgetStranger { met: false }, end), Ok(Vec::new()));
+    }
+}

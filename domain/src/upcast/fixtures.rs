@@ -97,6 +97,16 @@ fn without(value: &Value, path: &[String]) -> Value {
     value
 }
 
+/// Whoever looks for erasures looks for these alone.
+#[test]
+fn what_may_erase_somebody_is_listed() {
+    for fixture in fixtures().iter().filter(|fixture| fixture.is_current() && !fixture.minimal) {
+        let body = fixture.body.to_string();
+        let erases = !event::erased(&fixture.event_type, fixture.version, body.as_bytes()).is_empty();
+        assert_eq!(event::ERASING.contains(&fixture.event_type.as_str()), erases, "{}", fixture.name());
+    }
+}
+
 #[test]
 fn every_type_has_a_fixture_of_every_version_and_no_fixture_is_left_over() {
     let versions =

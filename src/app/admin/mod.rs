@@ -4,6 +4,8 @@
 mod appoint;
 mod ban;
 mod create_user;
+pub mod erase;
+pub mod export;
 mod find_users;
 pub mod guests;
 mod impersonate;
@@ -24,6 +26,7 @@ use super::view::UserView;
 use super::{App, AppError, Refusal};
 
 pub use create_user::NewUser;
+pub use erase::Erased;
 pub use impersonate::Stopped;
 pub use update_user::{APP_METADATA_MAX, UserChanges};
 

@@ -159,7 +159,7 @@ impl Trail<'_> {
 
     /// What a user is called now.
     fn named(&self, row: &UserRow) -> Result<Person, LogFault> {
-        let sealer = self.sealer(row);
+        let sealer = self.sealer(row)?;
         let read = |kind, sealed: &Option<Sealed>| match sealer.as_ref().zip(sealed.as_ref()) {
             Some((sealer, sealed)) => Ok::<_, LogFault>(sealer.read(kind, sealed)?.value()),
             None => Ok(None),
@@ -170,13 +170,13 @@ impl Trail<'_> {
     /// Where a session was begun from.
     fn client(&self, row: &SessionRow) -> Result<ClientSeen, LogFault> {
         let read = |(sealer, sealed): (PersonSealer, &Sealed)| sealer.read(SealKind::Client, sealed);
-        let client = self.sealer(&row.user).zip(row.client.as_ref()).map(read).transpose()?;
+        let client = self.sealer(&row.user)?.zip(row.client.as_ref()).map(read).transpose()?;
         let json = client.and_then(|client| client.value());
         Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
     }
 
-    fn sealer(&self, row: &UserRow) -> Option<PersonSealer> {
-        row.key.as_ref().and_then(|key| PersonSealer::open(self.keyring, row.person, key))
+    fn sealer(&self, row: &UserRow) -> Result<Option<PersonSealer>, LogFault> {
+        PersonSealer::open(self.keyring, row.person, row.key.as_ref())
     }
 }
 

@@ -137,8 +137,10 @@ impl App {
     }
 
     pub(super) fn view_invitation(&self, row: &InvitationRow, now: Timestamp) -> Result<InvitationView, LogFault> {
-        let sealer =
-            row.person.zip(row.key.as_ref()).and_then(|(person, key)| PersonSealer::open(&self.keyring, person, key));
+        let sealer = match row.person {
+            Some(person) => PersonSealer::open(&self.keyring, person, row.key.as_ref())?,
+            None => None,
+        };
         let email = match sealer.zip(row.address.as_ref()) {
             Some((sealer, address)) => sealer.read(SealKind::Email, address)?.value(),
             None => None,

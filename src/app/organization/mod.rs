@@ -189,7 +189,7 @@ impl App {
     }
 
     fn organization_sealer(&self, row: &OrganizationRow) -> Result<PersonSealer, LogFault> {
-        let opened = row.key.as_ref().and_then(|key| PersonSealer::open(&self.keyring, row.person, key));
+        let opened = PersonSealer::open(&self.keyring, row.person, row.key.as_ref())?;
         opened.ok_or_else(|| LogFault::Damaged(format!("the key of {} is missing or does not open", row.person)))
     }
 

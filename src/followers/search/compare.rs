@@ -33,7 +33,9 @@ impl Indexer {
         }
         let everybody = if self.enabled { Walk::by(&search::EVERYBODY) } else { Walk::over(&search::EVERYBODY) };
         let (mut called, mut stored) = (everybody, Walk::by(&search::ROWS));
-        let name = |called: Called| (called.user.to_string(), Some(self.read(&called)).filter(is_anything));
+        // Who can't be read for the moment is looked at again.
+        let read = |called: &Called| Some(self.read(called).unwrap_or_default()).filter(is_anything);
+        let name = |called: Called| (called.user.to_string(), read(&called));
         loop {
             let one = called.peek(self.store.as_ref(), name).await?.cloned();
             let other = stored.peek(self.store.as_ref(), |(user, texts)| (user, Some(texts))).await?.cloned();
@@ -72,7 +74,7 @@ impl Indexer {
             Some(_) => ask_one(self.store.as_ref(), &search::CALLED, std::slice::from_ref(&id)).await?,
             None => None,
         };
-        let should = called.map(|called| self.read(&called)).filter(is_anything);
+        let should = called.map(|called| self.read(&called)).transpose()?.filter(is_anything);
         let stands = ask_one(self.store.as_ref(), &search::LIVE, &[id]).await?;
         let passing = should == stands
             || match user {

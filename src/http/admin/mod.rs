@@ -4,6 +4,8 @@
 //! the same reason an id is a text and nothing else; it is never unwrapped.
 
 pub(super) mod bans;
+pub(super) mod erase;
+pub(super) mod export;
 pub(super) mod guests;
 pub(super) mod impersonation;
 pub(super) mod jobs;

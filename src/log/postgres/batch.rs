@@ -28,8 +28,12 @@ const COUNT: &str =
     "INSERT INTO quotas (key, stamps, expires_at) SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])";
 const COUNT_TYPES: &[Type] = &[Type::BYTEA_ARRAY, Type::BYTEA_ARRAY, Type::INT8_ARRAY];
 
-const PERSON_KEYS: &str =
-    "INSERT INTO person_keys (person_id, epoch, wrapped) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])";
+/// An epoch that is over is none: the row is refused.
+const PERSON_KEYS: &str = "INSERT INTO person_keys (person_id, epoch, wrapped)
+     SELECT i.person_id,
+            (SELECT k.id FROM keys k WHERE k.purpose = 'person-kek' AND k.id = i.epoch AND k.retired_at IS NULL),
+            i.wrapped
+     FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS i(person_id, epoch, wrapped)";
 const PERSON_KEYS_TYPES: &[Type] = &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY];
 
 const SEALED: &str = "INSERT INTO sealed (sealed_id, person_id, kind, salt, ciphertext)

@@ -10,11 +10,13 @@
 //! - [`follow`]: the read models that follow the log; [`parts`]: texts of theirs that are found by any part;
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
+//! - [`erasure`]: what is left of whoever was erased; persons' keys are wrapped anew;
 //! - [`transfer`]: as an end of a copy.
 
 mod batch;
 mod cells;
 mod connect;
+mod erasure;
 mod facts;
 mod follow;
 mod lookups;
@@ -280,7 +282,7 @@ impl Log for PostgresLog {
     }
 
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {
-        let sql = "SELECT purpose, id, root, wrapped, created_at FROM keys ORDER BY purpose, id";
+        let sql = "SELECT purpose, id, root, wrapped, created_at, retired_at FROM keys ORDER BY purpose, id";
         let rows = self.query(sql, &[], &[]).await?;
         let read = |row: &tokio_postgres::Row| {
             Ok(StoredKey {
@@ -289,6 +291,7 @@ impl Log for PostgresLog {
                 root: row.try_get(2)?,
                 wrapped: row.try_get(3)?,
                 created_at: Timestamp::from_millis(row.try_get(4)?),
+                retired_at: row.try_get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
             })
         };
         rows.iter().map(read).collect::<Result<_, _>>().map_err(fault)
@@ -296,16 +299,18 @@ impl Log for PostgresLog {
 
     async fn put_key(&self, key: StoredKey, replace: bool) -> Result<bool, LogFault> {
         let sql = if replace {
-            "INSERT INTO keys (purpose, id, root, wrapped, created_at) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO keys (purpose, id, root, wrapped, created_at, retired_at) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (purpose, id) DO UPDATE SET root = excluded.root, wrapped = excluded.wrapped,
-                 created_at = excluded.created_at RETURNING id"
+                 created_at = excluded.created_at, retired_at = excluded.retired_at RETURNING id"
         } else {
-            "INSERT INTO keys (purpose, id, root, wrapped, created_at) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO keys (purpose, id, root, wrapped, created_at, retired_at) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT DO NOTHING RETURNING id"
         };
-        let types = [Type::TEXT, Type::INT8, Type::TEXT, Type::BYTEA, Type::INT8];
-        let StoredKey { purpose, id, root, wrapped, created_at } = &key;
-        let put = self.query(sql, &types, &[purpose, &i64::from(*id), root, wrapped, &created_at.as_millis()]).await?;
+        let types = [Type::TEXT, Type::INT8, Type::TEXT, Type::BYTEA, Type::INT8, Type::INT8];
+        let StoredKey { purpose, id, root, wrapped, created_at, retired_at } = &key;
+        let (id, created_at) = (i64::from(*id), created_at.as_millis());
+        let retired_at = retired_at.map(Timestamp::as_millis);
+        let put = self.query(sql, &types, &[purpose, &id, root, wrapped, &created_at, &retired_at]).await?;
         Ok(!put.is_empty())
     }
 

@@ -126,7 +126,7 @@ impl Transfer for PostgresLog {
 
 impl PostgresLog {
     /// A connection whose statements may take as long as the server lets them.
-    async fn long(&self) -> Result<Object, LogFault> {
+    pub(super) async fn long(&self) -> Result<Object, LogFault> {
         self.pulse.alive()?;
         self.pool.get().await.map_err(pool_fault)
     }

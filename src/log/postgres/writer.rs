@@ -54,6 +54,8 @@ impl From<tokio_postgres::Error> for Failure {
                 &SqlState::UNIQUE_VIOLATION
                 | &SqlState::T_R_DEADLOCK_DETECTED
                 | &SqlState::T_R_SERIALIZATION_FAILURE
+                // The epoch that a person's key was wrapped in is over: that costs nobody else.
+                | &SqlState::NOT_NULL_VIOLATION
                 // The head was not to be had under the settings that were believed to stand (`batch::EVENTS`).
                 | &SqlState::DIVISION_BY_ZERO,
             ) => Failure::Conflict(fault(error)),

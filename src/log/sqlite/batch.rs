@@ -204,7 +204,9 @@ fn put_quotas(connection: &Connection, counts: &Counts<'_>) -> rusqlite::Result<
 
 fn put_sealed(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
     for key in &group.person_keys {
-        let sql = "INSERT INTO person_keys (person_id, epoch, wrapped) VALUES (?1, ?2, ?3)";
+        // An epoch that is over is none: the row is refused.
+        let sql = "INSERT INTO person_keys (person_id, epoch, wrapped) VALUES (?1,
+                       (SELECT id FROM keys WHERE purpose = 'person-kek' AND id = ?2 AND retired_at IS NULL), ?3)";
         connection.prepare_cached(sql)?.execute(params![key.person.to_string(), key.epoch, key.wrapped])?;
     }
     for record in &group.sealed {

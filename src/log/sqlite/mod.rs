@@ -7,6 +7,7 @@
 //! - [`checkpointer`]: moves the write-ahead log into the file, beside the writer;
 //! - [`follow`]: the read models that follow the log; [`parts`]: texts of theirs that are found by any part;
 //!   [`scrub`]: how such texts go;
+//! - [`erasure`]: what is left of whoever was erased goes; persons' keys are wrapped anew;
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
 //! - [`transfer`]: as an end of a copy.
@@ -14,6 +15,7 @@
 mod ahead;
 mod batch;
 mod checkpointer;
+mod erasure;
 mod events;
 mod follow;
 mod parts;
@@ -286,8 +288,8 @@ impl Log for SqliteLog {
 
     async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {
         self.readers.with(|connection| {
-            let mut statement =
-                connection.prepare("SELECT purpose, id, root, wrapped, created_at FROM keys ORDER BY purpose, id")?;
+            let mut statement = connection
+                .prepare("SELECT purpose, id, root, wrapped, created_at, retired_at FROM keys ORDER BY purpose, id")?;
             let key = |row: &rusqlite::Row<'_>| {
                 Ok(StoredKey {
                     purpose: row.get(0)?,
@@ -295,6 +297,7 @@ impl Log for SqliteLog {
                     root: row.get(2)?,
                     wrapped: row.get(3)?,
                     created_at: Timestamp::from_millis(row.get(4)?),
+                    retired_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
                 })
             };
             statement.query_map([], key)?.collect()
@@ -305,12 +308,16 @@ impl Log for SqliteLog {
         self.writer
             .aside(move |connection| {
                 let sql = if replace {
-                    "INSERT OR REPLACE INTO keys (purpose, id, root, wrapped, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+                    "INSERT OR REPLACE INTO keys (purpose, id, root, wrapped, created_at, retired_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
                 } else {
-                    "INSERT OR IGNORE INTO keys (purpose, id, root, wrapped, created_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+                    "INSERT OR IGNORE INTO keys (purpose, id, root, wrapped, created_at, retired_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
                 };
-                let StoredKey { purpose, id, root, wrapped, created_at } = &key;
-                Ok(connection.execute(sql, params![purpose, id, root, wrapped, created_at.as_millis()])? == 1)
+                let StoredKey { purpose, id, root, wrapped, created_at, retired_at } = &key;
+                let retired_at = retired_at.map(Timestamp::as_millis);
+                Ok(connection.execute(sql, params![purpose, id, root, wrapped, created_at.as_millis(), retired_at])?
+                    == 1)
             })
             .await
     }

@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::batch::{self, Head, Held};
 use super::rows::RowWriter;
-use super::{Options, fault};
+use super::{Options, fault, scrub};
 use crate::clock::Clock;
 use crate::log::queue::{Queue, Taken, stopped};
 use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused, StreamId, WriterMetrics};
@@ -36,6 +36,11 @@ enum Outcome {
 }
 
 impl Work {
+    /// Whether somebody is destroyed by it, of whom no free page may keep anything.
+    fn erases(&self) -> bool {
+        matches!(self, Work::Append(group, _) if !group.erase.is_empty())
+    }
+
     fn answer(self, outcome: Result<Outcome, LogFault>) {
         // Nobody may be waiting any more: what is stored is stored.
         match (self, outcome) {
@@ -196,8 +201,8 @@ impl Loop {
 
     fn store(&mut self, work: &[Work]) -> rusqlite::Result<Vec<Outcome>> {
         let stored = self.transaction(work);
-        // Some asides have pages that come free overwritten, also by what follows from them at the commit.
-        if work.iter().any(|one| matches!(one, Work::Aside(..))) {
+        // Some have pages that come free overwritten, also by what follows from them at the commit.
+        if work.iter().any(|one| one.erases() || matches!(one, Work::Aside(..))) {
             let _ = self.connection.pragma_update(None, "secure_delete", "FAST");
         }
         if stored.is_err() {
@@ -220,6 +225,9 @@ impl Loop {
         let stands = read_head(connection)?;
         let recorded_at = stands.recorded_at.max(self.head.recorded_at).max(self.clock.now());
         let mut head = Head { recorded_at, ..stands };
+        if work.iter().any(Work::erases) {
+            scrub::leave_nothing(connection)?;
+        }
         let mut outcomes = Vec::with_capacity(work.len());
         let mut held = Held::new();
         for one in work {

@@ -13,7 +13,7 @@ impl Guests<'_> {
     /// No clean-up takes the guest before then. Held before, it is held until then instead.
     pub async fn hold(&self, guest: UserId, until: Timestamp, reason: Option<&str>) -> Result<Guest, AppError> {
         let row = self.guest(guest).await?;
-        let sealer = row.key.as_ref().and_then(|key| PersonSealer::open(self.acting.keyring, row.person, key));
+        let sealer = PersonSealer::open(self.acting.keyring, row.person, row.key.as_ref())?;
         let sealer = sealer.ok_or_else(|| LogFault::Damaged(format!("the key of {} does not open", row.person)))?;
         let record =
             reason.map(|reason| sealer.seal(SealKind::HoldReason, reason, self.acting.entropy, self.acting.at));

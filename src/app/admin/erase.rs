@@ -1,0 +1,106 @@
+//! Somebody is erased because it was asked for, and it can be said afterwards that they were. It is the deletion that a
+//! clean-up and a user's own wish lead to as well: there is one way to go.
+//!
+//! That somebody was erased is their last event. It is found in their own stream: nothing is kept, and nothing is asked by
+//! anybody else, of those who are gone.
+
+use chrysalis_domain::id::{PersonId, UserId};
+use chrysalis_domain::user::event::{DeletionReason, UserDeleted};
+use chrysalis_domain::user::{UserCommand, UserEvent, UserRefusal};
+use chrysalis_domain::{Event, Timestamp};
+use chrysalis_projections::{Question, table};
+
+use crate::app::acting::Acting;
+use crate::app::authority::Authority;
+use crate::app::{App, AppError, Caller, Refusal};
+use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step, execute};
+use crate::log::{Log, LogFault, Recorded, SealedRef, StreamId, ask_one, read_event};
+
+/// Events read at a time.
+const PAGE: usize = 1_000;
+
+/// That somebody was erased, as the log has it.
+#[derive(Clone, Debug)]
+pub struct Erased {
+    pub user: UserId,
+    /// None where it happened before persons were named.
+    pub person: Option<PersonId>,
+    pub reason: DeletionReason,
+    pub was_guest: bool,
+    /// Sealed records that the events of the user name: nothing is left of any of them.
+    pub records: u64,
+    /// The event that says so.
+    pub recorded: Recorded,
+}
+
+/// `?1` = person id. What of a person stands: their key, and what is sealed under it.
+static LEFT: Question<i64> = Question {
+    sql: "SELECT (SELECT count(*) FROM person_keys k WHERE k.person_id = ?1)
+               + (SELECT count(*) FROM sealed s WHERE s.person_id = ?1)",
+    read: |row| row.integer(0),
+};
+
+impl Erased {
+    /// None where the user is there, or never was.
+    ///
+    /// # Errors
+    /// [`LogFault::Damaged`] when the log says that they were erased, and something of them stands.
+    pub async fn find(log: &dyn Log, user: UserId) -> Result<Option<Self>, LogFault> {
+        let (stream, mut records, mut last) = (StreamId::user(user), 0, None::<Recorded>);
+        loop {
+            let after = last.as_ref().map_or(0, |last| last.version);
+            let page = log.read_stream(&stream, after, PAGE).await?;
+            let ended = page.len() < PAGE;
+            records += page.iter().map(|recorded| SealedRef::decode(&recorded.sealed).len() as u64).sum::<u64>();
+            last = page.into_iter().next_back().or(last);
+            if ended {
+                break;
+            }
+        }
+        let Some(recorded) = last else { return Ok(None) };
+        let Some(Event::User(_, UserEvent::UserDeleted(deleted))) = read_event(&recorded)? else { return Ok(None) };
+        let UserDeleted { person, reason, was_guest, .. } = deleted;
+        if let Some(person) = person
+            && ask_one(log, &LEFT, &[table::id(person)]).await? != Some(0)
+        {
+            return Err(LogFault::Damaged(format!("{person} was erased, and something of them stands")));
+        }
+        Ok(Some(Self { user, person, reason, was_guest, records, recorded }))
+    }
+
+    pub fn at(&self) -> Timestamp {
+        self.recorded.recorded_at
+    }
+}
+
+impl App {
+    /// Whoever was erased before stays so, and is told of as then.
+    pub async fn erase_user(&self, caller: &Caller, authority: &Authority, user: UserId) -> Result<Erased, AppError> {
+        match self.remove_user(caller, authority, user, false).await {
+            // Gone before, or meanwhile.
+            Ok(()) | Err(AppError::Refused(Refusal::UserUnknown)) => {}
+            Err(error) => return Err(error),
+        }
+        self.erased(user).await
+    }
+
+    pub async fn erased(&self, user: UserId) -> Result<Erased, AppError> {
+        match Erased::find(self.log.as_ref(), user).await? {
+            Some(erased) => Ok(erased),
+            None if self.user_row(user).await?.is_some() => Err(Refusal::NotErased.into()),
+            None => Err(Refusal::UserUnknown.into()),
+        }
+    }
+}
+
+/// The operator erases somebody.
+pub async fn erase(acting: &Acting<'_>, user: UserId) -> Result<Erased, AppError> {
+    let command = UserCommand::DeleteUser { reason: DeletionReason::Administrator, only_if_guest: false };
+    let ask = Ask::new(acting.context.clone(), acting.at).then(Step::User(user, Concurrency::Exact, command));
+    match execute(acting.log, acting.entropy, ask.whatever_the_settings()).await {
+        Ok(_) | Err(ExecuteError::Refused(UserRefusal::Deleted)) => {}
+        Err(ExecuteError::Refused(UserRefusal::NotFound)) => return Err(Refusal::UserUnknown.into()),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Erased::find(acting.log, user).await?.ok_or(Refusal::UserUnknown)?)
+}
