@@ -264,7 +264,7 @@ struct Prove {
 
 #[derive(Debug, Args)]
 struct CheckProof {
-    /// What `audit prove` or `audit checkpoint` printed; `-` reads it from the input.
+    /// What `audit prove`, `audit checkpoint` or `users certificate` printed; `-` reads it from the input.
     file: PathBuf,
     /// A key of the log, as `audit keys` prints it; may be given several times.
     #[arg(long = "key", value_name = "KEY", required = true)]
@@ -479,6 +479,9 @@ enum Keys {
 enum Users {
     /// Erases a user, guest or member: the key of all that is personal goes, and whatever was sealed under it.
     Erase { user: UserId },
+    /// What the log certifies of an erasure, whoever asked for it: to be checked by `audit check-proof`, with a key and nothing
+    /// else.
+    Certificate { user: UserId },
     /// Everything that is held of a user, as JSON.
     Export { user: UserId },
 }

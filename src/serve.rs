@@ -163,6 +163,7 @@ impl Server {
             verbs,
             app: App {
                 log: log.clone(),
+                store: store.clone(),
                 clock: ports.clock,
                 entropy: ports.entropy,
                 keyring,

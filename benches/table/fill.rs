@@ -210,7 +210,7 @@ pub async fn searched(store: &Store) -> Result<(App, Opened)> {
 }
 
 async fn on(config: Config, ports: &Ports, opened: &Opened) -> Result<(App, Signer)> {
-    let (log, keyring) = (opened.store.clone(), opened.keyring.clone());
+    let (log, store, keyring) = (opened.store.clone(), opened.store.clone(), opened.keyring.clone());
     let key = keyring.current(Purpose::Cookie).ok_or("no cookie key")?;
     let signer = Signer::new(SigningKey::new(&*key.secret)?, Vec::new());
     let hashing = &config.hashing;
@@ -225,7 +225,19 @@ async fn on(config: Config, ports: &Ports, opened: &Opened) -> Result<(App, Sign
     let admission = Arc::new(Admission::new(&config.challenge, &config.outgoing)?);
     let webhook_calls = Outgoing::new(&[], PACE)?;
     let unrecorded = Arc::default();
-    let app =
-        App { log, clock, entropy, keyring, hasher, limits, admission, config, settings, webhook_calls, unrecorded };
+    let app = App {
+        log,
+        store,
+        clock,
+        entropy,
+        keyring,
+        hasher,
+        limits,
+        admission,
+        config,
+        settings,
+        webhook_calls,
+        unrecorded,
+    };
     Ok((app, signer))
 }

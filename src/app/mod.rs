@@ -62,7 +62,7 @@ use crate::keys::{Keyring, PersonSealer};
 use crate::limits::Limits;
 use crate::limits::address::ClientAddress;
 use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
-use crate::log::{Actor, Context, Log, LogFault};
+use crate::log::{Actor, Context, Log, LogFault, Store};
 use crate::outgoing::Outgoing;
 use crate::settings::{Effective, Latest};
 pub use refusal::{AppError, Refusal};
@@ -72,6 +72,8 @@ use unrecorded::Unrecorded;
 #[derive(Clone)]
 pub struct App {
     pub log: Arc<dyn Log>,
+    /// The log with all that stands beside it: for what is signed.
+    pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub keyring: Arc<Keyring>,

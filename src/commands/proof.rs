@@ -12,7 +12,10 @@ use chrysalis::keys::Keyring;
 use chrysalis::log::Store;
 use chrysalis::open::{Opened, open};
 use chrysalis::proof::stored::{self, Verdict};
-use chrysalis::proof::{self, Checkpoint, NoteFault, ProofFault, Prover, ProverFault, Signed, VerifyingKey, note};
+use chrysalis::proof::{
+    self, Certificate, CertificateFault, Checkpoint, NoteFault, ProofFault, Prover, ProverFault, Signed, VerifyingKey,
+    note,
+};
 use chrysalis::serve::{StartError, log_signer};
 
 use super::{DIFFERENT, ports, progress};
@@ -96,7 +99,11 @@ pub(crate) fn check(what: &CheckProof) -> Result<ExitCode, StartError> {
     })
 }
 
-fn checked(text: &str, older: Option<&str>, keys: &[VerifyingKey]) -> Result<String, ProofFault> {
+fn checked(text: &str, older: Option<&str>, keys: &[VerifyingKey]) -> Result<String, CertificateFault> {
+    if let Ok(certificate) = text.parse::<Certificate>() {
+        let (erasure, checkpoint) = certificate.check(keys)?;
+        return Ok(format!("it certifies an erasure:\n{erasure}{}", about(&checkpoint)));
+    }
     // A checkpoint by itself begins with the log's name.
     if keys.iter().any(|key| text.lines().next() == Some(key.name())) {
         return Ok(about(&note::open(text, keys).map_err(ProofFault::Note)?));

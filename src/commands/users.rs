@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrysalis::app::acting::Acting;
+use chrysalis::app::admin::Erased;
 use chrysalis::app::admin::erase::erase;
 use chrysalis::app::admin::export::Export;
 use chrysalis::app::{AppError, Refusal};
@@ -35,6 +36,12 @@ pub async fn run(config: &Config, what: Users) -> Result<ExitCode, StartError> {
                 "{user} was erased at {when}: {} sealed records are destroyed, {} at position {} says so",
                 erased.records, event.event_id, event.position,
             );
+        }
+        Users::Certificate { user } => {
+            let erased = Erased::find(store.as_ref(), user).await?;
+            let erased = erased.ok_or_else(|| StartError::Other(format!("{user} was not erased")))?;
+            let certificate = erased.certificate(&store, &keyring, &ports.clock).await?;
+            write!(std::io::stdout().lock(), "{certificate}")?;
         }
         Users::Export { user } => {
             models::fold_the_rest(store.clone()).await?;

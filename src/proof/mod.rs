@@ -10,6 +10,7 @@
 //! time. What was signed is kept for ever.
 
 mod bundle;
+mod certificate;
 mod ledger;
 pub mod note;
 mod prover;
@@ -18,6 +19,7 @@ pub mod tiles;
 pub mod tree;
 
 pub use bundle::{ConsistencyProof, InclusionProof, Proof, ProofFault};
+pub use certificate::{Certificate, CertificateFault, Erasure};
 pub use ledger::{Signed, at_most, latest, page, signed_at_size};
 pub use note::{Checkpoint, NoteFault, Signer, VerifyingKey};
 pub use prover::{Fork, Prover, ProverFault};

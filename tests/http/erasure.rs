@@ -55,6 +55,11 @@ async fn a_member_is_erased_and_it_is_said_the_same_way_ever_after() {
     assert_eq!(erased["recordsDestroyed"], 4);
     assert_eq!(app.sealed().await, 1, "that of the key's name");
 
+    let certificate = erased["certificate"].as_str().unwrap();
+    let line = |name: &str, value: &Value| certificate.contains(&format!("\n{name} {}\n", value.as_str().unwrap()));
+    assert!(line("user", &erased["userId"]) && line("person", &erased["personId"]), "{certificate}");
+    assert!(line("erased", &erased["erasedAt"]) && line("event", &erased["event"]["id"]), "{certificate}");
+
     app.pass(hours(30));
     assert_eq!(erase(&app, &user).await, erased);
     let auditor = app.key(&["audit.read"]).await;
@@ -63,6 +68,38 @@ async fn a_member_is_erased_and_it_is_said_the_same_way_ever_after() {
     let sign_in = json!({ "email": "jane@example.com", "password": crate::support::PASSWORD });
     app.program().post("/sign-in/email", &sign_in).await.refused(401, "INVALID_EMAIL_OR_PASSWORD");
     app.program().sign_up("jane@example.com").await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_checked_with_a_key_and_nothing_else() {
+    let app = app().await;
+    let (jane, joe) = (member(&app, EMAIL).await, member(&app, "joe@example.com").await);
+    let certificate = erase(&app, &jane).await["certificate"].as_str().unwrap().to_owned();
+    assert_eq!(app.command(&["users", "certificate", &jane]), certificate);
+    let key = app.command(&["audit", "keys"]).lines().next().unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("certificate");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+        let output = command.args(["audit", "check-proof"]).arg(&file).args(["--key", &key]).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (holds, said) = check(&certificate);
+    assert!(holds && said.contains(&format!("user {jane}\n")), "{said}");
+    for altered in [
+        certificate.replace(&jane, &joe),
+        certificate.replace("records 9", "records 1").replace("records 8", "records 1"),
+        certificate.replace("reason administrator", "reason requested"),
+        certificate.replace("\nindex ", "\nindex 1"),
+        certificate[..certificate.len() - 20].to_owned(),
+    ] {
+        assert!(altered == certificate || !check(&altered).0, "{altered}");
+    }
+    // Of somebody else it is another, and of who is there is none.
+    let other = erase(&app, &joe).await["certificate"].as_str().unwrap().to_owned();
+    assert!(other != certificate && check(&other).0);
+    assert_eq!(app.command(&["users", "certificate", &jane]), certificate, "it stays the same");
 }
 
 #[tokio::test]

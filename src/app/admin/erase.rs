@@ -4,6 +4,8 @@
 //! That somebody was erased is their last event. It is found in their own stream: nothing is kept, and nothing is asked by
 //! anybody else, of those who are gone.
 
+use std::sync::Arc;
+
 use chrysalis_domain::id::{PersonId, UserId};
 use chrysalis_domain::user::event::{DeletionReason, UserDeleted};
 use chrysalis_domain::user::{UserCommand, UserEvent, UserRefusal};
@@ -13,8 +15,12 @@ use chrysalis_projections::{Question, table};
 use crate::app::acting::Acting;
 use crate::app::authority::Authority;
 use crate::app::{App, AppError, Caller, Refusal};
+use crate::clock::Clock;
+use crate::keys::Keyring;
 use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step, execute};
-use crate::log::{Log, LogFault, Recorded, SealedRef, StreamId, ask_one, read_event};
+use crate::log::{Log, LogFault, Recorded, SealedRef, Store, StreamId, ask_one, read_event};
+use crate::proof::{Certificate, Erasure, Prover, ProverFault, Signer};
+use crate::wire::json_time::JsonTime;
 
 /// Events read at a time.
 const PAGE: usize = 1_000;
@@ -71,6 +77,44 @@ impl Erased {
     pub fn at(&self) -> Timestamp {
         self.recorded.recorded_at
     }
+
+    /// The certificate that the log gives of it: the same, whoever asks and how often. What covers the event is signed now, if
+    /// it was not before.
+    pub async fn certificate(
+        &self,
+        store: &Arc<dyn Store>,
+        keyring: &Keyring,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Certificate, LogFault> {
+        let signer =
+            Signer::of(keyring).ok_or_else(|| LogFault::Bug("there is no key to sign the log with".to_owned()))?;
+        let (signer, erasure) = (Arc::new(signer), self.erasure());
+        if let Some(certificate) = Certificate::of(store.as_ref(), &signer, &erasure).await? {
+            return Ok(certificate);
+        }
+        let mut prover = Prover::new(store.clone(), signer.clone(), clock.clone());
+        prover.cover(self.recorded.position).await.map_err(|fault| match fault {
+            ProverFault::Log(fault) => fault,
+            ProverFault::Fork(fork) => LogFault::Damaged(fork.to_string()),
+        })?;
+        let certificate = Certificate::of(store.as_ref(), &signer, &erasure).await?;
+        certificate.ok_or_else(|| LogFault::Unavailable("nothing that covers the event is signed yet".to_owned()))
+    }
+
+    fn erasure(&self) -> Erasure {
+        let recorded = &self.recorded;
+        Erasure {
+            user: self.user.to_string(),
+            person: self.person.map(|person| person.to_string()),
+            at: JsonTime(self.at()).to_string(),
+            reason: self.reason.name().to_owned(),
+            by: (recorded.actor_type.clone(), recorded.actor_id.clone()),
+            records: self.records,
+            event: recorded.event_id.clone(),
+            position: recorded.position,
+            leaf: recorded.leaf(),
+        }
+    }
 }
 
 impl App {
@@ -82,6 +126,10 @@ impl App {
             Err(error) => return Err(error),
         }
         self.erased(user).await
+    }
+
+    pub async fn certificate(&self, erased: &Erased) -> Result<Certificate, LogFault> {
+        erased.certificate(&self.store, &self.keyring, &self.clock).await
     }
 
     pub async fn erased(&self, user: UserId) -> Result<Erased, AppError> {

@@ -33,6 +33,9 @@ pub struct Erasure {
     /// Sealed records that the user's events name: each is destroyed.
     records_destroyed: u64,
     event: ErasingEvent,
+    /// What the log certifies of it: a statement that it signed, and the proof that the event is in it. `chrysalis audit
+    /// check-proof` checks it with nothing but the log's key. Null where nothing can be signed at the moment: ask again.
+    certificate: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -52,8 +55,16 @@ pub struct ErasingEvent {
     leaf: String,
 }
 
-impl From<Erased> for Erasure {
-    fn from(erased: Erased) -> Self {
+impl Erasure {
+    async fn of(http: &Http, erased: Erased) -> Self {
+        let certificate = match http.app.certificate(&erased).await {
+            Ok(certificate) => Some(certificate.to_string()),
+            // It happened all the same.
+            Err(fault) => {
+                tracing::warn!(%fault, "an erasure can't be certified at the moment");
+                None
+            }
+        };
         let recorded = &erased.recorded;
         Self {
             user_id: erased.user,
@@ -68,12 +79,13 @@ impl From<Erased> for Erasure {
                 position: recorded.position,
                 leaf: recorded.leaf().iter().map(|byte| format!("{byte:02x}")).collect(),
             },
+            certificate,
         }
     }
 }
 
 /// Erases a user: their sessions end, their key and all that is sealed under it are destroyed. Who was erased before stays
-/// so, and the answer is the same.
+/// so, and the answer is the same, certificate included.
 #[utoipa::path(
     post, path = "/admin/users/erase", tag = "admin",
     request_body = UserIdForm,
@@ -96,7 +108,8 @@ pub async fn erase(
         .authority_or(Permission::GuestsDelete, denied(DELETE))
         .or_else(|_| who.authority_or(Permission::UsersDelete, denied(DELETE)))?;
     let form: UserIdForm = authority.read(form)?;
-    Ok(Json(http.app.erase_user(&who.caller, &authority, form.id()?).await?.into()))
+    let erased = http.app.erase_user(&who.caller, &authority, form.id()?).await?;
+    Ok(Json(Erasure::of(&http, erased).await))
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,5 +137,6 @@ pub async fn erasure(
 ) -> Result<Json<Erasure>, ApiError> {
     who.authority(Permission::AuditRead)?;
     let Query(query) = query?;
-    Ok(Json(http.app.erased(id_of(&query.user_id)?).await?.into()))
+    let erased = http.app.erased(id_of(&query.user_id)?).await?;
+    Ok(Json(Erasure::of(&http, erased).await))
 }
