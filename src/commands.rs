@@ -33,6 +33,7 @@ use chrysalis::log::copy::{self, Copied};
 use chrysalis::open::{Opened, exists, open, open_store};
 use chrysalis::serve::{Ports, Server, StartError};
 use chrysalis::telemetry;
+use chrysalis::wire::error::ApiError;
 use chrysalis::wire::json_time::JsonTime;
 use chrysalis_domain::{Span, Timestamp};
 use secrecy::ExposeSecret;
@@ -232,6 +233,14 @@ async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a command says of what it has no words of its own for: as clients are told.
+fn in_words(error: AppError) -> StartError {
+    StartError::Other(match error {
+        AppError::Refused(refusal) => ApiError::from(refusal).message().to_owned(),
+        error => error.to_string(),
+    })
+}
+
 async fn api_key(config: &Config, what: ApiKey) -> Result<ExitCode, StartError> {
     let ports = ports();
     let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
@@ -240,7 +249,7 @@ async fn api_key(config: &Config, what: ApiKey) -> Result<ExitCode, StartError> 
     let keys = ApiKeys::of_operator(Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at));
     let failed = |error: AppError| match error {
         AppError::Refused(Refusal::ApiKeyUnknown) => StartError::Other("there is no such key".to_owned()),
-        error => StartError::Other(error.to_string()),
+        error => in_words(error),
     };
     match what {
         ApiKey::Create { name, permissions, expires_in, test } => {

@@ -29,7 +29,7 @@ pub enum CaptchaError {
     Away(String),
     #[error("the provider's answer does not read (status {0})")]
     Garbage(u16),
-    #[error("the provider finds fault with this server: {0:?}; look at challenge.site_key and challenge.secret")]
+    #[error("the provider finds fault with this server: {}; look at challenge.site_key and challenge.secret", .0.join(", "))]
     Ours(Vec<String>),
 }
 

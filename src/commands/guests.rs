@@ -15,7 +15,7 @@ use chrysalis::serve::StartError;
 use chrysalis::settings;
 use chrysalis::wire::json_time::JsonTime;
 
-use super::ports;
+use super::{in_words, ports};
 use crate::{Cleanup, State};
 
 /// Guests that are held in memory at a time.
@@ -88,7 +88,7 @@ fn failed(error: AppError) -> StartError {
         AppError::Refused(Refusal::UserUnknown) => "there is no such user".to_owned(),
         AppError::Refused(Refusal::NotAnonymous) => "the user is a member: members are never cleaned up".to_owned(),
         AppError::Refused(Refusal::GuestNotDisabled) => "no clean-up took this guest out of use".to_owned(),
-        error => error.to_string(),
+        error => return in_words(error),
     };
     StartError::Other(said)
 }

@@ -33,7 +33,7 @@ fn told(rehearsal: &Rehearsal) -> String {
     let mut said = format!(
         "maximum age {}: guests who were last active before {cutoff}\n\
          now: {would_delete} would be deleted; {held} held, {disabled} out of use already\n",
-        length(rehearsal.max_age)
+        rehearsal.max_age
     );
     for absent in rehearsal.first.iter().chain(&rehearsal.first_held) {
         let held = absent.held_until.map(|until| format!(", held until {}", JsonTime(until)));
@@ -49,12 +49,4 @@ fn told(rehearsal: &Rehearsal) -> String {
         hindsight.returned,
         hindsight.stayed_away
     )
-}
-
-/// In the largest unit that leaves nothing over.
-fn length(span: Span) -> String {
-    let seconds = span.as_secs_ceil();
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let fits = units.into_iter().find(|(unit, _)| seconds % unit == 0);
-    fits.map_or_else(String::new, |(unit, name)| format!("{}{name}", seconds / unit))
 }

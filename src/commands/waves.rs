@@ -14,7 +14,7 @@ use chrysalis::open::{Opened, open};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
 
-use super::ports;
+use super::{in_words, ports};
 use crate::GroupedBy;
 
 pub async fn run(config: &Config, what: crate::Waves) -> Result<ExitCode, StartError> {
@@ -73,6 +73,6 @@ fn failed(error: AppError) -> StartError {
     match error {
         AppError::Refused(Refusal::JobNotFound) => StartError::Other("there is no such job".to_owned()),
         AppError::Refused(Refusal::JobIrreversible) => StartError::Other("that job disabled no wave".to_owned()),
-        error => StartError::Other(error.to_string()),
+        error => in_words(error),
     }
 }

@@ -11,7 +11,7 @@ use chrysalis::open::{Opened, open};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
 
-use super::ports;
+use super::{in_words, ports};
 use crate::Webhooks as What;
 
 pub(super) async fn run(config: &Config, what: What) -> Result<ExitCode, StartError> {
@@ -21,7 +21,7 @@ pub(super) async fn run(config: &Config, what: What) -> Result<ExitCode, StartEr
     let webhooks = Webhooks::by(Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), ports.clock.now()));
     let failed = |error: AppError| match error {
         AppError::Refused(Refusal::WebhookUnknown) => StartError::Other("there is no such endpoint".to_owned()),
-        error => StartError::Other(error.to_string()),
+        error => in_words(error),
     };
     match what {
         What::List => {

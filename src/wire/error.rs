@@ -138,6 +138,10 @@ impl ApiError {
         &self.0.body.code
     }
 
+    pub fn message(&self) -> &str {
+        &self.0.body.message
+    }
+
     pub fn body(&self) -> &ErrorBody {
         &self.0.body
     }
