@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod app;
+pub mod attempts;
 pub mod clock;
 pub mod config;
 pub mod entropy;

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, secret};
 use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
+use crate::followers::attempts::Writer;
 use crate::followers::background::Background;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
@@ -27,7 +28,7 @@ use crate::followers::traces::Traces;
 use crate::followers::watch::Watch;
 use crate::followers::webhooks::Deliverer;
 use crate::followers::{
-    expiry, invitations, jobs, mail, models, origins, proof, search, strangers, traces, unrecorded, webhooks,
+    attempts, expiry, invitations, jobs, mail, models, origins, proof, search, strangers, traces, unrecorded, webhooks,
 };
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts, Streams};
@@ -159,6 +160,7 @@ impl Server {
                 config.public.to_string(),
             ),
             metrics,
+            attempts: Arc::default(),
             streams: Streams::new(config.audit.streams),
             verbs,
             app: App {
@@ -210,7 +212,7 @@ impl Server {
 
     /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-        let (halt, halted) = watch::channel(false);
+        let ((halt, halted), (over, served)) = (watch::channel(false), watch::channel(false));
         let (turn, settings) = (self.turn, self.settings);
         let learning = tokio::spawn(async move { settings.follow().await });
         // Whoever follows holds a receiver until it ends.
@@ -220,6 +222,8 @@ impl Server {
         following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
         following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
         following.spawn(webhooks::deliver(deliverer, turn.clone(), halted.clone()));
+        let writer = Writer { app: self.http.app.clone(), attempts: self.http.attempts.clone() };
+        following.spawn(attempts::write(writer, turn.clone(), served));
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
         following.spawn(unrecorded::note(self.http.app.clone(), halted.clone()));
         following.spawn(search::follow(self.indexer, turn.clone(), halted.clone()));
@@ -238,6 +242,8 @@ impl Server {
         if serving.await.is_err() {
             tracing::error!("the server task broke off");
         }
+        // The last call may fail, too.
+        let _ = over.send(true);
         let _ = tokio::time::timeout(self.grace, following.ended()).await;
         learning.abort();
         Ok(())

@@ -4,6 +4,7 @@
 //! as a whole. Another aggregate is another line of [`subjects!`].
 
 use crate::api_key::ApiKeyEvent;
+use crate::attempts::AttemptsEvent;
 use crate::challenge::ChallengeEvent;
 use crate::id::{
     ApiKeyId, ChallengeId, ClaimId, JobId, MailId, NoteId, OrganizationId, PersonId, ProcessId, ProjectId, SealedId,
@@ -15,6 +16,7 @@ use crate::note::NoteEvent;
 use crate::organization::OrganizationEvent;
 use crate::process::expiry::ProcessEvent;
 use crate::settings::SettingsEvent;
+use crate::time::Day;
 use crate::upcast::{self, Stored, Unreadable};
 use crate::user::UserEvent;
 use crate::webhook::WebhookEvent;
@@ -190,6 +192,7 @@ subjects! {
     Webhook(WebhookId, WebhookEvent) "webhook",
     Organization(OrganizationId, OrganizationEvent) "organization",
     Process(ProcessId, ProcessEvent) "process",
+    Attempts(Day, AttemptsEvent) "attempts",
 }
 
 /// The types of events by which somebody may be erased.

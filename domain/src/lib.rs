@@ -5,6 +5,7 @@
 //! the same state decides the same, on any machine, at any time.
 
 pub mod api_key;
+pub mod attempts;
 pub mod challenge;
 pub mod decider;
 pub mod email;
@@ -32,4 +33,4 @@ pub use event::{Event, Subject};
 pub use passed::Passed;
 pub use password::{Password, PasswordError, PasswordPolicy};
 pub use permission::{Permission, Permissions};
-pub use time::{Span, Timestamp};
+pub use time::{Day, Span, Timestamp};

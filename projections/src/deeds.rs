@@ -8,6 +8,7 @@ mod organizations;
 mod users;
 
 use chrysalis_domain::api_key::ApiKeyEvent;
+use chrysalis_domain::attempts::{AttemptKind, AttemptsEvent};
 use chrysalis_domain::challenge::{ChallengeEvent, Purpose};
 use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, SealedId, UserId, WebhookId};
 use chrysalis_domain::job::JobEvent;
@@ -95,6 +96,10 @@ actions! {
     WebhookDisabled = "webhook.disabled",
     WebhookReplayed = "webhook.replayed",
     WebhookDeleted = "webhook.deleted",
+    SignInFailed = "sign_in.failed",
+    UpgradeRefused = "upgrade.refused",
+    RateLimitHit = "rate_limit.hit",
+    ApiKeyRefused = "api_key.refused",
 }
 
 impl Action {
@@ -185,6 +190,7 @@ pub fn of(entry: &Entry) -> Vec<Deed> {
             vec![Deed { targets: targets.collect(), organization, ..Deed::named(Name::Noted(noted.action.clone())) }]
         }
         Event::Organization(organization, event) => organizations::deeds(*organization, event),
+        Event::Attempts(_, event) => attempts(event).into_iter().collect(),
         Event::Mail(..) | Event::Process(..) => Vec::new(),
     }
 }
@@ -286,6 +292,26 @@ fn webhooks(webhook: WebhookId, event: &WebhookEvent) -> Option<Deed> {
         // It would be another message, which could be lost as well.
         WebhookEvent::DeliveryLost(_) => None,
     }
+}
+
+/// Where somebody came from of whom nothing else is known: a word of the metadata that readers show elsewhere.
+pub const NETWORK: &str = "network";
+
+fn attempts(event: &AttemptsEvent) -> Option<Deed> {
+    let AttemptsEvent::AttemptsFailed(e) = event else { return None };
+    let deed = Deed::new(match e.kind {
+        AttemptKind::SignIn => Action::SignInFailed,
+        AttemptKind::Upgrade => Action::UpgradeRefused,
+        AttemptKind::RateLimit => Action::RateLimitHit,
+        AttemptKind::ApiKey => Action::ApiKeyRefused,
+    });
+    let deed = deed.with("count", e.count.to_string()).with("since", time(e.minute));
+    let deed = deed.with_some("reason", e.reason.as_ref().map(word)).with_some("path", e.path.clone());
+    let deed = deed.with_some(NETWORK, e.network.map(|network| sealed(network.record)));
+    Some(match e.user {
+        Some(user) => deed.on("user", user),
+        None => deed,
+    })
 }
 
 impl Deed {

@@ -3,6 +3,7 @@
 
 use chrysalis_domain::api_key::ApiKeyRefusal;
 use chrysalis_domain::challenge::ChallengeRefusal;
+use chrysalis_domain::id::UserId;
 use chrysalis_domain::job::JobRefusal;
 use chrysalis_domain::settings::SettingsRefusal;
 use chrysalis_domain::user::UserRefusal;
@@ -37,7 +38,8 @@ pub enum Refusal {
     /// The address changed hands between the look and the deed.
     AddressMoved,
     TooManyAttempts,
-    InvalidEmailOrPassword,
+    /// Of whose account, where it is somebody's: told to nobody but the log.
+    InvalidEmailOrPassword(Option<UserId>),
     InvalidPassword,
     EmailNotVerified,
     NoPassword,

@@ -61,8 +61,9 @@ impl App {
                 return Err(error.into());
             }
         };
+        let account = found.as_ref().map(|found| found.user.user);
         let Some(found) = found.filter(|_| verdict != Verdict::Mismatch) else {
-            return Err(Refusal::InvalidEmailOrPassword.into());
+            return Err(Refusal::InvalidEmailOrPassword(account).into());
         };
         place.refund();
         if caller.settings.passwords.require_email_verification && !found.user.email_verified {
@@ -107,11 +108,11 @@ impl App {
         match self.execute(ask).await.map_err(AppError::from) {
             // The account went away or its password was changed in between: as if this one had never been right.
             Err(AppError::Refused(Refusal::SessionNotLive | Refusal::InvalidPassword | Refusal::NoPassword)) => {
-                return Err(Refusal::InvalidEmailOrPassword.into());
+                return Err(Refusal::InvalidEmailOrPassword(Some(user.user)).into());
             }
             done => done?,
         };
-        let row = self.session_row(id).await?.ok_or(Refusal::InvalidEmailOrPassword)?;
+        let row = self.session_row(id).await?.ok_or(Refusal::InvalidEmailOrPassword(Some(user.user)))?;
         self.signed_in_as(&row, opening.token.as_str())
     }
 

@@ -96,7 +96,7 @@ pub const KEYS: &[Key] = &[
     key(
         "origins.keep",
         "30d",
-        "How long it is kept, as keyed hashes, which network a guest came from, for finding and disabling waves of bots; 0 keeps nothing.",
+        "How long it is kept, as keyed hashes, which network a guest came from, for finding and disabling waves of bots, and sealed, from which one attempts failed; 0 keeps nothing.",
     ),
     key("dev", "off", "Shows the development outbox at /dev/mail. Refused unless everything is on loopback."),
     key("anonymous.enabled", "on", "Whether guests may be made."),

@@ -3,6 +3,7 @@
 //! A follower must bear that something is done twice: it may die between the deed and the note of it, and whoever was
 //! paused finds out late that another has its turn.
 
+pub mod attempts;
 pub mod background;
 pub mod expiry;
 pub mod invitations;

@@ -21,6 +21,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::Instrument;
 
 use super::admin::impersonation;
+use super::attempts::Asker;
 use super::authority::Project;
 use super::state::Http;
 use super::who::{Known, Standing, Who};
@@ -133,11 +134,19 @@ async fn answer(
     }
     let at = begun.at;
     let caller = caller(http, begun, &request);
+    let mut asker = Asker { address: caller.address, user: None };
+    let route = http.route(request.uri().path()).and_then(call);
     let who = match admit(http, path, caller, &mut request).await {
         Ok(who) => who,
-        Err(refused) => return refused.into_response(),
+        Err(refused) => {
+            let response = refused.into_response();
+            http.count_failure(route, asker, &response);
+            return response;
+        }
     };
+    asker.user = who.live().map(|presented| presented.row.user.user);
     let mut response = again::run(http, path, request, next, who.clone()).await;
+    http.count_failure(route, asker, &response);
     if who.planted_cookies && !response.headers().contains_key(SET_COOKIE) {
         http.delete_session(&mut response);
     }

@@ -6,6 +6,7 @@ mod again;
 mod analytics;
 mod anonymous;
 mod api_key;
+mod attempts;
 mod audit;
 mod authority;
 mod change_email;

@@ -68,8 +68,8 @@ impl From<Refusal> for ApiError {
             // Tried again by whoever meets it; if all tries end here, it is a storm.
             Refusal::AddressMoved => ApiError::service_unavailable(1),
             Refusal::EmailInUse => said(S::CONFLICT, "EMAIL_ALREADY_IN_USE", "Email already in use"),
-            Refusal::InvalidEmailOrPassword => {
-                said(S::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password")
+            Refusal::InvalidEmailOrPassword(account) => {
+                said(S::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password").about(account)
             }
             Refusal::InvalidPassword => said(S::BAD_REQUEST, "INVALID_PASSWORD", "Invalid password"),
             Refusal::EmailNotVerified => ApiError::email_not_verified(),

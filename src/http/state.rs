@@ -8,6 +8,7 @@ use http::Method;
 
 use super::streams::Streams;
 use crate::app::App;
+use crate::attempts::Attempts;
 use crate::limits::address::TrustedProxies;
 use crate::metrics::Metrics;
 use crate::tokens::Tokens;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub languages: Vec<Locale>,
     pub tokens: Tokens,
     pub metrics: Arc<Metrics>,
+    /// What failed here and is not written yet.
+    pub attempts: Arc<Attempts>,
     /// Answers that do not end by themselves.
     pub streams: Streams,
     /// Every path there is, base path included, and its verbs.

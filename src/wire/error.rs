@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use axum::response::{IntoResponse, Response};
+use chrysalis_domain::id::UserId;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -58,6 +59,15 @@ struct Parts {
     retry_after: Option<u32>,
     headers: HeaderMap,
     rests_on_settings: bool,
+    about: Option<UserId>,
+}
+
+/// Stands in the extensions of an answer that is an error: for whoever counts them.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub code: Cow<'static, str>,
+    /// Whose account it was about, as far as the answer itself doesn't tell.
+    pub about: Option<UserId>,
 }
 
 /// Stands in the extensions of an answer that is right only for as long as the settings are those it was made by.
@@ -67,7 +77,8 @@ pub struct RestsOnSettings;
 impl ApiError {
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         let body = ErrorBody { code: code.into(), message: message.into(), details: None, errors: Vec::new() };
-        Self(Box::new(Parts { status, body, retry_after: None, headers: HeaderMap::new(), rests_on_settings: false }))
+        let headers = HeaderMap::new();
+        Self(Box::new(Parts { status, body, retry_after: None, headers, rests_on_settings: false, about: None }))
     }
 
     /// 429. `seconds` until a retry may succeed; at least 1 is sent, so that no client retries in a tight loop.
@@ -121,6 +132,12 @@ impl ApiError {
     /// See [`RestsOnSettings`].
     pub fn resting_on_settings(mut self, rests: bool) -> Self {
         self.0.rests_on_settings = rests;
+        self
+    }
+
+    /// See [`Refused`].
+    pub fn about(mut self, account: Option<UserId>) -> Self {
+        self.0.about = account;
         self
     }
 
@@ -198,7 +215,7 @@ impl std::error::Error for ApiError {}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Parts { status, body, retry_after, headers, rests_on_settings } = *self.0;
+        let Parts { status, body, retry_after, headers, rests_on_settings, about } = *self.0;
         // Strings and JSON values always serialise; were it otherwise, a code is still better than an empty answer.
         let json = serde_json::to_vec(&body)
             .unwrap_or_else(|_| br#"{"code":"INTERNAL_SERVER_ERROR","message":"Internal server error"}"#.to_vec());
@@ -206,6 +223,7 @@ impl IntoResponse for ApiError {
         if rests_on_settings {
             response.extensions_mut().insert(RestsOnSettings);
         }
+        response.extensions_mut().insert(Refused { code: body.code, about });
         let out = response.headers_mut();
         out.extend(headers);
         out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::rounds;
-use crate::process::{Answer, Client, Folder, Server, address, case, eventually};
+use crate::process::{Answer, Client, Folder, PASSWORD, Server, address, case, eventually, run};
 
 /// Upgrades that wait for their hash: all accepted, none answered yet.
 async fn waiting(server: &Server, count: usize) -> (Vec<Client>, JoinSet<Answer>) {
@@ -80,6 +80,28 @@ fn a_stop_is_bounded() {
         assert!(status.success(), "{status}:\n{}", lines.join("\n"));
         assert!(told.elapsed() < Duration::from_secs(8), "it took {:?}", told.elapsed());
         drop(calls);
+    });
+}
+
+/// What failed is counted in memory, and a stop is no crash.
+#[test]
+fn what_failed_is_written_down_first() {
+    case(async {
+        let folder = Folder::new();
+        let server = Server::start(folder.path());
+        let wrong = serde_json::json!({ "email": address(), "password": PASSWORD });
+        for _ in 0..3 {
+            let refused = server.app().post("/sign-in/email", wrong.clone()).await;
+            assert_eq!(refused.code(), "INVALID_EMAIL_OR_PASSWORD");
+        }
+        server.stop();
+        let told = run(folder.path(), &["audit", "export", "--action", "sign_in.failed"]);
+        let told = String::from_utf8(told.stdout).unwrap();
+        let rows: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        // The three may lie on both sides of a minute's end.
+        let counted = rows.iter().map(|row| row["metadata"]["count"].as_str().unwrap().parse::<u32>().unwrap());
+        assert_eq!(counted.sum::<u32>(), 3, "{told}");
+        assert!(rows.iter().all(|row| row["metadata"]["path"] == "/sign-in/email" && row["ipAddress"] == "127.0.0.1"));
     });
 }
 

@@ -5,6 +5,7 @@
 mod admin;
 mod analytics;
 mod api_keys;
+mod attempts;
 mod audit;
 mod audit_log;
 mod audit_replay;

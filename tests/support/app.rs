@@ -119,6 +119,15 @@ impl App {
         assert!(models::caught_up(self.log.as_ref(), MAIL_OVERDUE).await.unwrap(), "a read model stays behind");
     }
 
+    /// Waits until a follower has come to that place.
+    pub async fn until_at(&self, follower: &str, place: u64) {
+        let asked = Instant::now();
+        while self.log.checkpoint(follower).await.unwrap() != place {
+            assert!(asked.elapsed() < MAIL_OVERDUE, "{follower} does not come to {place}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits until users are found by what they are called after what has happened so far.
     pub async fn searchable(&self) {
         let (head, asked) = (self.log.end().await.unwrap(), Instant::now());

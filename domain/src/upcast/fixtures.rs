@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::attempts::AttemptKind;
 use crate::challenge::event::VoidReason;
 use crate::challenge::{Intent, Purpose};
 use crate::event;
@@ -274,6 +275,7 @@ fn every_word_ever_written_still_reads() {
         "delete_user",
     ]);
     words::<VoidReason>(&["replaced", "expired", "exhausted", "denied"]);
+    words::<AttemptKind>(&["sign_in", "upgrade", "rate_limit", "api_key"]);
     words::<DisabledReason>(&["requested", "lost_deliveries"]);
     words::<Reason>(&["refused", "exhausted", "expired", "erased"]);
     words::<MembershipEnd>(&["left", "removed", "organization_deleted", "user_deleted"]);

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{EventId, SealedId, SessionId, UserId};
 use chrysalis_projections::audit::{self, AuditRow};
-use chrysalis_projections::deeds::{Action, Target};
+use chrysalis_projections::deeds::{Action, NETWORK, Target};
 use chrysalis_projections::sessions::{self, SessionRow};
 use chrysalis_projections::table::{self, Sealed};
 use chrysalis_projections::users::{self, UserRow};
@@ -209,7 +209,8 @@ impl Half {
     fn records(&self) -> impl Iterator<Item = SealedId> {
         let sides = self.changes.iter().flat_map(|changes| [&changes.before, &changes.after]);
         let values = sides.filter_map(Value::as_object).flat_map(Map::values);
-        values.filter_map(sealed_id).chain(self.row.details)
+        let network = self.metadata.as_ref().and_then(|metadata| metadata.get(NETWORK));
+        values.chain(network).filter_map(sealed_id).chain(self.row.details)
     }
 
     fn open(self, known: &Known) -> Result<Seen, LogFault> {
@@ -223,7 +224,12 @@ impl Half {
         // Of a user who is gone nothing is shown, from that moment on.
         let gone = self.row.target.as_ref().is_some_and(|target| target.kind == "user" && person(&target.id).is_none());
         let records = if gone { &HashMap::new() } else { &known.records };
-        let Self { row, changes, metadata } = self;
+        let Self { row, changes, mut metadata } = self;
+        let network = metadata.as_mut().and_then(|metadata| metadata.remove(NETWORK)).as_ref().and_then(sealed_id);
+        let client = match network {
+            Some(network) => seen_from(records.get(&network))?,
+            None => client,
+        };
         let actor = row.actor.as_deref().and_then(person);
         let mut seen = Seen {
             id: id(&row),
@@ -282,6 +288,12 @@ impl Changes {
         };
         Ok(Self { before: open(self.before)?, after: open(self.after)? })
     }
+}
+
+/// From where somebody came of whom nothing else is known; from nowhere, once nothing is left of it.
+fn seen_from(record: Option<&Record>) -> Result<ClientSeen, LogFault> {
+    let json = record.map(|record| record.read(SealKind::Client)).transpose()?.flatten();
+    json.as_deref().map_or_else(|| Ok(ClientSeen::default()), read_json)
 }
 
 /// What a field held; null once nothing is left of it. What is not named here is shown to nobody.

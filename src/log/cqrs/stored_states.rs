@@ -73,7 +73,7 @@ async fn folded(log: &dyn Store, subject: Subject, version: Version) -> Result<O
         Subject::Webhook(_) => fold::<Webhook>(log, subject, version).await,
         Subject::Organization(_) => fold::<Organization>(log, subject, version).await,
         Subject::Process(_) => fold::<Expiry>(log, subject, version).await,
-        Subject::Mail(_) | Subject::Note(_) => Ok(None),
+        Subject::Mail(_) | Subject::Note(_) | Subject::Attempts(_) => Ok(None),
     }
 }
 
