@@ -15,8 +15,8 @@ use axum::response::{IntoResponse, Response};
 use chrysalis_domain::id::RequestId;
 use chrysalis_domain::value::Carrier;
 use futures_util::FutureExt;
-use http::header::{ALLOW, CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, REFERRER_POLICY, SET_COOKIE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::Instrument;
 
@@ -24,6 +24,7 @@ use super::admin::impersonation;
 use super::attempts::Asker;
 use super::authority::Project;
 use super::state::Http;
+use super::unread::Rest;
 use super::who::{Known, Standing, Who};
 use super::{BASE_PATH, again, call};
 use crate::app::identify::Presented;
@@ -45,7 +46,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest user agent that is kept, in bytes.
 const USER_AGENT_MAX: usize = 512;
 
-pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Response {
+pub async fn gate(State(http): State<Http>, mut request: Request, next: Next) -> Response {
     let at = http.app.clock.now();
     let id = RequestId::from_ulid(entropy::ulid(http.app.entropy.as_ref(), at));
     let span = tracing::info_span!("request", %id);
@@ -59,7 +60,7 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     let settings = if api { settings(&http, Head::from(&request)).await } else { http.app.settings() };
     let allowed = cors::allowed_origin(&settings.origins, Head::from(&request), readers);
 
-    let verb = request.method().clone();
+    let (verb, version, rest) = (request.method().clone(), request.version(), Rest::of(&mut request));
     // What is no path of ours may hold anything: it is not repeated.
     let path = http.route(request.uri().path());
 
@@ -79,6 +80,9 @@ pub async fn gate(State(http): State<Http>, request: Request, next: Next) -> Res
     if status == StatusCode::METHOD_NOT_ALLOWED {
         // The router would have answered HEAD from GET; we don't.
         without_head(headers);
+    }
+    if rest.is_left() && version < Version::HTTP_2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(X_REQUEST_ID, value);

@@ -32,6 +32,7 @@ mod state;
 mod streams;
 mod token;
 mod transfer;
+mod unread;
 mod user;
 mod verify;
 mod webhooks;

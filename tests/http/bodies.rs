@@ -149,3 +149,43 @@ async fn a_body_that_breaks_off_is_no_request() {
     app.program().get("/ok").await.ok();
     assert_eq!(app.head().await, head);
 }
+
+/// On a connection that would go on: no `Connection: close` of the client's.
+async fn ask_and_ask_again(app: &App, line: &str, headers: &str, body: &str) -> raw::RawAnswer {
+    let head = format!("{line} HTTP/1.1\r\nhost: {}\r\n{headers}\r\n\r\n", app.address());
+    let again = format!("GET /api/auth/ok HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", app.address());
+    raw::send_bytes(app, format!("{head}{body}{again}").as_bytes()).await
+}
+
+#[tokio::test]
+async fn behind_a_body_that_was_not_read_the_connection_ends_and_says_so() {
+    let app = App::start().await;
+    let json = "content-type: application/json\r\n";
+    // An API key that nobody gave is refused before anybody looks at a body.
+    let bad_key = "x-api-key: sk_live_0123456789";
+    let (refused, unread) = ("POST /api/auth/sign-out", "x".repeat(100));
+    for (headers, status) in [
+        (format!("{json}content-length: 10000000"), 413),
+        (format!("{json}content-length: 10000000\r\n{bad_key}"), 401),
+        (format!("{json}transfer-encoding: chunked\r\n{bad_key}"), 401),
+    ] {
+        let answer = ask_and_ask_again(&app, refused, &headers, &unread).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(answer.head.contains("connection: close"), "{headers}: {answer:?}");
+        assert!(!answer.body.contains("{\"ok\":true}"), "what stands in a body is no request: {answer:?}");
+    }
+    // A short one is read to its end and dropped, a long one that was read is no hindrance.
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(LIMIT));
+    let (short, admin) = ("{\"a\":1}", "POST /api/auth/banata/config/public");
+    let chunked = format!("{:x}\r\n{short}\r\n0\r\n\r\n", short.len());
+    for (line, headers, body, status) in [
+        (refused, format!("{json}content-length: {}\r\n{bad_key}", short.len()), short, 401),
+        (refused, format!("{json}transfer-encoding: chunked"), &*chunked, 200),
+        (admin, format!("{json}content-length: {}", long.len()), &*long, 200),
+    ] {
+        let answer = ask_and_ask_again(&app, line, &headers, body).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(!answer.head.contains("connection: close"), "{headers}: {answer:?}");
+        assert!(answer.body.ends_with("{\"ok\":true}"), "the next request is answered: {answer:?}");
+    }
+}
