@@ -77,7 +77,7 @@ pub async fn gate(State(http): State<Http>, mut request: Request, next: Next) ->
     let status = response.status();
     tracing::debug!(parent: &span, %verb, path, status = status.as_u16(), "answered");
     let headers = response.headers_mut();
-    if status == StatusCode::METHOD_NOT_ALLOWED {
+    if status == StatusCode::METHOD_NOT_ALLOWED && api {
         // The router would have answered HEAD from GET; we don't.
         without_head(headers);
     }
@@ -127,7 +127,8 @@ async fn answer(
 ) -> Response {
     let path = request.uri().path().to_owned();
     let Some(path) = call(&path) else {
-        return head_is_no_get(request, next).await;
+        // Nothing there is used up by being read: HEAD is GET without a body (RFC 9110, 9.3.2).
+        return next.run(request).await;
     };
     if let Some(preflight) = cors::preflight(Head::from(&request), allowed, http.app.admission.asks()) {
         return preflight;
@@ -291,7 +292,7 @@ fn caller(http: &Http, begun: Begun, request: &Request) -> Caller {
     }
 }
 
-/// HEAD is refused everywhere and never runs a GET handler: it would use up links and make guests.
+/// HEAD is refused wherever clients call and never runs a GET handler: it would use up links and make guests (CONTRACT 1.1).
 async fn head_is_no_get(mut request: Request, next: Next) -> Response {
     if *request.method() != Method::HEAD {
         return next.run(request).await;

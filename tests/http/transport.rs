@@ -176,7 +176,7 @@ async fn another_verb_is_405_and_the_answer_names_the_right_ones() {
     let browser = app.browser();
     let head = app.head().await;
     let paths = ROUTES.iter().map(|(path, verbs)| (format!("/api/auth{path}"), *verbs));
-    let operations = OPERATIONS.map(|path| (path.to_owned(), &["GET"] as &[&str]));
+    let operations = OPERATIONS.map(|path| (path.to_owned(), &["GET", "HEAD"] as &[&str]));
     for (path, verbs) in paths.chain(operations) {
         for verb in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "BREW"] {
             if verbs.contains(&verb) {
@@ -196,8 +196,7 @@ async fn another_verb_is_405_and_the_answer_names_the_right_ones() {
 async fn head_runs_no_get_handler() {
     let app = App::start().await;
     let browser = app.browser();
-    let paths = ROUTES.iter().map(|(path, _)| format!("/api/auth{path}"));
-    for path in paths.chain(OPERATIONS.map(str::to_owned)) {
+    for path in ROUTES.iter().map(|(path, _)| format!("/api/auth{path}")) {
         let head = app.head().await;
         for caller in [&app.program(), &browser] {
             assert_eq!(caller.at(Method::HEAD, &path).await.status, 405, "{path}");
@@ -205,6 +204,22 @@ async fn head_runs_no_get_handler() {
         assert_eq!(app.head().await, head, "{path}");
     }
     assert_eq!(browser.cookie(crate::support::SESSION), None, "HEAD makes no guests");
+}
+
+/// What watches a server from outside may ask without wanting the body.
+#[tokio::test]
+async fn head_of_what_operators_read_is_get_without_a_body() {
+    let app = App::start().await;
+    for path in OPERATIONS {
+        let (got, asked) = (app.program().at(Method::GET, path).await, app.program().at(Method::HEAD, path).await);
+        assert_eq!((asked.status, asked.text.as_str()), (200, ""), "{path}");
+        assert_eq!(asked.header("content-type"), got.header("content-type"), "{path}");
+        // Figures change from call to call.
+        if path != "/metrics" {
+            assert_eq!(asked.header("content-length"), Some(got.text.len().to_string().as_str()), "{path}");
+        }
+    }
+    assert_eq!(app.program().at(Method::HEAD, "/nowhere").await.status, 404);
 }
 
 #[tokio::test]
