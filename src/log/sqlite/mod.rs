@@ -27,6 +27,7 @@ mod scrub;
 mod transfer;
 mod writer;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -138,12 +139,19 @@ fn write_ahead(connection: &Connection) -> Result<(), LogFault> {
 /// SQLite says that it can't open a file; which file, and why not, the operating system says.
 fn unopened(path: &Path, fault: LogFault) -> LogFault {
     let LogFault::Unavailable(said) = fault else { return fault };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        let (path, folder) = (path.display(), folder.display());
+        return LogFault::Unavailable(format!(
+            "{path}: there is no folder {folder}; make it first (`mkdir -p -m 700 {folder}`), or name another file"
+        ));
+    }
     let why = std::fs::File::options().append(true).open(path).map_or_else(|error| error.to_string(), |_| said);
     LogFault::Unavailable(format!("{}: {why}", path.display()))
 }
 
 /// A connection that may write: durable at each commit, checkpoints left to the checkpointer.
 fn connect(path: &Path) -> Result<Connection, LogFault> {
+    make_private(path);
     let connection = Connection::open(path).map_err(fault)?;
     write_ahead(&connection)?;
     connection.busy_handler(Some(look_again)).map_err(fault)?;
@@ -161,6 +169,12 @@ fn steady(connection: &Connection) -> Result<(), LogFault> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(())
+}
+
+/// A file that is made here is its owner's alone, and so is what SQLite puts beside it, wherever it lies; one that is there
+/// stays as it is. What keeps it from being made, SQLite meets too, and says.
+fn make_private(path: &Path) {
+    let _ = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path);
 }
 
 fn connect_to_read(path: &Path, cache_kib: i64) -> Result<Connection, LogFault> {
