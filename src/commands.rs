@@ -52,11 +52,11 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
         return Ok(config_check(&config));
     }
     telemetry::start(&config.log);
-    // The first key may be made before the first start.
-    if !matches!(command, Command::Serve { .. } | Command::ApiKey(ApiKey::Create { .. })) {
-        exists(&config)?;
-    }
     runtime()?.block_on(async {
+        // The first key may be made before the first start.
+        if !matches!(command, Command::Serve { .. } | Command::ApiKey(ApiKey::Create { .. })) {
+            exists(&config).await?;
+        }
         match command {
             Command::Serve { .. } => serve(config).await,
             Command::Verify => verify::run(&config).await,
@@ -85,19 +85,20 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Copies one store into another, and folds the other's read models.
 pub fn copy(from: &Config, to: &Config) -> Result<ExitCode, StartError> {
     telemetry::start(&to.log);
-    exists(from)?;
     if from.store.is(&to.store) {
         return Err(copy::CopyError::Itself.into());
     }
     runtime()?.block_on(async {
+        exists(from).await?;
         let source = open_store(from, &ports(), Arc::new(())).await?;
         let destination = open_store(to, &ports(), Arc::new(())).await?;
         // Before anything is copied: the keys come along, and open under the same secret.
         config::secret::make_folder(&to.data_dir)?;
-        let secret = to.secret.resolve(&to.data_dir, &OsEntropy)?;
+        let stored = source.keys().await?;
+        let secret = to.secret.resolve(&to.data_dir, stored.is_empty(), &OsEntropy)?;
         let previous = to.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
         let secret = secret.expose_secret().as_bytes();
-        Keyring::opens(&source.keys().await?, secret, previous)?;
+        Keyring::opens(&stored, secret, previous)?;
         let bar = CopyBar::new();
         let copied = copy::copy(source.as_ref(), destination.as_ref(), &mut |step| bar.tell(step)).await?;
         let Copied { events, moved, behind } = copied;
@@ -243,6 +244,10 @@ fn in_words(error: AppError) -> StartError {
 
 async fn api_key(config: &Config, what: ApiKey) -> Result<ExitCode, StartError> {
     let ports = ports();
+    let missing = match exists(config).await {
+        Err(StartError::NoStore { place }) => Some(place),
+        there => there.map(|()| None)?,
+    };
     let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
     store.fit().await?;
     let at = ports.clock.now();
@@ -257,6 +262,9 @@ async fn api_key(config: &Config, what: ApiKey) -> Result<ExitCode, StartError> 
             let expires_at = expires_in.map(|days| at + Span::from_days(days.into()));
             let new = NewApiKey { name, metadata: None, permissions, organization: None, expires_at };
             let issued = keys.create(new, test).await.map_err(failed)?;
+            if let Some(place) = missing {
+                eprintln!("there was no store {place} if there should be one; a new one is made");
+            }
             eprintln!("{} is made; its secret is shown this once:", issued.view.row.key);
             println!("{}", issued.secret.as_str());
         }

@@ -25,11 +25,12 @@ pub struct Opened {
 /// Opens the store of a configuration with its keyring; both are made on a first start.
 pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics>) -> Result<Opened, StartError> {
     secret::make_folder(&config.data_dir)?;
-    let secret = config.secret.resolve(&config.data_dir, ports.entropy.as_ref())?;
     let store = open_store(config, ports, metrics).await?;
     if store.checkpoint(UNFINISHED).await? != 0 {
         return Err(StartError::Unfinished);
     }
+    let is_new = store.keys().await?.is_empty();
+    let secret = config.secret.resolve(&config.data_dir, is_new, ports.entropy.as_ref())?;
     let previous = config.secret_previous.as_ref().map(|secret| secret.expose_secret().as_bytes());
     let keyring = Keyring::open(
         store.as_ref(),
@@ -47,11 +48,20 @@ pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics
 }
 
 /// Whether there is a store to look at: what only looks makes none, and says nothing good of one that it made just now.
-pub fn exists(config: &Config) -> Result<(), StartError> {
-    match &config.store {
-        config::Store::Sqlite(path) if !path.exists() => Err(StartError::NoStore { path: path.clone() }),
-        config::Store::Sqlite(_) | config::Store::Postgres(_) => Ok(()),
-    }
+///
+/// # Errors
+/// [`StartError::NoStore`] where there is none.
+pub async fn exists(config: &Config) -> Result<(), StartError> {
+    let (there, place) = match &config.store {
+        config::Store::Sqlite(path) => {
+            (SqliteLog::is_at(path)?, format!("at {}; look at --store and --data-dir", path.display()))
+        }
+        config::Store::Postgres(given) => (
+            PostgresLog::is_at(&postgres_options(config, given)).await?,
+            format!("in the schema {} of that database; look at --store and postgres.schema", given.schema),
+        ),
+    };
+    if there { Ok(()) } else { Err(StartError::NoStore { place }) }
 }
 
 /// Opens the store of a configuration, whatever is in it.
@@ -60,29 +70,34 @@ pub async fn open_store(
     ports: &Ports,
     metrics: Arc<dyn WriterMetrics>,
 ) -> Result<Arc<dyn Store>, LogFault> {
-    let config::Writer { queue, max_batch } = config.writer;
     match &config.store {
         config::Store::Sqlite(path) => {
+            let config::Writer { queue, max_batch } = config.writer;
             let options = sqlite::Options { queue, max_batch, ..sqlite::Options::at(path) };
             Ok(Arc::new(SqliteLog::open(&options, ports.clock.clone(), metrics)?))
         }
         config::Store::Postgres(given) => {
-            let options = postgres::Options {
-                url: given.url.expose_secret().to_owned(),
-                schema: given.schema.clone(),
-                root_cert: given.root_cert.clone(),
-                queue,
-                max_batch,
-                pool: given.pool,
-                connect_timeout: duration(given.connect_timeout),
-                wait_timeout: duration(given.wait_timeout),
-                query_timeout: duration(given.query_timeout),
-                commit_timeout: duration(given.commit_timeout),
-                poll: duration(given.poll),
-                models: &ASYNC,
-            };
+            let options = postgres_options(config, given);
             Ok(Arc::new(PostgresLog::open(&options, ports.clock.clone(), metrics).await?))
         }
+    }
+}
+
+fn postgres_options(config: &Config, given: &config::store::Postgres) -> postgres::Options {
+    let config::Writer { queue, max_batch } = config.writer;
+    postgres::Options {
+        url: given.url.expose_secret().to_owned(),
+        schema: given.schema.clone(),
+        root_cert: given.root_cert.clone(),
+        queue,
+        max_batch,
+        pool: given.pool,
+        connect_timeout: duration(given.connect_timeout),
+        wait_timeout: duration(given.wait_timeout),
+        query_timeout: duration(given.query_timeout),
+        commit_timeout: duration(given.commit_timeout),
+        poll: duration(given.poll),
+        models: &ASYNC,
     }
 }
 

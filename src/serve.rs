@@ -58,8 +58,8 @@ pub enum StartError {
     Hasher(#[from] crate::hasher::HashError),
     #[error("{address} can't be listened on: {source}; free it, or listen elsewhere with --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("there is no store at {}; look at --store and --data-dir", path.display())]
-    NoStore { path: std::path::PathBuf },
+    #[error("there is no store {place}")]
+    NoStore { place: String },
     #[error("a copy into this store is not finished; run `chrysalis log copy` again")]
     Unfinished,
     #[error(transparent)]

@@ -22,6 +22,11 @@ pub enum SecretError {
         "{path} holds fewer than {MIN_LENGTH} characters; make a longer secret, for example with `openssl rand -base64 32`"
     )]
     Short { path: String },
+    #[error(
+        "{path} is missing, and what is in the store opens under no other secret; put it back from its backup, or start with the \
+         CHRYSALIS_SECRET that the store was made with"
+    )]
+    Missing { path: String },
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },
 }
@@ -36,12 +41,17 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
-    /// The root secret itself. May make it, on a first start.
-    pub fn resolve(&self, data_dir: &Path, entropy: &dyn Entropy) -> Result<SecretString, SecretError> {
+    /// The root secret itself. Makes it where it is missing, for a store that is new: in the place of one that was lost, another
+    /// would open nothing, and be taken for it.
+    pub fn resolve(&self, data_dir: &Path, is_new: bool, entropy: &dyn Entropy) -> Result<SecretString, SecretError> {
         match self {
             SecretSource::Given(secret) => Ok(secret.expose_secret().to_owned().into()),
             SecretSource::File(path) => read(path),
-            SecretSource::Own => of_folder(data_dir, entropy),
+            SecretSource::Own if is_new => of_folder(data_dir, entropy),
+            SecretSource::Own => {
+                let path = data_dir.join(FILE);
+                if path.exists() { read(&path) } else { Err(SecretError::Missing { path: path.display().to_string() }) }
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod lives;
 mod logs;
 mod moving;
 mod nodes;
+mod nothing_there;
 mod proof;
 mod races;
 mod rebuild;

@@ -90,6 +90,16 @@ impl PostgresLog {
         Ok(Self { writer, lookups, pool, followers, pulse, connector, patience, models })
     }
 
+    /// Whether a store is there, in whatever version: looks, and makes none.
+    ///
+    /// # Errors
+    /// When no server is reached.
+    pub async fn is_at(options: &Options) -> Result<bool, LogFault> {
+        let client = Connector::new(options)?.open_driven(Purpose::Long).await?;
+        let sql = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_version'";
+        Ok(client.query_opt(sql, &[&options.schema]).await.map_err(fault)?.is_some())
+    }
+
     /// A connection for what may take a while: nobody else waits for it.
     async fn apart(&self) -> Result<Object, LogFault> {
         self.pulse.alive()?;

@@ -95,6 +95,20 @@ impl SqliteLog {
         Self::open_file(options, clock, metrics).map_err(|fault| unopened(&options.path, fault))
     }
 
+    /// Whether a store is there, in whatever version: looks, and makes none.
+    ///
+    /// # Errors
+    /// When there is a file that can't be read, or is no database.
+    pub fn is_at(path: &Path) -> Result<bool, LogFault> {
+        if !path.exists() {
+            return Ok(false);
+        }
+        let version = connect_to_read(path, 64).and_then(|connection| {
+            connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).map_err(fault)
+        });
+        version.map(|version| version > 0).map_err(|fault| unopened(path, fault))
+    }
+
     fn open_file(options: &Options, clock: Arc<dyn Clock>, metrics: Arc<dyn WriterMetrics>) -> Result<Self, LogFault> {
         let mut connection = connect(&options.path)?;
         schema::migrate(&mut connection, options.models)?;
