@@ -16,6 +16,7 @@ pub mod log;
 pub mod mail;
 pub mod metrics;
 pub mod open;
+pub mod outage;
 pub mod outgoing;
 pub mod priority;
 pub mod proof;

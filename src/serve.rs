@@ -38,6 +38,7 @@ use crate::log::{Log, Store};
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
+use crate::outage;
 use crate::outgoing::{self, Outgoing, OutgoingError};
 use crate::proof::Prover;
 use crate::settings::Latest;
@@ -225,6 +226,7 @@ impl Server {
         let writer = Writer { app: self.http.app.clone(), attempts: self.http.attempts.clone() };
         following.spawn(attempts::write(writer, turn.clone(), served));
         following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
+        following.spawn(outage::follow(self.http.app.log.clone(), halted.clone()));
         following.spawn(unrecorded::note(self.http.app.clone(), halted.clone()));
         following.spawn(search::follow(self.indexer, turn.clone(), halted.clone()));
         following.spawn(traces::remove(self.traces, turn.clone(), halted.clone()));

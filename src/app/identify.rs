@@ -12,7 +12,8 @@ use super::unrecorded::may_be_noted_later;
 use super::{App, AppError, Caller};
 use crate::keys::SessionToken;
 use crate::log::cqrs::{Concurrency, ExecuteError, Step};
-use crate::log::{Actor, LogFault, ask};
+use crate::log::{Actor, AppendError, LogFault, ask};
+use crate::outage;
 use crate::settings::Effective;
 
 /// A session that was presented, and how.
@@ -125,7 +126,7 @@ impl App {
                 Ok(_) => presented.row.by_cookie |= presented.carrier == Carrier::Cookie,
                 Err(ExecuteError::Refused(_)) => return false,
                 Err(error) => {
-                    tracing::warn!(%error, "an activity was not recorded");
+                    tell_unstored(&error, "an activity was not recorded");
                     if may_be_noted_later(&error) {
                         self.unrecorded.keep(presented, caller);
                     }
@@ -142,7 +143,7 @@ impl App {
                     presented.row.updated_at = caller.at;
                     presented.extended = true;
                 }
-                Err(error) => tracing::warn!(%error, "a session was not extended"),
+                Err(error) => tell_unstored(&error, "a session was not extended"),
             }
         }
         true
@@ -193,5 +194,13 @@ impl App {
     pub async fn session_row(&self, session: chrysalis_domain::id::SessionId) -> Result<Option<SessionRow>, AppError> {
         Ok(crate::log::ask_one(self.log.as_ref(), &sessions::BY_ID, &[chrysalis_projections::table::id(session)])
             .await?)
+    }
+}
+
+/// A call goes on although the log did not take what it left behind.
+fn tell_unstored(error: &ExecuteError, what: &str) {
+    match error {
+        ExecuteError::Append(AppendError::Fault(fault @ LogFault::Unavailable(_))) => outage::met(fault),
+        _ => tracing::warn!(%error, "{what}"),
     }
 }

@@ -14,6 +14,7 @@ use super::organization;
 use crate::hasher::HashError;
 use crate::log::cqrs::ExecuteError;
 use crate::log::{AppendError, LogFault, Refused};
+use crate::outage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -158,8 +159,8 @@ impl From<Refusal> for AppError {
 impl From<LogFault> for AppError {
     fn from(fault: LogFault) -> Self {
         match fault {
-            LogFault::Unavailable(cause) => {
-                tracing::error!(cause, "the store is unavailable");
+            LogFault::Unavailable(_) => {
+                outage::met(&fault);
                 AppError::Unavailable { retry_after: STORE_AWAY }
             }
             fault => AppError::Fault(fault),

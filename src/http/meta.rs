@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::state::Http;
+use crate::outage;
 use crate::wire::body::Query;
 use crate::wire::error::{ApiError, ErrorBody};
 use crate::wire::html::{Page, error_page};
@@ -55,7 +56,7 @@ pub async fn ready(State(http): State<Http>) -> Result<Json<Up>, ApiError> {
     match http.app.log.ready().await {
         Ok(()) => Ok(Json(Up { ok: true })),
         Err(fault) => {
-            tracing::warn!(%fault, "not ready");
+            outage::met(&fault);
             Err(ApiError::service_unavailable(2))
         }
     }

@@ -151,6 +151,14 @@ impl<W> Lanes<W> {
     }
 }
 
+/// Tells of a batch that was not stored. Where the store is away, whoever waits for it tells so by itself.
+pub(super) fn tell_unstored(fault: &LogFault, groups: usize) {
+    match fault {
+        LogFault::Unavailable(_) => tracing::debug!(%fault, groups, "a batch was not stored"),
+        _ => tracing::error!(%fault, groups, "a batch was not stored; nothing of it was acknowledged"),
+    }
+}
+
 pub(super) fn stopped() -> LogFault {
     LogFault::Unavailable("the writer has stopped".to_owned())
 }

@@ -45,6 +45,12 @@ fn a_full_disk_is_said_and_outlived() {
         let found = guest.session().await.ok();
         assert_eq!((found.user(), found.is_anonymous()), (arrived.user(), Some(true)));
         assert!(server.is_running());
+        // Said when it begins, and not with each of these.
+        for _ in 0..20 {
+            assert_unavailable(&server.app().arrive().await);
+        }
+        let said = |what: &str| server.lines().iter().filter(|line| line.contains(what)).count();
+        assert_eq!(said("\"level\":\"ERROR\""), 1, "{:?}", server.lines());
 
         disk.free();
         let visitor = server.app();
@@ -55,6 +61,10 @@ fn a_full_disk_is_said_and_outlived() {
         for answer in &acknowledged {
             assert_eq!(server.app().bearing(&answer.token()).session().await.ok().user(), answer.user());
         }
+        // And once when it is over, with how many it met.
+        let is_over = |line: &String| line.contains("the store takes part again") && line.contains("\"refused\":");
+        eventually("it is said that it is over", async || server.lines().iter().any(is_over)).await;
+        assert_eq!(server.lines().iter().filter(|line| is_over(line)).count(), 1);
         server.stop();
         assert_sound(disk.path());
     });

@@ -21,7 +21,7 @@ use super::rows::RowWriter;
 use super::verdicts::{Verdict, judge};
 use super::{fault, pool_fault};
 use crate::clock::Clock;
-use crate::log::queue::{Queue, Taken, stopped};
+use crate::log::queue::{Queue, Taken, stopped, tell_unstored};
 use crate::log::{AppendError, Appended, Group, LogFault, Refused, WriterMetrics};
 
 pub(super) struct Writer {
@@ -187,7 +187,7 @@ impl Loop {
                 }
             }
             Err(Failure::Conflict(fault) | Failure::Fault(fault)) => {
-                tracing::error!(%fault, groups = work.len(), "a batch was not stored; nothing of it was acknowledged");
+                tell_unstored(&fault, work.len());
                 self.metrics.failed(work.len());
                 for work in work {
                     let _ = work.reply.send((work.group, Err(fault.clone().into())));

@@ -13,7 +13,7 @@ use super::batch::{self, Head, Held};
 use super::rows::RowWriter;
 use super::{Options, fault, scrub};
 use crate::clock::Clock;
-use crate::log::queue::{Queue, Taken, stopped};
+use crate::log::queue::{Queue, Taken, stopped, tell_unstored};
 use crate::log::{AppendError, Appended, Group, Lane, LogFault, Position, Refused, StreamId, WriterMetrics};
 
 pub(super) struct Writer {
@@ -190,7 +190,7 @@ impl Loop {
             }
             Err(error) => {
                 let fault = fault(error);
-                tracing::error!(%fault, groups = work.len(), "a batch was not stored; nothing of it was acknowledged");
+                tell_unstored(&fault, work.len());
                 self.metrics.failed(work.len());
                 for one in work {
                     one.answer(Err(fault.clone()));

@@ -3,6 +3,7 @@
 mod cut;
 mod failover;
 mod kill;
+mod outage;
 mod paused;
 mod settings;
 mod together;
