@@ -120,6 +120,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(reset_password::ask_as_before))
         .routes(routes!(reset_password::open))
         .routes(routes!(reset_password::reset))
+        .routes(routes!(reset_password::confirm))
         .routes(routes!(session::get))
         .routes(routes!(token::token))
         .routes(routes!(token::jwks))

@@ -3,17 +3,20 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::forms;
-use super::shape::STATUS_TRUE;
+use super::forms::{self, navigates};
+use super::shape::{STATUS_TRUE, Status};
 use super::state::Http;
 use super::who::Who;
-use crate::app::AppError;
-use crate::wire::body::{Body, Query};
+use crate::app::new_session::SignedIn;
+use crate::app::{AppError, Refusal};
+use crate::wire::body::{Body, BodyOrForm, Query};
 use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
 use crate::wire::error::{ApiError, ErrorBody};
+use crate::wire::html::{Markup, Page, error_page};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = reset_password::AskForm)]
@@ -21,7 +24,7 @@ use crate::wire::error::{ApiError, ErrorBody};
 pub struct AskForm {
     #[schema(example = "jane@example.com")]
     email: String,
-    /// A page of the app; the link leads there with `?token=`.
+    /// A page of the app; the link leads there with `?token=`. Without it, it leads to a page of this server's.
     #[serde(default)]
     redirect_to: Option<String>,
 }
@@ -69,7 +72,7 @@ pub struct OpenQuery {
     callback_url: Option<String>,
 }
 
-/// The mailed link: leads to the app's page with the token, and uses nothing up.
+/// The mailed link: leads to the app's page with the token, or shows one where the app named none. Uses nothing up.
 #[utoipa::path(
     get, path = "/reset-password/{token}", tag = "member",
     params(
@@ -77,6 +80,7 @@ pub struct OpenQuery {
         ("callbackURL" = Option<String>, Query, description = "The app's page"),
     ),
     responses(
+        (status = 200, description = "Without `callbackURL`: a form", content_type = "text/html"),
         (status = 302, description = "To `callbackURL?token=…`, or with `?error=INVALID_TOKEN`"),
         (status = 403, description = "`INVALID_CALLBACK_URL`", body = ErrorBody),
     )
@@ -95,7 +99,8 @@ pub async fn open(
     };
     match (http.app.reset_stands(&who.caller, &token).await, place) {
         (Ok(()), Some(place)) => Ok(http.redirect(place.with_param("token", &token))),
-        (Ok(()) | Err(AppError::Refused(_)), place) => Ok(invalid(place)),
+        (Ok(()), None) => Ok(form_page(&token, "").into_response()),
+        (Err(AppError::Refused(_)), place) => Ok(invalid(place)),
         (Err(error), _) => Err(error.into()),
     }
 }
@@ -135,9 +140,65 @@ pub async fn reset(
 ) -> Result<Response, ApiError> {
     let token = form.token.or(query.token).unwrap_or_default();
     let renewed = http.app.reset_by_link(&who.caller, who.live(), &who.claims, &token, &form.new_password).await?;
-    let mut response = Json(STATUS_TRUE).into_response();
+    Ok(answered(&http, &who, renewed, Json(STATUS_TRUE).into_response()))
+}
+
+fn answered(http: &Http, who: &Who, renewed: Option<SignedIn>, mut response: Response) -> Response {
     if let Some(renewed) = renewed {
-        http.give_session(&mut response, &who, &renewed);
+        http.give_session(&mut response, who, &renewed);
     }
-    Ok(response)
+    response
+}
+
+/// What the page posts that the link shows where the app has none: as `/reset-password`.
+#[utoipa::path(
+    post, path = "/reset-password/confirm", tag = "member",
+    request_body(content((ResetForm = "application/json"), (ResetForm = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "Set; for a page, one that says so or asks again", body = Status),
+        (status = 400, description = "`INVALID_TOKEN`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`", body = ErrorBody),
+        (status = 429, description = "Too often", body = ErrorBody),
+    )
+)]
+pub async fn confirm(
+    State(http): State<Http>,
+    who: Who,
+    headers: HeaderMap,
+    BodyOrForm(form): BodyOrForm<ResetForm>,
+) -> Result<Response, ApiError> {
+    let token = form.token.unwrap_or_default();
+    let reset = http.app.reset_by_link(&who.caller, who.live(), &who.claims, &token, &form.new_password).await;
+    let refusal = match reset {
+        Ok(renewed) if navigates(&headers) => {
+            let body =
+                Markup::new().raw("<p>Your new password is set. You can close this page, and sign in with it.</p>");
+            return Ok(answered(&http, &who, renewed, Page::new("Done", body).into_response()));
+        }
+        Ok(renewed) => return Ok(answered(&http, &who, renewed, Json(STATUS_TRUE).into_response())),
+        Err(AppError::Refused(refusal)) if navigates(&headers) => refusal,
+        Err(error) => return Err(error.into()),
+    };
+    let problem = match refusal {
+        Refusal::PasswordTooShort => "<p><strong>That password is too short.</strong></p>",
+        Refusal::PasswordTooLong => "<p><strong>That password is too long.</strong></p>",
+        Refusal::PasswordTooCommon => "<p><strong>Too many people have that password. Choose another one.</strong></p>",
+        Refusal::InvalidToken => return Ok(error_page(ApiError::from(refusal).code()).into_response()),
+        _ => return Err(refusal.into()),
+    };
+    Ok(form_page(&token, problem).into_response())
+}
+
+fn form_page(token: &str, problem: &'static str) -> Page {
+    let action = format!("{}/reset-password/confirm", super::BASE_PATH);
+    let body = Markup::new()
+        .raw(problem)
+        .raw("<p>With it you are signed out everywhere else.</p><form method=\"post\" action=\"")
+        .text(&action)
+        .raw("\"><input type=\"hidden\" name=\"token\" value=\"")
+        .text(token)
+        .raw(
+            "\"><p><label>New password<br><input type=\"password\" name=\"newPassword\" autocomplete=\"new-password\" required></label></p>\
+             <p><button type=\"submit\">Set password</button></p></form>",
+        );
+    Page::new("Choose a new password", body)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, PASSWORD, seconds};
+use crate::support::{App, Client, Method, PASSWORD, seconds};
 
 const JANE: &str = "jane@example.com";
 const NEW: &str = "another password";
@@ -70,12 +70,53 @@ async fn the_link_leads_to_the_apps_page_and_uses_nothing_up() {
     let (link, token) = (mail["url"].as_str().unwrap(), mail["token"].as_str().unwrap());
     let path = link.strip_prefix(app.origin()).unwrap();
     for _ in 0..2 {
-        let opened = app.program().at(crate::support::Method::GET, path).await;
+        let opened = app.program().at(Method::GET, path).await;
         opened.leads_to(&format!("https://app.example.com/reset?step=2&token={token}"));
     }
     reset(&app.program(), token, NEW).await.ok();
-    let opened = app.program().at(crate::support::Method::GET, path).await;
+    let opened = app.program().at(Method::GET, path).await;
     opened.leads_to("https://app.example.com/reset?step=2&error=INVALID_TOKEN");
+}
+
+/// Where the app named no page, the link shows one of ours.
+#[tokio::test]
+async fn without_a_page_of_the_apps_the_link_shows_a_form() {
+    let app = app().await;
+    let jane = app.browser();
+    jane.sign_up(JANE).await;
+    app.mails(JANE, 1).await;
+    let token = token(&app, 2).await;
+    let mail = app.mails(JANE, 2).await.pop().unwrap();
+    let path = mail["url"].as_str().unwrap().strip_prefix(app.origin()).unwrap().to_owned();
+    assert_eq!(path, format!("/api/auth/reset-password/{token}"));
+    let elsewhere = app.browser().always("sec-fetch-mode", "navigate").always("sec-fetch-site", "same-origin");
+    let page = elsewhere.at(Method::GET, &path).await;
+    page.ok_page("Choose a new password");
+    assert!(page.text.contains(&format!("value=\"{token}\"")) && page.header("referrer-policy") == Some("no-referrer"));
+
+    let send = async |token: &str, password: &str| {
+        let form = format!("token={token}&newPassword={password}");
+        elsewhere
+            .at(Method::POST, "/api/auth/reset-password/confirm")
+            .body("application/x-www-form-urlencoded", form)
+            .await
+    };
+    let again = send(&token, "short").await;
+    again.ok_page("Choose a new password");
+    assert!(again.text.contains("too short"));
+    send(&token, "password123").await.ok_page("Choose a new password");
+    send(&token, "another+password").await.ok_page("Done");
+    assert_eq!(jane.session().await, Value::Null, "everybody is signed out");
+    app.program().post("/sign-in/email", &json!({ "email": JANE, "password": NEW })).await.ok();
+    send(&token, "another+password").await.ok_page("That did not work");
+    elsewhere.at(Method::GET, &path).await.leads_to(&format!("{}/api/auth/error?error=INVALID_TOKEN", app.origin()));
+    // A program is answered as by `/reset-password`.
+    let body = json!({ "token": "x", "newPassword": NEW });
+    app.program().post("/reset-password/confirm", &body).await.refused(400, "INVALID_TOKEN");
+    // A page of somebody else's sets no password.
+    let foreign = elsewhere.always("origin", "https://evil.example").always("sec-fetch-site", "cross-site");
+    foreign.plant("a", "b");
+    foreign.post("/reset-password/confirm", &body).await.refused(403, "INVALID_ORIGIN");
 }
 
 #[tokio::test]
@@ -94,7 +135,7 @@ async fn nobody_learns_whether_an_address_is_known() {
     let app = app().await;
     ask(&app.program(), "nobody@example.com").await;
     app.head().await;
-    assert_eq!(app.program().at(crate::support::Method::GET, "/dev/mail.json").await.ok(), json!([]));
+    assert_eq!(app.program().at(Method::GET, "/dev/mail.json").await.ok(), json!([]));
 }
 
 #[tokio::test]

@@ -53,6 +53,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/forget-password", &["POST"]),
     ("/reset-password/{token}", &["GET"]),
     ("/reset-password", &["POST"]),
+    ("/reset-password/confirm", &["POST"]),
     ("/send-verification-email", &["POST"]),
     ("/verify-email/confirm", &["GET", "POST"]),
     ("/set-password", &["POST"]),

@@ -27,7 +27,7 @@ const IMPERSONATE: &str = "YOU_ARE_NOT_ALLOWED_TO_IMPERSONATE_USERS";
 
 /// Calls that change how a user gets in, or that somebody signs in by: none of them for whoever acts as the user. What
 /// the user decides would refuse them too; here they are refused before anything is looked at.
-const FORBIDDEN: [&str; 17] = [
+const FORBIDDEN: [&str; 18] = [
     "/anonymous/*",
     "/delete-anonymous-user",
     "/delete-user*",
@@ -43,6 +43,7 @@ const FORBIDDEN: [&str; 17] = [
     "/change-password",
     "/set-password",
     "/reset-password",
+    "/reset-password/confirm",
     "/verify-email*",
     "/callback/*",
 ];
