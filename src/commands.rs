@@ -8,6 +8,7 @@ pub(crate) mod log;
 mod proof;
 mod rehearsal;
 mod replay;
+mod sessions;
 mod users;
 mod verify;
 mod waves;
@@ -69,6 +70,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Guests(Guests::Waves(what)) => waves::run(&config, what).await,
             Command::Guests(Guests::Cleanup(what)) => guests::run(&config, what).await,
             Command::Analytics(what) => analytics::run(&config, what).await,
+            Command::Sessions(what) => sessions::run(&config, what).await,
             Command::Users(what) => users::run(&config, what).await,
             Command::Keys(keys) => keyring(&config, keys).await,
             Command::ApiKey(what) => api_key(&config, what).await,

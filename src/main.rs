@@ -80,6 +80,9 @@ enum Command {
     /// Users one by one, in the store itself: a server may run meanwhile.
     #[command(subcommand)]
     Users(Users),
+    /// Sessions, in the store itself: a server may run meanwhile.
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// The keyring.
     #[command(subcommand)]
     Keys(Keys),
@@ -459,6 +462,12 @@ enum GroupedBy {
 
 fn span(text: &str) -> Result<Span, String> {
     parse_span(text).ok_or_else(|| "write a time such as 90s, 15m, 24h or 7d".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+enum Sessions {
+    /// Ends every session that there is now, of everybody: a running server does it. Prints the job.
+    EndAll,
 }
 
 #[derive(Debug, Subcommand)]

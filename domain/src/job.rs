@@ -1,5 +1,5 @@
 //! Something long that was asked for once: many users deleted by a filter, guests cleaned up, a wave of them taken out of use or put
-//! back. It is done in steps, each an event, so that it can stop anywhere and go on, and everybody can see how far it is.
+//! back, everybody signed out. It is done in steps, each an event, so that it can stop anywhere and go on, and everybody can see how far it is.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ events! {
     CleanUpRequested 1,
     WaveDisablingRequested 1,
     WaveRestoringRequested 1,
+    SessionsEndingRequested 1,
     JobAdvanced 1,
     JobEnded 1,
 }
@@ -115,6 +116,15 @@ pub struct WaveRestoringRequested {
     pub at: Timestamp,
 }
 
+/// Everybody is to be signed out of what they were signed in to by a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionsEndingRequested {
+    pub job: JobId,
+    /// Sessions that began later go on.
+    pub before: Timestamp,
+    pub at: Timestamp,
+}
+
 /// A stretch of users is done with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobAdvanced {
@@ -162,6 +172,7 @@ impl Names for JobEvent {
             JobEvent::JobRequested(_)
             | JobEvent::CleanUpRequested(_)
             | JobEvent::WaveRestoringRequested(_)
+            | JobEvent::SessionsEndingRequested(_)
             | JobEvent::JobAdvanced(_)
             | JobEvent::JobEnded(_) => Vec::new(),
         }
@@ -183,6 +194,8 @@ pub enum Task {
     CleanUp(CleanUp),
     DisableWave(Wave),
     RestoreWave(JobId),
+    /// Those that began before.
+    EndSessions(Timestamp),
 }
 
 impl Task {
@@ -192,6 +205,7 @@ impl Task {
             Task::CleanUp(clean_up) => CleanUpRequested { job, clean_up, at }.into(),
             Task::DisableWave(wave) => WaveDisablingRequested { job, wave, at }.into(),
             Task::RestoreWave(undoes) => WaveRestoringRequested { job, undoes, at }.into(),
+            Task::EndSessions(before) => SessionsEndingRequested { job, before, at }.into(),
         }
     }
 }
@@ -287,6 +301,7 @@ impl Job {
             JobEvent::CleanUpRequested(e) => self.task = Some(Task::CleanUp(e.clean_up)),
             JobEvent::WaveDisablingRequested(e) => self.task = Some(Task::DisableWave(e.wave.clone())),
             JobEvent::WaveRestoringRequested(e) => self.task = Some(Task::RestoreWave(e.undoes)),
+            JobEvent::SessionsEndingRequested(e) => self.task = Some(Task::EndSessions(e.before)),
             JobEvent::JobAdvanced(e) => (self.through, self.done, self.spared) = (Some(e.through), e.done, e.spared),
             JobEvent::JobEnded(e) => self.ended = Some(e.outcome),
         }

@@ -263,6 +263,9 @@ fn jobs(job: JobId, event: &JobEvent) -> Option<Deed> {
         JobEvent::WaveRestoringRequested(e) => {
             Some(to(Action::JobRequested).on("job", e.undoes).with("kind", "restore-wave"))
         }
+        JobEvent::SessionsEndingRequested(e) => {
+            Some(to(Action::JobRequested).with("kind", "end-sessions").with("before", time(e.before)))
+        }
         JobEvent::JobEnded(e) => Some(to(Action::JobEnded).with("outcome", e.outcome.name())),
         JobEvent::JobAdvanced(_) => None,
     }

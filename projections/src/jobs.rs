@@ -39,6 +39,7 @@ pub fn fold(job: JobId, event: &JobEvent, out: &mut Vec<Change>) {
         JobEvent::CleanUpRequested(e) => out.push(requested(job, &Task::CleanUp(e.clean_up), e.at)),
         JobEvent::WaveDisablingRequested(e) => out.push(requested(job, &Task::DisableWave(e.wave.clone()), e.at)),
         JobEvent::WaveRestoringRequested(e) => out.push(requested(job, &Task::RestoreWave(e.undoes), e.at)),
+        JobEvent::SessionsEndingRequested(e) => out.push(requested(job, &Task::EndSessions(e.before), e.at)),
         JobEvent::JobAdvanced(e) => set(
             &["through", "done", "spared", "updated_at"],
             vec![id(e.through), number(e.done), number(e.spared), e.at.into()],

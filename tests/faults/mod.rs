@@ -19,6 +19,7 @@ mod nothing_there;
 mod proof;
 mod races;
 mod rebuild;
+mod sessions;
 mod start;
 mod stop;
 mod waves;

@@ -120,6 +120,10 @@ pub enum UserCommand {
     RevokeSessions {
         except: Option<SessionId>,
     },
+    /// Every session that began before.
+    RevokeOlderSessions {
+        before: Timestamp,
+    },
     UpdateProfile {
         name: Change,
         image: Change,

@@ -81,6 +81,10 @@ impl User {
             C::RotateSession { session, rotation } => self.rotate(session, rotation, at),
             C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
             C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
+            C::RevokeOlderSessions { before } => {
+                let older = |id| self.sessions.get(&id).is_some_and(|session| session.started_at < before);
+                Ok(self.end(older, EndReason::Revoked, at))
+            }
             C::UpdateProfile { name, image, metadata } => Ok(self.update_profile(name, image, metadata, at)),
             C::ChangePassword { session, verified, hash, revoke_others, rotation, notice } => {
                 self.still_verified(verified)?;

@@ -1,6 +1,6 @@
 //! What takes long: asked for once, done in stretches by whichever node has the turn, looked at and stopped by anybody who
 //! may. What one stretch is says each kind of job: [`remove_users`](super::remove_users),
-//! [`clean_up`](super::guests::clean_up), [`waves`](super::waves).
+//! [`clean_up`](super::guests::clean_up), [`waves`](super::waves), [`end_sessions`](super::end_sessions).
 
 use chrysalis_domain::id::{CommandId, JobId, ProjectId, UserId};
 use chrysalis_domain::job::{JobCommand, JobOutcome, Task};
@@ -10,7 +10,7 @@ use chrysalis_projections::jobs::{self, JobRow};
 use chrysalis_projections::table::id;
 
 use super::list_users::Total;
-use super::remove_users;
+use super::{end_sessions, remove_users};
 use crate::app::authority::Authority;
 use crate::app::{App, AppError, Caller, Refusal};
 use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step};
@@ -47,7 +47,7 @@ impl App {
         let row = ask_one(self.log.as_ref(), &jobs::BY_ID, &[id(job)]).await?.ok_or(Refusal::JobNotFound)?;
         let network = match &row.task {
             Task::DisableWave(wave) => self.network_of(wave).await?,
-            Task::RemoveUsers(_) | Task::CleanUp(_) | Task::RestoreWave(_) => None,
+            Task::RemoveUsers(_) | Task::CleanUp(_) | Task::RestoreWave(_) | Task::EndSessions(_) => None,
         };
         let ahead = match (&row.outcome, &row.task) {
             (Some(_), _) => Total::Exactly(0),
@@ -57,6 +57,9 @@ impl App {
             }
             (None, Task::DisableWave(wave)) => self.ahead_of_wave(wave, network, row.through).await?,
             (None, Task::RestoreWave(undoes)) => self.ahead_of_restoring(*undoes, row.through).await?,
+            (None, Task::EndSessions(before)) => {
+                self.total(&remove_users::of(&end_sessions::whose(*before), row.through, at)).await?
+            }
         };
         Ok(JobView { row, ahead, network })
     }
@@ -85,6 +88,10 @@ impl App {
             }
             Task::DisableWave(wave) => self.disable_stretch(&on_behalf, &job, wave).await?,
             Task::RestoreWave(undoes) => self.restore_stretch(&on_behalf, &job, *undoes).await?,
+            Task::EndSessions(before) => {
+                let command = UserCommand::RevokeOlderSessions { before: *before };
+                self.remove_stretch(&on_behalf, &job, &end_sessions::whose(*before), &command).await?
+            }
         }
         Ok(true)
     }
@@ -175,5 +182,6 @@ pub fn permission_for(task: &Task) -> Permission {
     match task {
         Task::RemoveUsers(_) | Task::CleanUp(_) => Permission::GuestsDelete,
         Task::DisableWave(_) | Task::RestoreWave(_) => Permission::GuestsManage,
+        Task::EndSessions(_) => Permission::SessionsRevoke,
     }
 }

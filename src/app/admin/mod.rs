@@ -4,6 +4,7 @@
 mod appoint;
 mod ban;
 mod create_user;
+pub mod end_sessions;
 pub mod erase;
 pub mod export;
 mod find_users;

@@ -101,7 +101,7 @@ pub struct RemoveUsersBody {
 pub struct Job {
     #[schema(value_type = String, example = "job_01JD8M4Z5T0123456789ABCDEF")]
     id: JobId,
-    /// `remove-users`, `clean-up`, `disable-wave` or `restore-wave`.
+    /// `remove-users`, `clean-up`, `disable-wave`, `restore-wave` or `end-sessions`.
     kind: &'static str,
     /// Whom to remove.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,10 @@ pub struct Job {
     disabled: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<u64>,
-    /// Who no longer matched when it was their turn, or administers.
+    /// Users who were signed out of something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_out: Option<u64>,
+    /// Who no longer matched when it was their turn, or administers; who was not signed in.
     spared: u64,
     /// How many are ahead, at least.
     remaining: u64,
@@ -158,6 +161,7 @@ impl From<JobView> for Job {
             deleted: None,
             disabled: None,
             restored: None,
+            signed_out: None,
             spared: row.spared,
             remaining,
             requested_at: row.requested_at.into(),
@@ -177,6 +181,7 @@ impl From<JobView> for Job {
                 Self { kind: "disable-wave", wave: Some(wave), disabled: done, ..job }
             }
             Task::RestoreWave(undoes) => Self { kind: "restore-wave", undoes: Some(undoes), restored: done, ..job },
+            Task::EndSessions(_) => Self { kind: "end-sessions", signed_out: done, ..job },
         }
     }
 }
@@ -267,5 +272,6 @@ pub async fn cancel(
 /// Whoever may ask for a job of some kind; of which one, the job tells.
 fn authority(who: &Known) -> Result<crate::app::authority::Authority, ApiError> {
     let denied = || not_allowed("YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS");
-    who.authority(Permission::GuestsManage).or_else(|_| who.authority_or(Permission::GuestsDelete, denied))
+    let by = who.authority(Permission::GuestsManage).or_else(|_| who.authority(Permission::SessionsRevoke));
+    by.or_else(|_| who.authority_or(Permission::GuestsDelete, denied))
 }

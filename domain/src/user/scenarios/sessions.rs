@@ -155,6 +155,15 @@ fn signing_out_ends_one_session_and_only_once() {
 }
 
 #[test]
+fn sessions_that_began_before_a_time_end_and_later_ones_go_on() {
+    let revoked = |number| ended(number, EndReason::Revoked, minute(20));
+    let older = UserCommand::RevokeOlderSessions { before: minute(3) };
+    when(with_sessions([2, 3]), minute(20), older).then_expect_events(vec![revoked(1), revoked(2)]);
+    let none = UserCommand::RevokeOlderSessions { before: minute(0) };
+    when(with_sessions([2, 3]), minute(20), none).then_expect_events(vec![]);
+}
+
+#[test]
 fn all_sessions_end_or_all_but_one() {
     let revoked = |number| ended(number, EndReason::Revoked, minute(20));
     let all = UserCommand::RevokeSessions { except: None };
