@@ -175,7 +175,7 @@ fn events_are_shown_by_place_stream_type_and_user() {
         assert_eq!(shown(&["--type", "SessionStarted"]), only("type", "SessionStarted"));
         let upgraded = &only("type", "GuestUpgraded")[0];
         let both = shown(&["--user", &arrived.user(), "--type", "GuestUpgraded"]);
-        assert_eq!(both, [upgraded.clone()]);
+        assert_eq!(both, std::slice::from_ref(upgraded));
         let readable = succeeds(&folder, &["log", "show", "--readable", "--type", "GuestUpgraded"]);
         for word in ["GuestUpgraded", &stream, upgraded["recordedAt"].as_str().unwrap(), "by user"] {
             assert!(readable.contains(word), "{readable}");

@@ -50,10 +50,8 @@ fn neither_a_key_nor_a_ciphertext_is_left_in_the_file() {
         for _ in 0..200 {
             all.push(member(&world).await);
         }
-        for (_, bytes) in &all {
-            assert!(bytes.iter().all(|bytes| stands(&files(&store), bytes)), "looked for in the wrong place");
-            break;
-        }
+        let (_, bytes) = &all[0];
+        assert!(bytes.iter().all(|bytes| stands(&files(&store), bytes)), "looked for in the wrong place");
         let (gone, stay) = all.split_at(100);
         for (guest, _) in gone {
             let command = UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest: false };
