@@ -172,8 +172,10 @@ impl History {
         }
         match chance.below(25) {
             0..=3 | 23 | 24 => {
-                let ask =
-                    world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
+                // The few addresses are soon in firm hands.
+                let other = format!("{}@example.com", chance.below(1_000_000));
+                let address = if chance.below(4) == 0 { other.as_str() } else { *chance.pick::<&str>(&ADDRESSES) };
+                let ask = world.upgrade(state.id.unwrap(), person, session, address, chance.toss());
                 (command(&ask), ask.sealed, ask.claims)
             }
             4 | 22 => self.social(person, session),
