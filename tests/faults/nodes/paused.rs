@@ -22,7 +22,8 @@ fn asked_for(folder: &Path) -> BTreeSet<String> {
 fn mails(folder: &Path) -> BTreeSet<String> {
     let outbox = std::fs::read_dir(folder.join("data/outbox")).unwrap();
     let names = outbox.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter_map(|name| name.strip_suffix(".eml").map(str::to_owned)).collect()
+    // The mail, and whose it is.
+    names.filter_map(|name| Some(name.strip_suffix(".eml")?.split('.').next()?.to_owned())).collect()
 }
 
 #[test]
