@@ -196,9 +196,10 @@ subjects! {
 }
 
 /// The types of events by which somebody may be erased.
-pub const ERASING: [&str; 9] = [
+pub const ERASING: [&str; 10] = [
     "UserDeleted",
     "StrangerForgotten",
+    "AttemptsForgotten",
     "InvitationAccepted",
     "InvitationRejected",
     "InvitationRevoked",

@@ -23,7 +23,17 @@ use chrysalis_projections::{codes, mails};
 use crate::conformance::world::{Person, World, command};
 
 /// Few addresses and identities for many users: they get in each other's way.
-pub(super) const ADDRESSES: [&str; 14] = [
+pub(super) const ADDRESSES: [&str; 24] = [
+    "aa@example.com",
+    "bb@example.com",
+    "cc@example.com",
+    "dd@example.com",
+    "ee@example.com",
+    "ff@example.com",
+    "gg@example.com",
+    "hh@example.com",
+    "ii@example.com",
+    "jj@example.com",
     "a@example.com",
     "b@example.com",
     "c@example.com",
@@ -172,10 +182,8 @@ impl History {
         }
         match chance.below(25) {
             0..=3 | 23 | 24 => {
-                // The few addresses are soon in firm hands.
-                let other = format!("{}@example.com", chance.below(1_000_000));
-                let address = if chance.below(4) == 0 { other.as_str() } else { *chance.pick::<&str>(&ADDRESSES) };
-                let ask = world.upgrade(state.id.unwrap(), person, session, address, chance.toss());
+                let ask =
+                    world.upgrade(state.id.unwrap(), person, session, chance.pick::<&str>(&ADDRESSES), chance.toss());
                 (command(&ask), ask.sealed, ask.claims)
             }
             4 | 22 => self.social(person, session),
