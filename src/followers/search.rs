@@ -3,12 +3,15 @@
 //!
 //! What was taken out of a table may stay in its pages. So within a day of it the table is built anew, from the users there
 //! are, beside the one that is read; and takes its place when it has caught up. Where searching is off, the table is empty.
+//!
+//! A command may build it while a server does: whoever begins later takes it from the other, and the server then leaves it
+//! alone for as long as it gets on. Otherwise each would take it from the other without end.
 
 mod compare;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrysalis_domain::id::UserId;
 use chrysalis_domain::{Span, Subject, Timestamp};
@@ -37,6 +40,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const PUT_OFF: Duration = Duration::from_millis(250);
 /// How often to look at the clock.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a table that was taken from us stands still before it counts as left behind.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
 /// How long to leave a fault alone.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// How long what was taken out may stay in pages. Half of what is promised: building takes a while, and may break off.
@@ -50,6 +55,8 @@ pub struct Indexer {
     enabled: bool,
     /// The table that is being built.
     renewal: Option<Renewal>,
+    /// How far whoever took one from us was with it, and since when.
+    elsewhere: Option<(Position, Instant)>,
 }
 
 /// A table on its way to take the place of the one that is read.
@@ -87,7 +94,11 @@ pub async fn follow(mut indexer: Indexer, turn: Turn, mut stop: watch::Receiver<
             Ok(true) => match indexer.round(upto).await {
                 Ok(Some(waiting)) => {
                     lease.turn.metrics.waiting(NAME, Some(waiting));
-                    if waiting == 0 { LOOK } else { Duration::ZERO }
+                    match (waiting, indexer.elsewhere) {
+                        (0, _) => LOOK,
+                        (_, Some(_)) => GATHER,
+                        (_, None) => Duration::ZERO,
+                    }
                 }
                 Ok(None) => LOOK,
                 Err(fault) => {
@@ -157,7 +168,7 @@ impl Indexer {
         entropy: Arc<dyn Entropy>,
         enabled: bool,
     ) -> Self {
-        Self { store, keyring, clock, entropy, enabled, renewal: None }
+        Self { store, keyring, clock, entropy, enabled, renewal: None, elsewhere: None }
     }
 
     /// Does what is due, a page of it; answers how much is ahead of those who search, or nothing where nobody does.
@@ -181,16 +192,31 @@ impl Indexer {
             match self.go_on(renewal, head).await? {
                 Step::On(renewal) => self.renewal = Some(renewal),
                 Step::Done => tracing::info!("what users are searched by was built anew"),
-                Step::Lost => {}
+                Step::Lost => self.elsewhere = Some((0, Instant::now())),
             }
         } else if (!stands && head > 0) || self.is_due().await? {
-            self.renewal = self.begin().await?;
+            if !self.is_built_elsewhere(&all) {
+                self.renewal = self.begin().await?;
+            }
+        } else {
+            self.elsewhere = None;
         }
         if stands && live.position < head {
             let noted = ask_one(self.store.as_ref(), &search::TRACED_SINCE, &[]).await?.is_some();
             self.advance(live, head, noted).await?;
         }
         Ok(Some(head.saturating_sub(live.position).max(self.renewal.is_some().into())))
+    }
+
+    /// Whether whoever took a table from us is at it, and gets on.
+    fn is_built_elsewhere(&mut self, all: &[Generation]) -> bool {
+        let Some((seen, since)) = self.elsewhere.take() else { return false };
+        let next = all.iter().find(|one| one.stage == Stage::Next && one.model.name == MODEL.name);
+        let Some(next) = next else { return false };
+        let since = if seen == next.position { since } else { Instant::now() };
+        let gets_on = since.elapsed() < LEFT_BEHIND;
+        self.elsewhere = gets_on.then_some((next.position, since));
+        gets_on
     }
 
     async fn is_due(&self) -> Result<bool, LogFault> {

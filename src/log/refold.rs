@@ -164,6 +164,11 @@ fn note(listed: &mut Vec<Position>, further: &mut u64, position: Position) {
 
 /// Events of one page of a refold.
 pub(super) const PAGE: usize = 8_192;
+/// What a rebuild leaves for its last step, which holds up whoever writes.
+pub(super) const LITTLE: Position = 256;
+/// How often it catches up with a server before that. Each time there is less; where there is not, the load is more than
+/// the machine can fold, and going on would not end.
+pub(super) const CATCH_UP: usize = 16;
 
 /// One event as the folds take it.
 pub struct Decoded {

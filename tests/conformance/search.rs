@@ -27,6 +27,7 @@ use crate::long;
 every_store! {
     it_follows_any_history_as_if_it_was_built_anew,
     of_several_who_keep_it_at_once_nobody_spoils_it,
+    a_command_builds_it_whatever_a_server_is_at,
     whoever_builds_it_may_break_off_at_any_moment,
     an_old_store_is_gone_through_user_by_user,
     it_is_built_anew_while_people_come_and_go,
@@ -97,6 +98,28 @@ async fn of_several_who_keep_it_at_once_nobody_spoils_it(store: &dyn Store) {
     done.store(true, Ordering::SeqCst);
     keeping.join_all().await;
     kept(&mut indexer(&history.world, true).await, history.world.log.as_ref()).await;
+    assert_whole(store, &history.world).await;
+}
+
+async fn a_command_builds_it_whatever_a_server_is_at(store: &dyn Store) {
+    let mut history = lived(store, 24, 150).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let (mut server, log) = (indexer(&history.world, true).await, history.world.log.clone());
+    let enough = done.clone();
+    let keeping = tokio::spawn(async move {
+        while !enough.load(Ordering::SeqCst) {
+            server.round(log.end().await.unwrap()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    for _ in 0..if long() { 200 } else { 20 } {
+        // Somebody is called something else, and from now on the server wants to build it, too.
+        history.go_on(20).await;
+        history.world.clock.advance(RENEWED_AFTER);
+        rebuild(indexer(&history.world, true).await).await.unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    keeping.await.unwrap();
     assert_whole(store, &history.world).await;
 }
 

@@ -92,26 +92,23 @@ pub fn counts(split: Split, stretch: Stretch, size: i64, offset: i64) -> Stateme
         .collect();
     let sums = sums.join(", ");
     let Stretch { width, from, to, pick } = stretch;
-    let mut parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), from.into(), to.into()];
-    let (before, which, only) = match pick {
-        Pick::All => (String::new(), "conversion_counts c".to_owned(), ""),
-        Pick::Except(hour) => {
-            parameters.push(hour.into());
-            (String::new(), "conversion_counts c".to_owned(), " AND c.at % 86400 <> ?7")
-        }
+    let whole = "c.at >= ?5 AND c.at < ?6";
+    let (days, which, first, only) = match pick {
+        Pick::All => ("", "conversion_counts c", from, whole.to_owned()),
+        Pick::Except(hour) => ("", "conversion_counts c", from, format!("{whole} AND c.at % 86400 <> {hour}")),
+        // Day by day: each is a short stretch of the key, and within the whole stretch, for that begins and ends with an hour.
         Pick::Within(hour) => {
-            parameters.push((from - from.rem_euclid(DAY) + hour).into());
-            // Day by day: each is a short stretch of the key.
-            let days = "WITH RECURSIVE days(at) AS (SELECT ?7 UNION ALL SELECT d.at + 86400 FROM days d
-                        WHERE d.at + 86400 < ?6) ";
-            let only = " AND c.at >= d.at AND c.at < d.at + 3600";
-            (days.to_owned(), "days d CROSS JOIN conversion_counts c".to_owned(), only)
+            let days = "WITH RECURSIVE days(at) AS
+                (SELECT ?5 UNION ALL SELECT d.at + 86400 FROM days d WHERE d.at + 86400 < ?6) ";
+            let only = "d.at < ?6 AND c.at >= d.at AND c.at < d.at + 3600";
+            (days, "days d CROSS JOIN conversion_counts c", from + (hour - from).rem_euclid(DAY), only.to_owned())
         }
     };
     let sql = format!(
-        "{before}SELECT (c.at + ?1) / ?2, c.value, {sums} FROM {which}
-         WHERE c.width = ?3 AND c.split = ?4 AND c.at >= ?5 AND c.at < ?6{only} GROUP BY 1, 2"
+        "{days}SELECT (c.at + ?1) / ?2, c.value, {sums} FROM {which}
+         WHERE c.width = ?3 AND c.split = ?4 AND {only} GROUP BY 1, 2"
     );
+    let parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), first.into(), to.into()];
     Statement { sql, parameters }
 }
 

@@ -17,7 +17,8 @@ use super::rows::RowWriter;
 use super::{LogFault, Position, fault, follow, reader, schema};
 use crate::log::follow::{Following, tables};
 use crate::log::refold::{
-    ClaimReader, Decoded, Difference, Folding, MOST_DIFFERENCES, NULL, PAGE, Progress, Report, SealedRow, decode,
+    CATCH_UP, ClaimReader, Decoded, Difference, Folding, LITTLE, MOST_DIFFERENCES, NULL, PAGE, Progress, Report,
+    SealedRow, decode,
 };
 
 /// How long a lock is waited for before all are let go: shorter than PostgreSQL takes to find a deadlock, of which it
@@ -45,14 +46,19 @@ pub(super) async fn rebuild(
     let mut refold =
         Refold { rows: RowWriter::lenient(next_name), claims, as_live: false, folding: Folding::default() };
     // In steps, beside the live tables; until little is left.
-    let upto = head(&client).await?;
-    let mut ahead = Ahead::of(connector, upto).await?;
-    while let Some(page) = ahead.next().await? {
-        let transaction = client.transaction().await.map_err(fault)?;
-        refold.fold(&transaction, &page).await?;
-        refold.folding.report.fits()?;
-        transaction.commit().await.map_err(fault)?;
-        progress(refold.folding.report.events);
+    for _ in 0..CATCH_UP {
+        let (last, upto) = (refold.folding.last, head(&client).await?);
+        if upto - last <= LITTLE {
+            break;
+        }
+        let mut ahead = Ahead::of(connector, last, upto).await?;
+        while let Some(page) = ahead.next().await? {
+            let transaction = client.transaction().await.map_err(fault)?;
+            refold.fold(&transaction, &page).await?;
+            refold.folding.report.fits()?;
+            transaction.commit().await.map_err(fault)?;
+            progress(refold.folding.report.events);
+        }
     }
     for table in INLINE {
         client.batch_execute(&format!("ANALYZE {}", next_name(table))).await.map_err(fault)?;
@@ -133,7 +139,7 @@ pub(super) async fn verify(
     let upto = head(&transaction).await?;
     let (following, unlike) = Following::of(follow::generations(&transaction, models).await?);
     // What is in the log stays as it is: another connection sees the same.
-    let mut ahead = Ahead::of(connector, upto).await?;
+    let mut ahead = Ahead::of(connector, 0, upto).await?;
     while let Some(page) = ahead.next().await? {
         refold.fold(&transaction, &page).await?;
         for folded in following.fold(&page) {
@@ -199,11 +205,11 @@ struct Ahead {
 }
 
 impl Ahead {
-    async fn of(connector: &Connector, upto: Position) -> Result<Self, LogFault> {
+    async fn of(connector: &Connector, after: Position, upto: Position) -> Result<Self, LogFault> {
         let client = std::sync::Arc::new(connector.open_driven(Purpose::Long).await?);
         client.batch_execute(BY_INDEX).await.map_err(fault)?;
         let mut ahead = Self { client, upto, coming: None };
-        ahead.fetch(0);
+        ahead.fetch(after);
         Ok(ahead)
     }
 

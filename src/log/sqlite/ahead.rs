@@ -12,9 +12,10 @@ use crate::log::refold::{Decoded, PAGE, decode};
 /// Pages that may wait.
 const AHEAD: usize = 2;
 
-/// Hands `fold` every page up to a position, in order.
+/// Hands `fold` every page between two positions, in order.
 pub(super) fn each_page(
     path: &Path,
+    after: Position,
     upto: Position,
     mut fold: impl FnMut(&[Decoded]) -> Result<(), LogFault>,
 ) -> Result<(), LogFault> {
@@ -22,7 +23,7 @@ pub(super) fn each_page(
         let (send, pages) = sync_channel(AHEAD);
         // What a thread allocated it frees itself: two threads in one arena of the allocator only wait for each other.
         let (give_back, folded) = channel();
-        scope.spawn(move || read(path, upto, &send, &folded));
+        scope.spawn(move || read(path, after, upto, &send, &folded));
         for page in pages {
             let page = page?;
             fold(&page)?;
@@ -35,6 +36,7 @@ pub(super) fn each_page(
 
 fn read(
     path: &Path,
+    after: Position,
     upto: Position,
     send: &SyncSender<Result<Vec<Decoded>, LogFault>>,
     folded: &Receiver<Vec<Decoded>>,
@@ -44,7 +46,7 @@ fn read(
         // Who no longer listens has a fault of its own; so below.
         Err(fault) => return drop(send.send(Err(fault))),
     };
-    let mut last = 0;
+    let mut last = after;
     while last < upto {
         let mut page = page(&connection, last);
         if let Ok(page) = &mut page {

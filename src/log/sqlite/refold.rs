@@ -13,34 +13,49 @@ use super::ahead;
 use super::rows::RowWriter;
 use super::{LogFault, Position, connect, fault, follow, schema};
 use crate::log::follow::{Following, tables};
-use crate::log::refold::{ClaimReader, Decoded, Difference, Folded, Folding, NULL, Progress, Report, SealedRow};
+use crate::log::refold::{
+    CATCH_UP, ClaimReader, Decoded, Difference, Folded, Folding, LITTLE, NULL, Progress, Report, SealedRow,
+};
 
 /// Pages written by a rebuild before it brings them home: 32 MiB.
 const HOME_AFTER: i64 = 8_192;
-/// Pause between two steps of a rebuild: several looks of a server's writer that waits for the lock.
-const LET_IN: std::time::Duration = std::time::Duration::from_millis(5);
+/// Events of one step of a rebuild, for as long as which a server on the same file can't write.
+const STEP: usize = 2_048;
+/// Pause between two steps: several looks of a server's writer that waits for the lock.
+const LET_IN: std::time::Duration = std::time::Duration::from_millis(3);
 
 pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
     let mut connection = connect(path)?;
     // Where no server runs nobody else brings the pages home, and what was written would pile up beside the file.
     connection.pragma_update(None, "wal_autocheckpoint", HOME_AFTER).map_err(fault)?;
+    // A step that is lost with the machine is lost with the whole rebuild: only the last one waits for the disk.
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(fault)?;
     // The schema's version rises with every table that is made: no index still has a name of this generation.
     let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
     let generation = format!("_g{version}");
     make(&connection, INLINE, next_name, &generation)?;
     let mut refold = Refold { rows: RowWriter::new(next_name), claims, as_live: false, folding: Folding::default() };
-    // In steps, so that a server on the same file can write in between; the last step holds the write lock, so that
-    // nothing is stored between catching up and the flip.
-    let upto = head(&connection)?;
-    ahead::each_page(path, upto, |page| {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-        refold.fold(&transaction, page)?;
-        refold.folding.report.fits()?;
-        transaction.commit().map_err(fault)?;
-        progress(refold.folding.report.events);
-        std::thread::sleep(LET_IN);
-        Ok(())
-    })?;
+    // In steps, so that a server on the same file can write in between, until little is left; the last step holds the
+    // write lock, so that nothing is stored between catching up and the flip.
+    for _ in 0..CATCH_UP {
+        let (last, upto) = (refold.folding.last, head(&connection)?);
+        if upto - last <= LITTLE {
+            break;
+        }
+        ahead::each_page(path, last, upto, |page| {
+            for step in page.chunks(STEP) {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+                refold.fold(&transaction, step)?;
+                refold.folding.report.fits()?;
+                transaction.commit().map_err(fault)?;
+                progress(refold.folding.report.events);
+                std::thread::sleep(LET_IN);
+            }
+            Ok(())
+        })?;
+    }
+    connection.pragma_update(None, "synchronous", "FULL").map_err(fault)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     loop {
         let page = ahead::page(&transaction, refold.folding.last)?;
@@ -88,7 +103,7 @@ pub(super) fn verify(
     let upto = head(&transaction)?;
     let standing = follow::generations(&transaction, models).map_err(fault)?;
     let (following, unlike) = Following::of(standing);
-    ahead::each_page(path, upto, |page| {
+    ahead::each_page(path, 0, upto, |page| {
         refold.fold(&transaction, page)?;
         for folded in following.fold(page) {
             let rows = follow::kept(&transaction, &folded, temporary_name).map_err(fault)?;
