@@ -83,6 +83,7 @@ pub struct Ports {
 /// A server that listens.
 pub struct Server {
     listener: TcpListener,
+    routes: http::Routes,
     http: Http,
     /// Shown when development mode is on.
     outbox: Option<Outbox>,
@@ -102,7 +103,8 @@ impl Server {
     /// Opens everything and starts to listen. Requests are answered once [`Server::run`] runs.
     pub async fn start(config: Config, ports: Ports) -> Result<Self, StartError> {
         let watch = Watch::begin(ports.clock.clone());
-        let verbs = http::verbs();
+        let routes = http::routes();
+        let verbs = http::verbs(&routes.1);
         let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
         let Opened { store, keyring, secret } = open(&config, &ports, metrics.clone()).await?;
         store.fit().await?;
@@ -187,6 +189,7 @@ impl Server {
         let http = Http::new(parts);
         Ok(Self {
             listener,
+            routes,
             http,
             outbox: dev,
             store,
@@ -235,7 +238,7 @@ impl Server {
         following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));
         following.spawn(expiry::follow(self.http.app.clone(), self.watch, turn, halted.clone()));
         let streams = self.http.streams.clone();
-        let service = http::service(self.http, self.outbox);
+        let service = http::service(self.routes, self.http, self.outbox);
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));
         stop.await;
         tracing::info!("stopping: what was accepted is finished first");

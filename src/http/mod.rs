@@ -47,7 +47,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use http::Method;
 use tower::{Layer, Service};
-use utoipa::OpenApi;
+use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -243,14 +243,18 @@ fn operations() -> OpenApiRouter<Http> {
     OpenApiRouter::new().routes(routes!(meta::alive)).routes(routes!(meta::ready)).routes(routes!(meta::metrics))
 }
 
-/// All of them.
-fn routes() -> OpenApiRouter<Http> {
+/// The routes, and the document that describes them.
+pub type Routes = (Router<Http>, openapi::OpenApi);
+
+/// All of them. Made once: the document is large.
+pub fn routes() -> Routes {
     let documented = OpenApiRouter::with_openapi(Document::openapi());
     documented
         .nest(BASE_PATH, api())
         .nest(AUDIT_PATH, evidence())
         .nest(analytics::PREFIX, analysis())
         .merge(operations())
+        .split_for_parts()
 }
 
 /// The whole service. With an outbox, its mails are shown at `/dev/mail`.
@@ -258,11 +262,11 @@ fn routes() -> OpenApiRouter<Http> {
 /// The gate stands around the router, not inside its routes: what it refuses (HEAD above all) never gets as far as being
 /// matched to a handler.
 pub fn service(
+    (router, document): Routes,
     http: Http,
     dev: Option<Outbox>,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
-    let (router, document) = routes().split_for_parts();
-    let router = router.merge(reference::routes(document));
+    let router = router.merge(reference::routes(&document));
     let router = match dev {
         Some(outbox) => router.merge(dev_mail::routes(outbox)),
         None => router,
@@ -275,8 +279,8 @@ pub fn service(
 }
 
 /// Every path that the document names, with its verbs.
-pub fn verbs() -> HashMap<String, Vec<Method>> {
-    let paths = document().paths.paths.into_iter();
+pub fn verbs(document: &openapi::OpenApi) -> HashMap<String, Vec<Method>> {
+    let paths = document.paths.paths.iter();
     paths
         .map(|(path, item)| {
             let verbs = [
@@ -286,12 +290,7 @@ pub fn verbs() -> HashMap<String, Vec<Method>> {
                 (item.patch.is_some(), Method::PATCH),
                 (item.delete.is_some(), Method::DELETE),
             ];
-            (path, verbs.into_iter().filter_map(|(there, verb)| there.then_some(verb)).collect())
+            (path.clone(), verbs.into_iter().filter_map(|(there, verb)| there.then_some(verb)).collect())
         })
         .collect()
-}
-
-/// The document alone, for `openapi.json` and its check.
-pub fn document() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
 }

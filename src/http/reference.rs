@@ -2,6 +2,7 @@
 //! the strictest content security policy.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
@@ -11,16 +12,22 @@ use utoipa::openapi::OpenApi;
 use super::state::Http;
 use crate::wire::html::{Markup, Page};
 
-pub fn routes(document: OpenApi) -> Router<Http> {
-    let json = document.to_json().unwrap_or_default();
-    let value: Value = serde_json::from_str(&json).unwrap_or_default();
-    let page = Page::new("Chrysalis: API reference", reference(&value));
+pub fn routes(document: &OpenApi) -> Router<Http> {
+    // What the page is made from takes several times its size. The memory of a thread that ends goes back to the system.
+    let made = std::thread::scope(|scope| scope.spawn(|| made(document)).join());
+    let (json, page) = made.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     Router::new()
         .route(
             "/openapi.json",
             get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], json.clone()).into_response())),
         )
         .route("/reference", get(move || std::future::ready(page.clone())))
+}
+
+fn made(document: &OpenApi) -> (Bytes, Page) {
+    let json = Bytes::from(document.to_json().unwrap_or_default());
+    let value: Value = serde_json::from_slice(&json).unwrap_or_default();
+    (json, Page::new("Chrysalis: API reference", reference(&value)))
 }
 
 const VERBS: [&str; 2] = ["get", "post"];
