@@ -26,7 +26,7 @@ pub struct AttemptsFailed {
     /// Whose account it was about; none of an address that is nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// From which network: sealed under a key of the day's, with which it is forgotten.
+    /// From which network: sealed under a key of the minute's, with which it is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Secret>,
     pub count: u32,

@@ -305,6 +305,18 @@ async fn whoever_is_banned_meanwhile_gets_no_session_back() {
     assert!(bot.session().await.is_null());
 }
 
+/// Whoever has the token of a session that was ended for good is not let in by an undoing.
+#[tokio::test]
+async fn a_session_that_was_revoked_meanwhile_stays_ended() {
+    let app = app().await;
+    let ((bot, guest), (other, _)) = (arrives(&app, "192.0.2.1").await, arrives(&app, "192.0.2.1").await);
+    let job = disable(&app, lately(&app)).await;
+    app.operator().post("/admin/revoke-user-sessions", &json!({ "userId": guest["user"]["id"] })).await.ok();
+    assert_eq!(restore(&app, &job).await["restored"], 2);
+    assert!(bot.session().await.is_null());
+    assert!(other.session().await.is_object());
+}
+
 // --- what becomes of them ---
 
 #[tokio::test]

@@ -149,6 +149,10 @@ impl User {
             }
             UserEvent::SessionEnded(e) => {
                 self.sessions.remove(&e.session);
+                // What took the guest out of use can be undone; whoever ends a session means it.
+                if let Some(disabled) = self.disabled.as_mut().filter(|_| e.reason != EndReason::Disabled) {
+                    disabled.sessions.remove(&e.session);
+                }
             }
             UserEvent::ProfileUpdated(e) => {
                 change(&mut self.name, e.name);

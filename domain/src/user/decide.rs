@@ -79,11 +79,10 @@ impl User {
             }
             C::ExtendSession { session, expires_at } => self.extend(session, expires_at, at),
             C::RotateSession { session, rotation } => self.rotate(session, rotation, at),
-            C::RevokeSession { session, reason } => Ok(self.end(|id| id == session, reason, at)),
-            C::RevokeSessions { except } => Ok(self.end(|id| Some(id) != except, EndReason::Revoked, at)),
+            C::RevokeSession { session, reason } => Ok(self.revoke(|id, _| id == session, reason, at)),
+            C::RevokeSessions { except } => Ok(self.revoke(|id, _| Some(id) != except, EndReason::Revoked, at)),
             C::RevokeOlderSessions { before } => {
-                let older = |id| self.sessions.get(&id).is_some_and(|session| session.started_at < before);
-                Ok(self.end(older, EndReason::Revoked, at))
+                Ok(self.revoke(|_, session| session.started_at < before, EndReason::Revoked, at))
             }
             C::UpdateProfile { name, image, metadata } => Ok(self.update_profile(name, image, metadata, at)),
             C::ChangePassword { session, verified, hash, revoke_others, rotation, notice } => {
@@ -294,6 +293,13 @@ impl User {
     fn end(&self, which: impl Fn(SessionId) -> bool, reason: EndReason, at: Timestamp) -> Vec<UserEvent> {
         let ending = self.sessions.keys().copied().filter(|id| which(*id));
         ending.map(|session| SessionEnded { session, reason, at }.into()).collect()
+    }
+
+    /// Those too that would live again if a guest were brought back.
+    fn revoke(&self, which: impl Fn(SessionId, &Session) -> bool, reason: EndReason, at: Timestamp) -> Vec<UserEvent> {
+        let undoable = self.disabled.iter().flat_map(|disabled| &disabled.sessions);
+        let ending = self.sessions.iter().chain(undoable).filter(|(id, session)| which(**id, session));
+        ending.map(|(session, _)| SessionEnded { session: *session, reason, at }.into()).collect()
     }
 
     fn update_profile(&self, name: Change, image: Change, metadata: Change, at: Timestamp) -> Vec<UserEvent> {

@@ -127,6 +127,23 @@ fn whoever_was_banned_meanwhile_comes_back_without_a_session() {
     when(given, day(3), reinstate(1)).then_expect_events(vec![restored.into()]);
 }
 
+/// A session that was ended for good, by whichever way, stays so.
+#[test]
+fn sessions_that_were_revoked_meanwhile_do_not_come_back() {
+    let all = UserCommand::RevokeSessions { except: None };
+    let one = UserCommand::RevokeSession { session: session(1), reason: EndReason::Revoked };
+    let older = UserCommand::RevokeOlderSessions { before: day(2) };
+    for revoke in [all, one, older] {
+        when(barred(), day(2), revoke.clone()).then_expect_events(vec![ended(1, EndReason::Revoked, day(2))]);
+        let given = and_then(barred(), day(2), revoke.clone());
+        when(given.clone(), day(3), revoke).then_expect_events(vec![]);
+        let restored =
+            GuestRestored { sessions: vec![], held_until: Some(day(5)), last_activity: minute(0), at: day(3) };
+        when(given, day(3), reinstate(1)).then_expect_events(vec![restored.into()]);
+    }
+    when(barred(), day(2), UserCommand::RevokeOlderSessions { before: minute(0) }).then_expect_events(vec![]);
+}
+
 // --- not undone ---
 
 #[test]
