@@ -49,11 +49,26 @@ impl Copies {
 
     /// Sets the copies of a row to what stands; its key is to be selected.
     pub(super) fn again(&self) -> String {
-        let Self { table, person } = self;
-        let stands =
-            |column| format!("(SELECT k.{column} FROM person_keys k WHERE k.person_id = {}.{person})", table.name);
-        format!("UPDATE {} SET person_key_epoch = {}, person_key = {}", table.name, stands("epoch"), stands("wrapped"))
+        self.again_in(self.table.name)
     }
+
+    /// Sets all copies in a table that is about to take the place of the one there is, and that was made while keys passed
+    /// from one epoch to another: whoever wraps them anew knows of the other alone.
+    pub(super) fn catch_up_in(&self, name: &str) -> String {
+        let stand = format!("SELECT k.id FROM keys k WHERE k.purpose = '{EPOCHS}' AND k.retired_at IS NULL");
+        format!("{} WHERE {name}.person_key_epoch NOT IN ({stand})", self.again_in(name))
+    }
+
+    fn again_in(&self, name: &str) -> String {
+        let stands =
+            |column| format!("(SELECT k.{column} FROM person_keys k WHERE k.person_id = {name}.{})", self.person);
+        format!("UPDATE {name} SET person_key_epoch = {}, person_key = {}", stands("epoch"), stands("wrapped"))
+    }
+}
+
+/// Asks which epochs there are, the oldest first. As long as it is one, and the same one, no key is wrapped anew.
+pub(super) fn which_epochs() -> String {
+    format!("SELECT id FROM keys WHERE purpose = '{EPOCHS}' ORDER BY id")
 }
 
 /// A key on its way into another epoch.

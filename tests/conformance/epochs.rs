@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrysalis::keys::{KNOWN_AFTER, NewEpoch, PersonSealer, SealKind};
+use chrysalis::keys::{KNOWN_AFTER, KeyringClaims, NewEpoch, PersonSealer, SealKind};
 use chrysalis::log::cqrs::{Ask, Concurrency, Step};
-use chrysalis::log::{AppendError, LogFault};
+use chrysalis::log::{AppendError, LogFault, ask_one};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::event::DeletionReason;
-use chrysalis_projections::users::WrappedKey;
+use chrysalis_projections::table::id;
+use chrysalis_projections::users::{self, WrappedKey};
+use tokio::sync::oneshot;
 
 use super::every_store;
 use super::history::History;
@@ -20,6 +22,7 @@ every_store! {
     every_key_ends_up_in_the_new_epoch,
     a_rotation_that_is_broken_off_is_gone_on_with,
     a_rotation_among_writers_loses_nobody,
+    a_rotation_within_a_rebuild_leaves_nobody_behind,
     no_key_is_stored_of_an_epoch_that_is_over,
     what_the_old_epoch_wrapped_opens_no_more,
     who_does_not_know_an_epoch_yet_says_so,
@@ -44,13 +47,23 @@ async fn keys_in(store: &dyn Store, epoch: u32) -> u64 {
 }
 
 async fn rotate(world: &World) -> NewEpoch {
+    let epoch = begin(world).await;
+    finish(world, epoch).await;
+    epoch
+}
+
+async fn begin(world: &World) -> NewEpoch {
     let rewrapping = world.rewrapping();
     let epoch = rewrapping.begin().await.unwrap();
     world.clock.advance(KNOWN_AFTER);
     rewrapping.end_others(epoch).await.unwrap();
+    epoch
+}
+
+async fn finish(world: &World, epoch: NewEpoch) {
+    let rewrapping = world.rewrapping();
     while rewrapping.walk(epoch, &mut |_| ()).await.unwrap() > 0 {}
     rewrapping.destroy_others(epoch).await.unwrap();
-    epoch
 }
 
 async fn every_key_ends_up_in_the_new_epoch(store: &dyn Store) {
@@ -142,6 +155,48 @@ async fn a_rotation_among_writers_loses_nobody(store: &dyn Store) {
     // What came while the last epoch ended is taken along by the next.
     rotate(&world).await;
     assert_clean(&verified(&world).await);
+}
+
+/// Tables that are made beside the live ones have copies from before, and nobody who wraps keys anew knows of them.
+async fn a_rotation_within_a_rebuild_leaves_nobody_behind(store: &dyn Store) {
+    let world = Arc::new(World::on(store).await);
+    let mut there = Vec::new();
+    // So many that a rebuild takes more than its last step.
+    for _ in 0..300 {
+        there.push(world.arrival().await);
+    }
+    for begun_before in [false, true] {
+        let begun = if begun_before { Some(begin(&world).await) } else { None };
+        let (folded, goes_on) = (oneshot::channel(), std::sync::mpsc::channel());
+        let rebuilding = tokio::spawn({
+            let (world, mut folded, goes_on) = (world.clone(), Some(folded.0), goes_on.1);
+            async move {
+                let mut progress = move |_| {
+                    if let Some(folded) = folded.take() {
+                        folded.send(()).unwrap();
+                        tokio::task::block_in_place(|| goes_on.recv()).unwrap();
+                    }
+                };
+                world.log.rebuild(&KeyringClaims(&world.keyring), &mut progress).await.unwrap()
+            }
+        });
+        folded.1.await.unwrap();
+        match begun {
+            Some(epoch) => finish(&world, epoch).await,
+            None => {
+                rotate(&world).await;
+            }
+        }
+        goes_on.0.send(()).unwrap();
+        assert_clean(&rebuilding.await.unwrap());
+        for guest in &there {
+            let row = ask_one(world.log.as_ref(), &users::BY_ID, &[id(guest.user)]).await.unwrap().unwrap();
+            let opened = PersonSealer::open(&world.keyring, row.person, row.key.as_ref());
+            assert!(matches!(opened, Ok(Some(_))), "begun before: {begun_before}");
+        }
+        assert_clean(&verified(&world).await);
+    }
+    assert_eq!((keys_in(store, 1).await, keys_in(store, 2).await), (0, 0));
 }
 
 async fn no_key_is_stored_of_an_epoch_that_is_over(store: &dyn Store) {

@@ -15,6 +15,7 @@ use super::connect::{Connector, Purpose};
 use super::facts::number;
 use super::rows::RowWriter;
 use super::{LogFault, Position, fault, follow, reader, schema};
+use crate::log::erasure::{Copies, which_epochs};
 use crate::log::follow::{Following, tables};
 use crate::log::refold::{
     CATCH_UP, ClaimReader, Decoded, Difference, Folding, LITTLE, MOST_DIFFERENCES, NULL, PAGE, Progress, Report,
@@ -42,6 +43,7 @@ pub(super) async fn rebuild(
     client.batch_execute(&format!("{lock}; {BY_INDEX}")).await.map_err(fault)?;
     let id = client.query_one("SELECT pg_current_xact_id()::text", &[]).await.map_err(fault)?;
     let generation = format!("_g{}", id.get::<_, &str>(0));
+    let epochs = epochs(&client).await?;
     make(&client, INLINE, next_name, &generation).await?;
     let mut refold =
         Refold { rows: RowWriter::lenient(next_name), claims, as_live: false, folding: Folding::default() };
@@ -63,13 +65,13 @@ pub(super) async fn rebuild(
     for table in INLINE {
         client.batch_execute(&format!("ANALYZE {}", next_name(table))).await.map_err(fault)?;
     }
-    flip(&mut client, &mut refold).await?;
+    flip(&mut client, &mut refold, &epochs).await?;
     progress(refold.folding.report.events);
     Ok(refold.folding.report)
 }
 
 /// Folds what is left while nobody writes, and puts the new tables in the place of the live ones.
-async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), LogFault> {
+async fn flip(client: &mut Client, refold: &mut Refold<'_>, epochs: &[i64]) -> Result<(), LogFault> {
     let mut transaction = client.transaction().await.map_err(fault)?;
     // Writers wait from here on, after those that are at it have finished; readers read on.
     lock(&mut transaction, "EXCLUSIVE").await?;
@@ -81,6 +83,11 @@ async fn flip(client: &mut Client, refold: &mut Refold<'_>) -> Result<(), LogFau
         refold.fold(&transaction, &page).await?;
     }
     refold.folding.report.fits()?;
+    if epochs.len() != 1 || epochs != self::epochs(&transaction).await? {
+        for copies in Copies::all() {
+            transaction.batch_execute(&copies.catch_up_in(&next_name(copies.table))).await.map_err(fault)?;
+        }
+    }
     lock(&mut transaction, "ACCESS EXCLUSIVE").await?;
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
@@ -169,6 +176,11 @@ fn next_name(table: &Table) -> String {
 
 fn temporary_name(table: &Table) -> String {
     format!("pg_temp.{}_verify", table.name)
+}
+
+async fn epochs(client: &impl GenericClient) -> Result<Vec<i64>, LogFault> {
+    let rows = client.query(&which_epochs(), &[]).await.map_err(fault)?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Where the events end: their last position, whatever the head says of itself.

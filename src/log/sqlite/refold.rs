@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use super::ahead;
 use super::rows::RowWriter;
 use super::{LogFault, Position, connect, fault, follow, schema};
+use crate::log::erasure::{Copies, which_epochs};
 use crate::log::follow::{Following, tables};
 use crate::log::refold::{
     CATCH_UP, ClaimReader, Decoded, Difference, Folded, Folding, LITTLE, NULL, Progress, Report, SealedRow,
@@ -33,6 +34,7 @@ pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<
     // The schema's version rises with every table that is made: no index still has a name of this generation.
     let version: i64 = connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(fault)?;
     let generation = format!("_g{version}");
+    let epochs = epochs(&connection)?;
     make(&connection, INLINE, next_name, &generation)?;
     let mut refold = Refold { rows: RowWriter::new(next_name), claims, as_live: false, folding: Folding::default() };
     // In steps, so that a server on the same file can write in between, until little is left; the last step holds the
@@ -65,6 +67,11 @@ pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<
         refold.fold(&transaction, &page)?;
     }
     refold.folding.report.fits()?;
+    if epochs.len() != 1 || epochs != self::epochs(&transaction)? {
+        for copies in Copies::all() {
+            transaction.execute_batch(&copies.catch_up_in(&next_name(copies.table))).map_err(fault)?;
+        }
+    }
     for table in INLINE {
         let (name, next) = (table.name, next_name(table));
         transaction
@@ -131,6 +138,12 @@ fn next_name(table: &Table) -> String {
 
 fn temporary_name(table: &Table) -> String {
     format!("temp.{}_verify", table.name)
+}
+
+fn epochs(connection: &Connection) -> Result<Vec<u32>, LogFault> {
+    let mut statement = connection.prepare(&which_epochs()).map_err(fault)?;
+    let epochs = statement.query_map([], |row| row.get(0)).map_err(fault)?;
+    epochs.collect::<Result<_, _>>().map_err(fault)
 }
 
 fn head(connection: &Connection) -> Result<Position, LogFault> {
