@@ -336,6 +336,33 @@ async fn what_an_app_adds_stands_among_the_rest() {
     assert_eq!(bare.len(), 2);
 }
 
+/// A key that may add to the trail reads neither what people are called nor what others added.
+#[tokio::test]
+async fn who_adds_to_the_trail_is_told_no_more_than_they_said() {
+    let app = app().await;
+    let browser = app.browser();
+    let jane = browser.sign_up("jane@example.com").await["user"]["id"].clone();
+    browser.post("/update-user", &json!({ "name": "Jane Doe" })).await.ok();
+    let (writer, other) = (app.key(&["audit.write"]).await, app.key(&["audit.write"]).await);
+    let note = |more: Value| {
+        let mut asked = json!({ "action": "invoice.paid", "actorType": "user", "actorId": jane });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    let asked = note(json!({ "targets": [{ "type": "user", "id": jane }, { "type": "invoice", "id": "7" }] }));
+    let made = writer.post("/banata/audit-logs/create", &asked).await.ok();
+    assert_eq!((&made["actorId"], &made["actorName"], &made["actorEmail"]), (&jane, &Value::Null, &Value::Null));
+    assert_eq!(made["targets"][0], json!({ "type": "user", "id": jane, "name": null }));
+    assert!(!made.to_string().contains("Jane") && !made.to_string().contains("example.com"), "{made}");
+    // An idempotency key is of whoever chose it.
+    let asked = note(json!({ "idempotencyKey": "7-paid", "metadata": { "iban": "DE02" } }));
+    let made = writer.post("/banata/audit-logs/create", &asked).await.ok();
+    let guessed = other.post("/banata/audit-logs/create", &note(json!({ "idempotencyKey": "7-paid" }))).await.ok();
+    assert_ne!(guessed["id"], made["id"]);
+    assert!(!guessed.to_string().contains("DE02"), "{guessed}");
+    assert_eq!(writer.post("/banata/audit-logs/create", &asked).await.ok(), made);
+}
+
 #[tokio::test]
 async fn what_does_not_fit_the_trail_is_refused() {
     let app = app().await;

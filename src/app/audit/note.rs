@@ -31,7 +31,7 @@ pub struct NewNote {
 }
 
 impl App {
-    /// Notes it, once for each idempotency key; answers as the trail shows it.
+    /// Notes it, once for each idempotency key of whoever notes it; answers as the trail shows it.
     pub async fn note(&self, caller: &Caller, authority: &Authority, new: NewNote) -> Result<Seen, AppError> {
         let (person, sealer, key) = self.whom_it_is_about(caller, &new).await?;
         let said = serde_json::to_string(&new.said).map_err(|error| LogFault::Bug(error.to_string()))?;
@@ -48,11 +48,13 @@ impl App {
             occurred_at: new.occurred_at.unwrap_or(caller.at),
             at: caller.at,
         };
-        let mut group = Group::new(self.asking(caller, authority.actor()).context);
+        let actor = authority.actor();
+        let whose = actor.id.clone().unwrap_or_default();
+        let mut group = Group::new(self.asking(caller, actor).context);
         group.sealed = vec![details];
         group.person_keys = key.into_iter().collect();
         group.idempotency = new.idempotency_key.map(|key| {
-            let hash = self.keyring.lookup("idempotency/note", &[key.as_str().as_bytes()]).hash;
+            let hash = self.keyring.lookup("idempotency/note", &[whose.as_bytes(), key.as_str().as_bytes()]).hash;
             Idempotency { key: hash.to_vec(), note: Vec::new(), keep: REMEMBERED }
         });
         let note = NoteId::from_ulid(self.fresh(caller.at));

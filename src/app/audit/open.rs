@@ -195,9 +195,11 @@ impl Half {
         self.row.target.iter().chain(&self.row.also)
     }
 
+    /// Whose names are shown. What an app noted is shown as the app said it: who may add to the trail need not be one who may
+    /// ask it what somebody is called.
     fn users(&self) -> impl Iterator<Item = UserId> {
         let ids = self.row.actor.iter().chain(self.targets().map(|target| &target.id));
-        ids.filter_map(|id| id.parse().ok())
+        ids.filter(|_| self.row.details.is_none()).filter_map(|id| id.parse().ok())
     }
 
     /// The one through which it was done; of one that is begun, that one.

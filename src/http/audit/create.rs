@@ -71,7 +71,7 @@ pub struct CreateForm {
     #[serde(default)]
     #[schema(value_type = Option<i64>)]
     occurred_at: Option<JsonTime>,
-    /// The same key within a day notes nothing anew.
+    /// The same key of the same API key, or administrator, within a day notes nothing anew.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
