@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use chrysalis::app::admin::Erased;
+use chrysalis::app::admin::export::Export;
+use chrysalis::app::{AppError, Refusal};
 use chrysalis::keys::{KeyringClaims, SealKind};
 use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
 use chrysalis::log::{Claim, Recorded, Refused};
@@ -26,6 +28,7 @@ every_store! {
     a_deletion_that_is_refused_erases_nothing,
     nothing_is_sealed_for_whoever_was_erased,
     a_race_leaves_nothing_sealed_behind,
+    an_export_that_an_erasure_overtakes_is_none,
     in_the_middle_of_any_history_the_log_stays_what_it_was,
 }
 
@@ -70,6 +73,33 @@ fn rename(world: &World, guest: &Guest) -> Ask {
     let command =
         UserCommand::UpdateProfile { name: Change::Set(name.id), image: Change::Kept, metadata: Change::Kept };
     Ask { sealed: vec![name], ..world.ask(guest.user, command) }
+}
+
+/// Whoever reads half of it must not take it for the whole.
+async fn an_export_that_an_erasure_overtakes_is_none(store: &dyn Store) {
+    let world = World::on(store).await;
+    let (guest, other) = (world.arrival().await, world.arrival().await);
+    let keyring = Arc::new(World::keyring(world.log.as_ref(), &world.chance).await);
+    let export = async |guest: &Guest| {
+        let mut export = Export::begin(world.log.clone(), keyring.clone(), guest.user, world.now()).await.unwrap();
+        let begun = export.part().await.unwrap().unwrap();
+        assert!(begun.starts_with('{'));
+        export
+    };
+    let (mut overtaken, mut whole) = (export(&guest).await, export(&other).await);
+    world.execute(delete(&world, &guest, false)).await.unwrap();
+    let ended = loop {
+        match overtaken.part().await {
+            Ok(Some(part)) => assert_ne!(part, "}\n", "it looks whole"),
+            ended => break ended,
+        }
+    };
+    assert!(matches!(ended, Err(AppError::Refused(Refusal::UserUnknown))), "{ended:?}");
+    let mut last = String::new();
+    while let Some(part) = whole.part().await.unwrap() {
+        last = part;
+    }
+    assert_eq!(last, "}\n");
 }
 
 pub async fn assert_sound(world: &World) {

@@ -103,12 +103,21 @@ impl Export {
             Part::Sessions(behind) => self.sessions(behind).await?,
             Part::Records(behind) => self.records(behind).await?,
             Part::Trail(side, toward) => self.trail(side, toward).await?,
-            Part::End => return Ok(Some("}\n".to_owned())),
+            Part::End => {
+                self.still_there().await?;
+                return Ok(Some("}\n".to_owned()));
+            }
             Part::Nothing => return Ok(None),
         };
         let text = self.write(&stretch);
         self.next = stretch.next;
         Ok(Some(text))
+    }
+
+    /// Of whoever was erased meanwhile lists end early, which must not look like all there was.
+    async fn still_there(&self) -> Result<(), AppError> {
+        let user = ask_one(self.log.as_ref(), &users::BY_ID, &[table::id(self.user.user)]).await?;
+        user.map(|_| ()).ok_or_else(|| Refusal::UserUnknown.into())
     }
 
     /// A stretch of a list, with what stands around it.
