@@ -1,5 +1,7 @@
 //! A guest arrives: a user and a session from one call, in one append.
 
+use std::net::IpAddr;
+
 use chrysalis_domain::id::{PersonId, SessionId, UserId};
 use chrysalis_domain::user::{Standing, UserCommand, UserEvent};
 use chrysalis_domain::value::{Authentication, Carrier, Entry, Label};
@@ -129,14 +131,16 @@ impl App {
         }
     }
 
-    /// Labels as they are, the referrer sealed; what does not fit, or is not listed where there is a list, is dropped.
+    /// Labels as they are, the referrer sealed, but for the host where that is a name: an address may be somebody's. What does not
+    /// fit, or is not listed where there is a list, is dropped.
     fn entry(&self, caller: &Caller, origin: Origin, sealer: &PersonSealer) -> (Entry, Option<SealedRecord>) {
         let listed = &self.config.entry;
         let referrer = origin.referrer.filter(|text| (1..=ENTRY_MAX).contains(&text.chars().count()));
         let host = referrer
             .as_deref()
             .and_then(|text| url::Url::parse(text).ok())
-            .and_then(|url| url.host_str().map(str::to_owned));
+            .and_then(|url| url.domain().map(str::to_owned))
+            .filter(|host| host.parse::<IpAddr>().is_err());
         let sealed = referrer.map(|text| sealer.seal(SealKind::Referrer, &text, self.entropy.as_ref(), caller.at));
         let entry = Entry {
             channel: origin.channel.and_then(|text| listed.channel(&text)),

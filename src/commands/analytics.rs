@@ -1,6 +1,7 @@
 //! Counts of guests who become members, for taking away.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -89,9 +90,11 @@ async fn draw(analytics: &Analytics<'_>, asked: Report) -> Result<ExitCode, Star
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whoever reads the file meanwhile has the old one or the new one, and nothing in between.
+/// Whoever reads the file meanwhile has the old one or the new one, and nothing in between. It is for whom the umask lets
+/// read it: there is nothing of a person in it.
 fn replace(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let as_ever = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(as_ever).tempfile_in(folder)?;
     file.write_all(content)?;
     file.persist(folder.join(name))?;
     Ok(())

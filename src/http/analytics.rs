@@ -5,12 +5,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrysalis_domain::Permission;
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::forms::unfit;
+use super::forms::{unfit, unprocessable};
 use super::state::Http;
 use super::who::Who;
 use crate::app::analytics::cohorts::{self, CohortRow, Unit};
@@ -18,7 +18,7 @@ use crate::app::analytics::conversion::{self, ConversionRow};
 use crate::app::analytics::overview::{self, Overview};
 use crate::app::analytics::range::{Asked, Range, Unfit};
 use crate::app::analytics::spread::{self, Quantile, SessionsRow, TimeRow};
-use crate::app::analytics::{Analytics, Line, State as Counted};
+use crate::app::analytics::{Analytics, Line, State as Counted, is_none};
 use crate::wire::body::{AdminBody, Body, Fields, Query};
 use crate::wire::csv;
 use crate::wire::error::{ApiError, ErrorBody};
@@ -34,8 +34,8 @@ const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; head
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct RangeQuery {
-    /// `YYYY-MM-DD`, the midnight with which that day begins; or a moment on a quarter of an hour, as
-    /// `YYYY-MM-DDTHH:MM:SS.mmmZ` or epoch milliseconds. 30 days before `to` by default.
+    /// `YYYY-MM-DD`, the midnight with which that day begins; or a moment on a quarter of an hour, by RFC 3339 (in a query + is
+    /// %2B) or as epoch milliseconds. 30 days before `to` by default.
     from: Option<String>,
     /// No part of it. The end of today by default.
     to: Option<String>,
@@ -61,12 +61,6 @@ impl From<Unfit> for ApiError {
     fn from(Unfit { field, message }: Unfit) -> Self {
         unprocessable(unfit(field, message))
     }
-}
-
-/// On these paths what is wrong with a field is 422.
-fn unprocessable(error: ApiError) -> ApiError {
-    let of_a_field = error.code() == "VALIDATION_ERROR";
-    if of_a_field { error.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { error }
 }
 
 impl RangeQuery {
@@ -104,11 +98,6 @@ pub struct About {
     /// Events that are not counted yet: the counts are being made anew.
     #[serde(skip_serializing_if = "is_none")]
     events_behind: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_none(events: &u64) -> bool {
-    *events == 0
 }
 
 impl About {
@@ -324,11 +313,11 @@ pub struct OverviewForm {
     /// `YYYY-MM-DD`, or a moment on a quarter of an hour. 30 days before `to` by default.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    from: Option<Moment>,
+    from: Option<Written>,
     /// No part of it. The end of today by default.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    to: Option<Moment>,
+    to: Option<Written>,
     /// `day` (the default), `week`, `month` or `all`.
     #[serde(default)]
     grain: Option<String>,
@@ -337,19 +326,19 @@ pub struct OverviewForm {
     time_zone: Option<String>,
 }
 
-/// As text, or as epoch milliseconds.
+/// As text, or as epoch milliseconds. What it means takes the time zone.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Moment {
+enum Written {
     Text(String),
     Millis(i64),
 }
 
-impl Moment {
+impl Written {
     fn text(self) -> String {
         match self {
-            Moment::Text(text) => text,
-            Moment::Millis(millis) => millis.to_string(),
+            Written::Text(text) => text,
+            Written::Millis(millis) => millis.to_string(),
         }
     }
 }
@@ -372,7 +361,7 @@ pub async fn overview(
 ) -> Result<Json<Overview>, ApiError> {
     let authority = who.authority(Permission::AnalyticsRead)?;
     let OverviewForm { from, to, grain, time_zone } = authority.read(fields).map_err(unprocessable)?;
-    let asked = Asked { from: from.map(Moment::text), to: to.map(Moment::text), grain, time_zone };
+    let asked = Asked { from: from.map(Written::text), to: to.map(Written::text), grain, time_zone };
     let range = asked.read(who.caller.at)?;
     overview::fits(&range)?;
     Ok(Json(http.app.analytics(who.caller.at).overview(&range).await?))

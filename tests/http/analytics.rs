@@ -1,5 +1,8 @@
 //! What analysts are told: how many guests came and became members, by what, when and how soon.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use chrysalis_domain::Span;
 use serde_json::{Value, json};
 
@@ -163,6 +166,21 @@ async fn what_is_not_listed_is_not_kept() {
     assert!(!said.contains("autumn") && !said.contains("anything"));
 }
 
+/// What is counted is not forgotten with anybody, so nothing is counted that may be somebody's.
+#[tokio::test]
+async fn of_a_page_that_has_an_address_for_a_name_nothing_is_kept_in_clear() {
+    let app = App::with(&SETUP).await;
+    for host in ["192.0.2.77:8080", "[2001:db8::77]", "jane:secret@news.example"] {
+        arrive(&app, json!({ "referrer": format!("http://{host}/page") })).await;
+    }
+    arrive(&app, json!({ "referrer": "other://192.0.2.77/page" })).await;
+    let said = asked(&app.operator(), &format!("conversion?{WEEK}&grain=all&group=referrer")).await;
+    let values: Vec<_> = said["data"].as_array().unwrap().iter().map(|row| (&row["value"], &row["guests"])).collect();
+    assert_eq!(values, [(&json!("news.example"), &json!(1)), (&json!("(none)"), &json!(3))]);
+    let stored = app.everything().await;
+    assert!(!stored.contains("192.0.2.77") && !stored.contains("2001:db8") && !stored.contains("jane"));
+}
+
 #[tokio::test]
 async fn a_day_is_that_of_the_time_zone_that_was_asked_for() {
     let Lives { app: _app, operator } = Lives::lived().await;
@@ -178,6 +196,12 @@ async fn a_day_is_that_of_the_time_zone_that_was_asked_for() {
         "conversion?from=2027-01-15T08:00:00.000Z&to=2027-01-15T09:00:00.000Z&grain=quarter&timeZone=Asia/Kolkata",
     )
     .await;
+    // A moment is the same however it is written, as auditors write it.
+    let path = "conversion?from=2027-01-15T09:00:00%2B01:00&to=2027-01-15T14:30:00%2B05:30&grain=quarter&timeZone=Asia/Kolkata";
+    assert_eq!(asked(&operator, path).await, said);
+    let form = json!({ "from": "2027-01-15T09:00:00+01:00", "to": 1_800_003_600_000i64 });
+    let overview = operator.post("/admin/analytics/conversion", &form).await.ok();
+    assert_eq!((&overview["from"], &overview["to"]), (&said["from"], &said["to"]));
     let steps: Vec<_> = said["data"].as_array().unwrap().iter().map(|row| row["step"].as_str().unwrap()).collect();
     assert_eq!(steps, ["2027-01-15T13:30", "2027-01-15T13:45", "2027-01-15T14:00", "2027-01-15T14:15"]);
     assert_eq!(numbers(&said["data"][0], &["guests", "upgrades"]), [5, 1]);
@@ -388,4 +412,12 @@ async fn the_counts_are_taken_away_as_files() {
     app.command(&["analytics", "export", "--out", out, "--partition", "day", "--from", "2027-01-16"]);
     assert!(!folder.path().join("analytics_days/2027-01-15.csv").exists());
     assert_eq!(read("analytics_days/2027-01-16.csv").lines().count(), 2);
+    // Whoever may read a file that is made here otherwise may read these.
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (other, report) = (folder.path().join("other"), folder.path().join("report.html"));
+    std::fs::write(&other, "").unwrap();
+    app.command(&["analytics", "report", "--out", report.to_str().unwrap()]);
+    for file in [report, folder.path().join("analytics_days/2027-01.csv")] {
+        assert_eq!(mode(&file), mode(&other), "{}", file.display());
+    }
 }

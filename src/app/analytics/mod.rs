@@ -46,6 +46,12 @@ pub struct State {
     pub behind: u64,
 }
 
+/// Of no event that is not counted yet nothing is said.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+pub fn is_none(events: &u64) -> bool {
+    *events == 0
+}
+
 impl App {
     pub fn analytics(&self, now: Timestamp) -> Analytics<'_> {
         Analytics { log: self.log.as_ref(), now }

@@ -8,7 +8,7 @@ use super::cohorts::{self, CohortRow, Unit};
 use super::conversion::{Conversion, ConversionRow};
 use super::range::{Grain, Range, Unfit, unfit};
 use super::spread::{Quantile, SessionsRow, TimeRow, TimeToConvert, whole_days};
-use super::{Analytics, State, time};
+use super::{Analytics, State, is_none, time};
 use crate::log::LogFault;
 use crate::wire::json_time::JsonTime;
 
@@ -40,11 +40,6 @@ pub struct Overview {
     pub sessions: Vec<SessionsRow>,
     /// Who came in each week (of UTC, from Monday on), and what became of them week by week: the last 26.
     pub cohorts: Vec<CohortRow>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_none(events: &u64) -> bool {
-    *events == 0
 }
 
 /// It has cohorts in it, so days are what there is of it.

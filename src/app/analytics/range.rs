@@ -1,7 +1,8 @@
 //! Which time is asked about: from one moment to another, in steps, by the clock of a time zone.
 //!
 //! Counts stand by quarters of an hour, hours and days of UTC. An offset of any time zone since 2000 is a multiple of a
-//! quarter of an hour, so every step is a sum of whole ones; the widest that fit are taken, so that years are few rows.
+//! quarter of an hour, and since April 2011 clocks change on one, so every step is a sum of whole ones; the widest that fit
+//! are taken, so that years are few rows.
 
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::conversion::questions::{Pick, Stretch};
@@ -10,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan};
 
-use crate::wire::json_time::JsonTime;
+use crate::wire::moment::Moment;
 
 /// Steps of one answer.
 const STEPS_MAX: usize = 5_000;
@@ -172,8 +173,8 @@ fn moment(field: &'static str, text: &str, zone: &TimeZone) -> Result<i64, Unfit
     let at = match date {
         Some(date) => midnight(zone, date),
         None => {
-            let rule = "takes YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds";
-            let millis = JsonTime::parse(text).map_err(|_| unfit(field, rule))?.0.as_millis();
+            let rule = "takes YYYY-MM-DD, a time of RFC 3339 or epoch milliseconds";
+            let millis = Moment::parse(text).map_err(|_| unfit(field, rule))?.0.as_millis();
             if millis.rem_euclid(QUARTER * 1_000) != 0 {
                 return Err(unfit(field, "must be on a quarter of an hour"));
             }
