@@ -241,7 +241,18 @@ proptest! {
             if let Some(was) = before.as_mut().filter(|_| said(|event| matches!(event, UserEvent::UserBanned(_)))) {
                 was.sessions.clear();
             }
-            let Some(was) = before.as_ref().filter(|_| said(|event| matches!(event, UserEvent::GuestRestored(_)))) else { continue };
+            let restored = said(|event| matches!(event, UserEvent::GuestRestored(_)));
+            // And so is a session that was ended meanwhile.
+            if let Some(was) = before.as_mut().filter(|_| turn.before.standing == Standing::Disabled && !restored) {
+                let ended = turn.outcome.iter().flatten().filter_map(|event| match event {
+                    UserEvent::SessionEnded(e) => Some(e.session),
+                    _ => None,
+                });
+                ended.for_each(|session| {
+                    was.sessions.remove(&session);
+                });
+            }
+            let Some(was) = before.as_ref().filter(|_| restored) else { continue };
             let mut now = turn.before.clone();
             turn.outcome.iter().flatten().take(1).for_each(|event| now.apply(event));
             prop_assert_eq!(now.standing, Standing::Guest);
