@@ -66,7 +66,8 @@ pub enum TailFrom {
 
 pub fn tail_from(text: &str) -> Result<TailFrom, String> {
     match text.parse() {
-        Ok(position) if position > 0 => Ok(TailFrom::Position(position)),
+        // No log has more.
+        Ok(position) if (1..i64::MAX.cast_unsigned()).contains(&position) => Ok(TailFrom::Position(position)),
         _ if text == "now" => Ok(TailFrom::Now),
         _ => Err("write a position, from 1 on, or now".to_owned()),
     }

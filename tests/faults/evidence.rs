@@ -41,6 +41,48 @@ fn readers_of_the_log_do_not_hold_up_a_stop() {
     });
 }
 
+/// Behind a filter for what never happens there is always more to look at.
+#[test]
+fn readers_of_what_is_rare_hold_up_neither_others_nor_a_stop() {
+    case(async {
+        let folder = Folder::embedded();
+        let server = Server::start(folder.path());
+        server.app().arrive().await.ok();
+        let made = run(folder.path(), &["api-key", "create", "--name", "auditor", "--permission", "audit.read"]);
+        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        server.stop();
+        // A log so long that nobody comes to its end.
+        folder.alter(
+            "DROP TRIGGER events_are_never_changed;
+             UPDATE events SET position = 1000000000000000 WHERE position = (SELECT max(position) FROM events)",
+        );
+        let flags = ["--set", "rate_limits=off", "--set", "shutdown_grace=50s", "--set", "audit.heartbeat=1s"];
+        let server = Server::start_with(folder.path(), &flags);
+        let http = crate::support::http().no_proxy().build().unwrap();
+        let mut readers = Vec::new();
+        for _ in 0..8 {
+            let rare = format!("{}/api/audit/events?type=UserBanned", server.url());
+            let request = http.get(rare).header(ACCEPT, "text/event-stream");
+            let mut answer = request.header(AUTHORIZATION, format!("Bearer {key}")).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+            answer.chunk().await.unwrap().unwrap();
+            readers.push(answer);
+        }
+        server.app().arrive().await.ok();
+        // Each is told meanwhile how far was looked.
+        for answer in &mut readers {
+            while !std::str::from_utf8(&answer.chunk().await.unwrap().unwrap()).unwrap().contains("id: ") {}
+        }
+        server.terminate();
+        for mut answer in readers {
+            while answer.chunk().await.unwrap().is_some() {}
+        }
+        let (status, lines) = server.wait();
+        assert!(status.success(), "{status}:\n{}", lines.join("\n"));
+        assert!(!lines.iter().any(|line| line.contains("not finished in time")), "{}", lines.join("\n"));
+    });
+}
+
 #[test]
 fn verify_says_which_row_differs_from_what_and_ends_with_3() {
     case(async {
@@ -73,8 +115,14 @@ fn verify_says_which_row_differs_from_what_and_ends_with_3() {
         // What it could not look at is another matter.
         assert_eq!(said(&folder, &["--store", "sqlite:nowhere.db", "verify"]).0, 1);
         // What does not read is a mistake of whoever asked.
-        for wrong in [["replay", "--at", "yesterday"], ["replay", "--at", "2027-02-30"], ["replay", "--user", "jane"]] {
-            assert_eq!(said(&folder, &wrong).0, 2, "{wrong:?}");
+        for wrong in [
+            &["replay", "--at", "yesterday"][..],
+            &["replay", "--at", "2027-02-30"],
+            &["replay", "--user", "jane"],
+            &["log", "tail", "--from", "0"],
+            &["log", "tail", "--from", "9223372036854775808"],
+        ] {
+            assert_eq!(said(&folder, wrong).0, 2, "{wrong:?}");
         }
         let (code, nobody) = said(&folder, &["replay", "--user", "usr_01JD8M4Z5T0000000000000001"]);
         assert_eq!(code, 1);

@@ -103,18 +103,12 @@ impl Telling {
             if page.ended {
                 return Ok(());
             }
-            if page.more {
-                continue;
-            }
             loop {
+                // What ends it, and what is due, comes before the next page: behind a filter for what is rare, pages are many.
                 tokio::select! {
-                    changed = head.changed() => {
-                        if changed.is_err() {
-                            return Ok(());
-                        }
-                        tokio::time::sleep(GATHER).await;
-                        break;
-                    }
+                    biased;
+                    () = self.place.closed() => return Ok(()),
+                    () = self.out.closed() => return Ok(()),
                     _ = beats.tick() => {
                         // Also says how far was looked: who filters need not begin there again.
                         let place = self.reader.place();
@@ -129,8 +123,15 @@ impl Telling {
                             return Ok(());
                         }
                     }
-                    () = self.place.closed() => return Ok(()),
-                    () = self.out.closed() => return Ok(()),
+                    // Reading may take this thread: others have their turn in between.
+                    () = tokio::task::yield_now(), if page.more => break,
+                    changed = head.changed(), if !page.more => {
+                        if changed.is_err() {
+                            return Ok(());
+                        }
+                        tokio::time::sleep(GATHER).await;
+                        break;
+                    }
                 }
             }
         }
