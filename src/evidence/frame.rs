@@ -80,6 +80,10 @@ impl Header {
             Self { from, filter, complete, .. } if *complete != (*from == 1 && filter.is_none()) => {
                 Err(Flaw::Unreadable("it says of itself that it is complete, or not, and errs".to_owned()))
             }
+            Self { from: 0, .. } => Err(Flaw::Unreadable("positions begin with 1".to_owned())),
+            Self { from, through, .. } if *through < from - 1 || *through == Position::MAX => {
+                Err(Flaw::Unreadable("it ends where it can't".to_owned()))
+            }
             _ => Ok(header),
         }
     }

@@ -145,9 +145,9 @@ impl<'e> Line<'e> {
             return said("a text is empty that is null where there is none");
         }
         match (self.data, &self.data_bytes) {
-            (Some(data), None) if data.get().starts_with('{') => Ok(()),
+            (Some(data), None) if one_line_object(data.get().as_bytes()).is_some() => Ok(()),
             (None, Some(bytes)) if one_line_object(&bytes.0).is_none() => Ok(()),
-            (Some(_), None) => said("`data` is no object"),
+            (Some(_), None) => said("`data` is no object, or holds a line break"),
             (None, Some(_)) => said("`dataBytes` is an object, which stands in `data`"),
             _ => said("one of `data` and `dataBytes` has to be there, and not both"),
         }

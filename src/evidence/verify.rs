@@ -133,14 +133,14 @@ impl Whole<'_> {
 
     fn export(&mut self, file: usize, path: &Path) -> io::Result<()> {
         let mut seen = reading::read(path)?.peekable();
-        let before = if file == 0 { 0 } else { self.report.through };
+        let next = if file == 0 { 1 } else { self.report.through.saturating_add(1) };
         let (header, digest) = self.header(file, &mut seen);
-        let (from, through) = header.as_ref().map_or((before + 1, Position::MAX), |h| (h.from, h.through));
+        let (from, through) = header.as_ref().map_or((next, Position::MAX), |h| (h.from, h.through));
         if file == 0 {
             self.report.from = from;
             self.trees.broken = from != 1;
-        } else if from != before + 1 {
-            self.say(file, 1, Fault::Apart { before, found: from });
+        } else if from != next {
+            self.say(file, 1, Fault::Apart { before: self.report.through, found: from });
             self.trees.broken = true;
         }
         let filtered = header.as_ref().is_some_and(|header| header.filter.is_some());

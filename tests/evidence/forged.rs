@@ -90,6 +90,38 @@ fn refooted(header: Header, lines: &[String]) -> Vec<String> {
     all
 }
 
+/// Whoever made the file may have written anything in front of it.
+#[test]
+fn a_header_of_no_export_is_refused_and_breaks_nothing() {
+    run(async {
+        let exported = Exported::of(17, 20).await;
+        let genuine = Header::read(&exported.lines[0]).unwrap();
+        let filter = Some(Filter { event_type: Some("GuestCreated".to_owned()), stream: None });
+        for (from, through, filter) in [
+            (0, 0, None),
+            (0, genuine.through, None),
+            (0, 3, filter.clone()),
+            (9, 7, None),
+            (u64::MAX, 0, None),
+            (2, u64::MAX, None),
+            (2, u64::MAX, filter),
+        ] {
+            let header = Header { from, through, filter, complete: false, ..genuine.clone() };
+            let forged = refooted(header, &exported.lines);
+            let report = exported.verified(&whole(&forged));
+            assert!(matches!(faults(&report)[0], (1, Fault::Flawed { .. })), "{:?}", faults(&report));
+            let empty = [forged[0].clone(), forged[forged.len() - 1].clone()];
+            assert!(matches!(faults(&exported.verified(&whole(&empty)))[0], (1, Fault::Flawed { .. })));
+            // Nor is it gone on with.
+            let path = exported.put("begun", &whole(&forged[..2]));
+            let log = exported.world.log.clone();
+            let resumed = chrysalis::evidence::export::to_file(log, genuine.clone(), &path, false).await;
+            assert!(resumed.is_err());
+            assert_eq!(std::fs::read(&path).unwrap(), whole(&forged[..2]));
+        }
+    });
+}
+
 #[test]
 fn a_fork_is_told_from_an_altered_export() {
     run(async {

@@ -98,6 +98,7 @@ fn what_could_be_said_in_two_ways_is_said_in_one() {
         (r#""2024-11-21T14:40:00.123Z""#, r#""1732200000123""#),
         (r#"[{"id":"sld_"#, r#"[{"id":"SLD_"#),
         (r#""data":{"#, r#""data": {"#),
+        (r#""data":{"#, "\"data\":{\r"),
         (r#""leaf":"f"#, r#""leaf": "f"#),
         ("{\"session\":\"ses_01JD8M4Z5T0000000000000003\",\"carrier\":\"cookie\",\"at\":1732200000120}", "null"),
         ("{\"session\":\"ses_01JD8M4Z5T0000000000000003\",\"carrier\":\"cookie\",\"at\":1732200000120}", "7"),
