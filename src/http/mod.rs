@@ -205,7 +205,7 @@ fn api() -> OpenApiRouter<Http> {
         .routes(routes!(audit::list::list))
         .routes(routes!(audit::create::create))
         .routes(routes!(audit::export::export))
-        .routes(routes!(audit::events::list))
+        .routes(routes!(audit::feed::list))
         .routes(routes!(audit::replay::timeline))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::create))

@@ -1,9 +1,11 @@
-//! The audit trail (CONTRACT 7.5): read by the page, exported, added to, and told as a list of events. And below `/api/audit`
-//! what auditors read of the log itself: its events ([`log`], [`stream`]), and what it says of a user ([`replay`]).
+//! The audit trail (CONTRACT 7.5), which says what events mean: read by the page ([`list`]), from a place on ([`feed`]),
+//! exported ([`export`]) and added to ([`create`]). And below `/api/audit` what auditors read of the log itself: its events
+//! ([`log`], [`stream`]), what was signed of it and what that proves ([`proof`], [`tile`]), and what it says of a user
+//! ([`replay`]).
 
 pub mod create;
-pub mod events;
 pub mod export;
+pub mod feed;
 pub mod list;
 pub mod log;
 pub mod proof;
