@@ -60,7 +60,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
         }
         match command {
             Command::Serve { .. } => serve(config).await,
-            Command::Verify => verify::run(&config).await,
+            Command::Verify { checkpoints } => verify::run(&config, &checkpoints).await,
             Command::Replay(asked) => replay::run(&config, asked).await,
             Command::Projections(Projections::Rebuild) => rebuild(&config).await,
             Command::Log(what) => log::run(&config, what).await,

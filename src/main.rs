@@ -59,7 +59,12 @@ enum Command {
     },
     /// Holds the log against what was signed of it, folds it anew and says which rows of the read models differ. Exits with 3
     /// when anything does.
-    Verify,
+    Verify {
+        /// A checkpoint of this log that was kept elsewhere, in a file: whoever can write to the store can't make it fit another
+        /// history. May be given several times.
+        #[arg(long = "checkpoint", value_name = "OLD")]
+        checkpoints: Vec<PathBuf>,
+    },
     /// What was so at a time, folded anew from the log: the whole system in figures, or a user and what made them so.
     Replay(Replay),
     /// The read models.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use chrysalis::config::Config;
 use chrysalis::keys::Keyring;
 use chrysalis::log::Store;
 use chrysalis::open::{Opened, open};
-use chrysalis::proof::stored::{self, Verdict};
+use chrysalis::proof::stored::{self, Kept, Verdict};
 use chrysalis::proof::{
     self, Certificate, CertificateFault, Checkpoint, NoteFault, ProofFault, Prover, ProverFault, Signed, VerifyingKey,
     note,
@@ -24,7 +24,10 @@ use crate::{CheckProof, Proof, Prove};
 pub(super) async fn run(config: &Config, what: Proof) -> Result<ExitCode, StartError> {
     let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
     let said = match what {
-        Proof::Checkpoint { size: None } => cover(&store, &keyring).await?.map(|signed| signed.note),
+        Proof::Checkpoint { size: None } => {
+            let signed = cover(&store, &keyring).await?;
+            Some(signed.ok_or_else(|| StartError::Other("the log is empty: there is nothing to sign".to_owned()))?.note)
+        }
         Proof::Checkpoint { size: Some(size) } => {
             proof::signed_at_size(store.as_ref(), size).await?.map(|signed| signed.note)
         }
@@ -72,6 +75,9 @@ async fn prove(store: &Arc<dyn Store>, keyring: &Keyring, what: &Prove) -> Resul
         },
     };
     let Some(signed) = signed else { return Ok(None) };
+    // After a copy the tree may be behind what was signed, with no server there that grows it.
+    let mut prover = prover(store, keyring)?;
+    while prover.take_in(signed.size).await.map_err(failed)? {}
     let proof = if let Some(position) = what.position {
         proof::inclusion_in(log, position, &signed).await?.map(|proof| proof.to_string())
     } else {
@@ -87,6 +93,10 @@ async fn prove(store: &Arc<dyn Store>, keyring: &Keyring, what: &Prove) -> Resul
 pub(crate) fn check(what: &CheckProof) -> Result<ExitCode, StartError> {
     let text = read(&what.file)?;
     let older = what.checkpoint.as_deref().map(read).transpose()?;
+    if older.is_none() && matches!(text.parse(), Ok(proof::Proof::Consistency(_))) {
+        let said = "it proves that a checkpoint adds to an older one: give that one with --checkpoint";
+        return Err(StartError::Other(said.to_owned()));
+    }
     Ok(match checked(&text, older.as_deref(), &what.keys) {
         Ok(said) => {
             println!("{said}");
@@ -152,10 +162,12 @@ pub(super) struct Proven {
     pub(super) verdict: Verdict,
 }
 
-/// Holds the log against what was signed of it; says what is not as it was.
-pub(super) async fn verify(store: &dyn Store, keyring: &Keyring) -> Result<Proven, StartError> {
+/// Holds the log against what was signed of it, and what was kept of that in files; says what is not as it was.
+pub(super) async fn verify(store: &dyn Store, keyring: &Keyring, files: &[PathBuf]) -> Result<Proven, StartError> {
     let keys: Vec<_> = log_signer(keyring)?.keys().cloned().collect();
-    let verdict = stored::verify(store, &keys, &mut |_| ()).await?;
+    let kept = files.iter().map(|file| Ok(Kept { name: file.display().to_string(), note: read(file)? }));
+    let kept: Vec<_> = kept.collect::<Result<_, StartError>>()?;
+    let verdict = stored::verify(store, &keys, &kept, &mut |_| ()).await?;
     for finding in &verdict.findings {
         println!("{finding}");
     }
@@ -164,7 +176,10 @@ pub(super) async fn verify(store: &dyn Store, keyring: &Keyring) -> Result<Prove
 
 impl fmt::Display for Proven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { checkpoints, signed, findings, .. } = &self.verdict;
+        let Verdict { checkpoints, signed, kept, findings, .. } = &self.verdict;
+        if *kept > 0 {
+            writeln!(f, "checkpoints that were kept elsewhere: {kept} hold")?;
+        }
         match (findings.len(), checkpoints) {
             (0, 0) => write!(f, "nothing of the log is signed yet"),
             (0, _) => write!(

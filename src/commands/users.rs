@@ -16,7 +16,7 @@ use chrysalis::open::{Opened, open};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
 
-use super::ports;
+use super::{in_words, ports};
 use crate::Users;
 
 pub async fn run(config: &Config, what: Users) -> Result<ExitCode, StartError> {
@@ -40,7 +40,7 @@ pub async fn run(config: &Config, what: Users) -> Result<ExitCode, StartError> {
         Users::Certificate { user } => {
             let erased = Erased::find(store.as_ref(), user).await?;
             let erased = erased.ok_or_else(|| StartError::Other(format!("{user} was not erased")))?;
-            let certificate = erased.certificate(&store, &keyring, &ports.clock).await?;
+            let certificate = erased.certificate(&store, &keyring, &ports.clock, u64::MAX).await?;
             write!(std::io::stdout().lock(), "{certificate}")?;
         }
         Users::Export { user } => {
@@ -59,6 +59,6 @@ pub async fn run(config: &Config, what: Users) -> Result<ExitCode, StartError> {
 fn failed(error: AppError) -> StartError {
     match error {
         AppError::Refused(Refusal::UserUnknown) => StartError::Other("there is no such user".to_owned()),
-        error => StartError::Other(error.to_string()),
+        error => in_words(error),
     }
 }

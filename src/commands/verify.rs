@@ -1,5 +1,6 @@
 //! `chrysalis verify`: whether every row is as the log makes it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ use chrysalis::serve::{Ports, StartError};
 
 use super::{DIFFERENT, ports, proof};
 
-pub(super) async fn run(config: &Config) -> Result<ExitCode, StartError> {
+pub(super) async fn run(config: &Config, kept: &[PathBuf]) -> Result<ExitCode, StartError> {
     let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
-    let (proven, compared) = tokio::join!(proof::verify(store.as_ref(), &keyring), rows(&store, &keyring, config));
+    let (proven, compared) = tokio::join!(proof::verify(store.as_ref(), &keyring, kept), rows(&store, &keyring, config));
     let proven = proven?;
     let report = match compared {
         Ok(report) => report,

@@ -2,8 +2,8 @@
 //! node at a time; of two who do it at once, one is late ([`crate::proof`]).
 //!
 //! Nothing is signed that does not add to what was signed before. Each time some events that the tree took in long ago are
-//! read again. Once the log is not what was signed, nothing more is: that is said in the log and in the metrics, until
-//! somebody has looked into it.
+//! read again. Once the log is not what was signed, nothing more is, by whatever node: that is said in the log and in the
+//! metrics, until somebody has set it right.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub struct Notary {
 pub async fn follow(notary: Notary, store: Arc<dyn Store>, turn: Turn, mut stop: watch::Receiver<bool>) {
     let mut head = store.head();
     let mut lease = Lease::new(turn);
-    let mut following = Following { notary, goal: None, due: Instant::now(), signed: None, suspect: None, told: None };
+    let mut following = Following { notary, goal: None, due: Instant::now(), signed: None, told: None };
     while !*stop.borrow() {
         let upto = *head.borrow_and_update();
         let begun = Instant::now();
@@ -115,8 +115,6 @@ struct Following {
     due: Instant,
     /// How many events are signed, as far as is known; none before the first look.
     signed: Option<u64>,
-    /// Where the log was found altered: nothing is signed until it is as it was.
-    suspect: Option<Position>,
     told: Option<Instant>,
 }
 
@@ -136,9 +134,6 @@ impl Following {
         if prover.take_in(goal).await? {
             return Ok(Step::More);
         }
-        if let Some(at) = self.suspect {
-            prover.look_again(at).await?;
-        }
         let signed = prover.sign().await?;
         self.goal = None;
         self.due = Instant::now() + self.notary.every;
@@ -147,7 +142,7 @@ impl Following {
             self.notary.metrics.signed(signed.size);
             self.look_back(signed.size).await?;
         }
-        (self.suspect, self.told) = (None, None);
+        self.told = None;
         self.notary.metrics.forked(false);
         Ok(Step::Done)
     }
@@ -155,12 +150,7 @@ impl Following {
     /// Looks at some events of any time.
     async fn look_back(&mut self, size: u64) -> Result<(), ProverFault> {
         let chance = u64::from_le_bytes(entropy::bytes(self.notary.entropy.as_ref()));
-        let at = chance % size.max(1) + 1;
-        let seen = self.notary.prover.look_again(at).await;
-        if let Err(ProverFault::Fork(_)) = &seen {
-            self.suspect = Some(at);
-        }
-        seen
+        self.notary.prover.look_again(chance % size.max(1) + 1).await
     }
 
     /// Until when nothing is to be done, whatever happens.

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::bundle::{InclusionProof, Proof, ProofFault};
 use super::note::{self, Checkpoint, NoteFault, Signer, VerifyingKey};
 use super::tree::Hash;
-use super::{inclusion_in, page};
+use super::{covering, inclusion_in};
 use crate::log::{Log, LogFault, Position};
 
 /// The kind of the statement.
@@ -58,12 +58,14 @@ pub enum CertificateFault {
     Proof(#[from] ProofFault),
     #[error("the statement names one event, and the proof is about another")]
     OtherEvent,
+    #[error("the statement is of one log, and the proof of another")]
+    OtherLog,
 }
 
 impl Certificate {
     /// None while nothing that covers the event was signed.
     pub async fn of(log: &dyn Log, signer: &Signer, erasure: &Erasure) -> Result<Option<Self>, LogFault> {
-        let Some(first) = page(log, erasure.position.saturating_sub(1), 1).await?.pop() else { return Ok(None) };
+        let Some(first) = covering(log, erasure.position).await? else { return Ok(None) };
         let Some(proof) = inclusion_in(log, erasure.position, &first).await? else { return Ok(None) };
         if proof.leaf != erasure.leaf {
             let odd = format!("position {} is not what was signed; run `chrysalis verify`", erasure.position);
@@ -77,6 +79,10 @@ impl Certificate {
         let said = note::open_statement(&self.statement, KIND, keys).map_err(CertificateFault::Statement)?;
         let erasure: Erasure = said.parse()?;
         let checkpoint = self.proof.check(keys)?;
+        // Whoever has the keys of several logs is not given a bit of each.
+        if self.statement.lines().next() != Some(note::title(&checkpoint.origin, KIND).as_str()) {
+            return Err(CertificateFault::OtherLog);
+        }
         let same = (self.proof.position, self.proof.leaf) == (erasure.position, erasure.leaf);
         if same { Ok((erasure, checkpoint)) } else { Err(CertificateFault::OtherEvent) }
     }
@@ -197,6 +203,18 @@ mod tests {
         assert_eq!(mixed.check(&keys), Err(CertificateFault::OtherEvent));
         let strangers: Vec<_> = Signer::of(&Keyring::of_log_signing(&[2])).unwrap().keys().cloned().collect();
         assert!(matches!(other_of(&mixed).check(&strangers), Err(CertificateFault::Statement(_))));
+    }
+
+    #[test]
+    fn a_statement_of_one_log_is_proven_by_no_other() {
+        let erasure = erasure();
+        let (certificate, mut keys) = certificate(&erasure);
+        let other = Signer::of(&Keyring::of_log_signing(&[2])).unwrap();
+        keys.extend(other.keys().cloned());
+        assert!(certificate.check(&keys).is_ok());
+        let proof = InclusionProof { checkpoint: other.checkpoint(1, &erasure.leaf), ..certificate.proof };
+        let mixed = Certificate { statement: certificate.statement, proof };
+        assert_eq!(mixed.check(&keys), Err(CertificateFault::OtherLog));
     }
 
     fn other_of(certificate: &Certificate) -> Certificate {

@@ -8,7 +8,7 @@ use super::tree::Hash;
 use crate::log::transfer::{CHECKPOINTS, SIGNED_CHECKPOINTS, SideChange};
 use crate::log::{Log, LogFault, Position, Store, ask, ask_one};
 
-/// Counts what was signed, so that of two who sign at once one is late. A name for ever.
+/// Counts what was signed, so that of two who sign at once one is late, and that what is gone is missed. A name for ever.
 pub(super) const COUNT: &str = "proof";
 
 /// A checkpoint as it was signed.
@@ -48,6 +48,11 @@ static AT_MOST: Question<Signed> = Question {
     read,
 };
 
+static COUNTED: Question<u64> = Question {
+    sql: "SELECT count(*) FROM signed_checkpoints",
+    read: |row| row.integer(0).map(i64::cast_unsigned),
+};
+
 /// The newest one; none while nothing was signed.
 pub async fn latest(log: &dyn Log) -> Result<Option<Signed>, LogFault> {
     ask_one(log, &LATEST, &[]).await
@@ -62,6 +67,16 @@ pub async fn signed_at_size(log: &dyn Log, size: u64) -> Result<Option<Signed>, 
 /// The newest of those about no more events than that.
 pub async fn at_most(log: &dyn Log, size: u64) -> Result<Option<Signed>, LogFault> {
     ask_one(log, &AT_MOST, &[i64::try_from(size).unwrap_or(i64::MAX).into()]).await
+}
+
+/// The first that covers the event at a position.
+pub async fn covering(log: &dyn Log, position: Position) -> Result<Option<Signed>, LogFault> {
+    Ok(page(log, position.saturating_sub(1), 1).await?.pop())
+}
+
+/// How many there are.
+pub(super) async fn count(log: &dyn Log) -> Result<u64, LogFault> {
+    Ok(ask_one(log, &COUNTED, &[]).await?.unwrap_or(0))
 }
 
 /// Those about more events than that, in their order.

@@ -20,11 +20,14 @@ pub mod tree;
 
 pub use bundle::{ConsistencyProof, InclusionProof, Proof, ProofFault};
 pub use certificate::{Certificate, CertificateFault, Erasure};
-pub use ledger::{Signed, at_most, latest, page, signed_at_size};
+pub use ledger::{Signed, at_most, covering, latest, page, signed_at_size};
 pub use note::{Checkpoint, NoteFault, Signer, VerifyingKey};
 pub use prover::{Fork, Prover, ProverFault};
 
-use crate::log::{Log, LogFault, Position};
+use chrysalis_projections::model::FOLDED_TO;
+use chrysalis_projections::tiles::MODEL;
+
+use crate::log::{Log, LogFault, Position, ask_one};
 use tiles::Tree;
 
 /// Proves that the event at a position is in what the newest checkpoint is about. None where it is not yet: a checkpoint is
@@ -45,7 +48,7 @@ pub async fn inclusion_in(
     if !(1..=signed.size).contains(&position) {
         return Ok(None);
     }
-    let (leaf, hashes) = Tree { log }.inclusion(position, signed.size).await?;
+    let (leaf, hashes) = grown(log, signed.size, Tree { log }.inclusion(position, signed.size).await).await?;
     Ok(Some(InclusionProof { position, leaf, hashes, checkpoint: signed.note.clone() }))
 }
 
@@ -55,8 +58,18 @@ pub async fn consistency(log: &dyn Log, from: u64, to: &Signed) -> Result<Option
     if !(1..=to.size).contains(&from) {
         return Ok(None);
     }
-    let hashes = Tree { log }.consistency(from, to.size).await?;
+    let hashes = grown(log, to.size, Tree { log }.consistency(from, to.size).await).await?;
     Ok(Some(ConsistencyProof { from, hashes, checkpoint: to.note.clone() }))
+}
+
+/// What was asked of the first so many leaves. A tree that is not as far, as after a copy, is not damaged: it grows.
+async fn grown<T>(log: &dyn Log, size: u64, asked: Result<T, LogFault>) -> Result<T, LogFault> {
+    if let Err(LogFault::Damaged(_)) = &asked
+        && ask_one(log, &FOLDED_TO, &[MODEL.name.into()]).await?.unwrap_or(0) < size
+    {
+        return Err(LogFault::Unavailable("the tree over the log is being made anew".to_owned()));
+    }
+    asked
 }
 
 #[cfg(test)]

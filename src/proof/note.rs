@@ -154,7 +154,7 @@ impl Signer {
 
     fn said(&self, kind: &str, text: &str) -> String {
         let ends = if text.ends_with('\n') { "" } else { "\n" };
-        let said = format!("{}/{kind}\n{text}{ends}", self.origin);
+        let said = format!("{}\n{text}{ends}", title(&self.origin, kind));
         said.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
     }
 
@@ -167,6 +167,11 @@ impl Signer {
         // The text is ours: lines without control characters, below the limit of a note. An unsigned text vouches for nothing.
         signed.ok().and_then(|note| String::from_utf8(note).ok()).unwrap_or_default()
     }
+}
+
+/// The first line of a log's statement.
+pub(super) fn title(origin: &str, kind: &str) -> String {
+    format!("{origin}/{kind}")
 }
 
 /// The kind of the statement that lists keys.
@@ -201,7 +206,7 @@ pub fn open(note: &str, keys: &[VerifyingKey]) -> Result<Checkpoint, NoteFault> 
 pub fn open_statement(note: &str, kind: &str, keys: &[VerifyingKey]) -> Result<String, NoteFault> {
     let (text, signed_by) = verified(note, keys)?;
     let (first, rest) = text.split_once('\n').ok_or(NoteFault::NoStatement)?;
-    let named = signed_by.iter().any(|key| first == format!("{}/{kind}", key.name()));
+    let named = signed_by.iter().any(|key| first == title(key.name(), kind));
     if named { Ok(rest.to_owned()) } else { Err(NoteFault::NoStatement) }
 }
 

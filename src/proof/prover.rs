@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrysalis_projections::tiles::MODEL;
 use tlog_tiles::Hash as Node;
 
@@ -21,6 +23,8 @@ use crate::log::{LogFault, Position, Recorded, Store};
 const PAGE: usize = 4_096;
 /// How often something is tried that others may be in the way of.
 const TRIES: usize = 200;
+/// Where an event was found altered; 0 where none was. A name for ever.
+const SUSPECT: &str = "proof, suspect";
 
 /// The log is not what was signed. Nothing more is signed until somebody has looked into it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +37,8 @@ pub enum Fork {
     Gap(Position),
     #[error("the event at position {0} is not the one that the tree took in")]
     Event(Position),
+    #[error("{size} events were signed, and the checkpoint of them is gone")]
+    Unsigned { size: u64 },
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,11 +56,13 @@ pub struct Prover {
     stage: Stage,
     /// Where the tree stands, as far as is known.
     standing: Option<(Generation, Edge)>,
+    /// The newest of what was seen to be signed: whatever is done to the store, nothing is signed that does not add to it.
+    newest: Option<Signed>,
 }
 
 impl Prover {
     pub fn new(store: Arc<dyn Store>, signer: Arc<Signer>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, signer, clock, stage: Stage::Live, standing: None }
+        Self { store, signer, clock, stage: Stage::Live, standing: None, newest: None }
     }
 
     /// Somebody else may have moved it: look again first.
@@ -65,6 +73,14 @@ impl Prover {
     /// The tree's size, where it is known.
     pub fn size(&self) -> Option<u64> {
         self.standing.as_ref().map(|(generation, _)| generation.position)
+    }
+
+    /// How many events up to a position the tree has not taken in yet.
+    pub async fn lacks(&mut self, upto: Position) -> Result<u64, LogFault> {
+        let standing = self.standing().await?;
+        let lacks = standing.as_ref().map_or(upto, |(generation, _)| upto.saturating_sub(generation.position));
+        self.standing = standing;
+        Ok(lacks)
     }
 
     /// Takes in all there is up to a position and signs it, now. For whoever can't wait for the next checkpoint.
@@ -115,14 +131,37 @@ impl Prover {
         let Some((generation, edge)) = self.standing().await? else { return Ok(None) };
         let (size, root) = (generation.position, edge.root());
         self.standing = Some((generation, edge));
-        if let Some(before) = &before {
-            self.adds_to(before, size, root).await?;
+        let signed = before.as_ref().map_or(0, |before| before.size);
+        if let Some(newest) = self.newest.as_ref().filter(|newest| newest.size > signed) {
+            return Err(Fork::Unsigned { size: newest.size }.into());
         }
-        if size <= before.map_or(0, |before| before.size) {
+        let unlike = self.newest.iter().filter(|newest| before.as_ref() != Some(*newest));
+        for known in before.iter().chain(unlike) {
+            self.adds_to(known, size, root).await?;
+        }
+        self.newest = before;
+        self.look_at_suspect(size).await?;
+        if size <= signed {
             return Ok(None);
         }
         let signed = Signed { size, root, note: self.signer.checkpoint(size, &root), signed_at: self.clock.now() };
-        Ok(ledger::keep(self.store.as_ref(), turn, &signed).await?.then_some(signed))
+        if !ledger::keep(self.store.as_ref(), turn, &signed).await? {
+            return Ok(None);
+        }
+        // Where these lines are kept elsewhere, they tell what the store told once.
+        tracing::info!(size, root = %STANDARD.encode(root), "the log is signed");
+        self.newest = Some(signed.clone());
+        Ok(Some(signed))
+    }
+
+    /// Where an event was once found altered, whoever found it: nothing is signed until it is as it was.
+    async fn look_at_suspect(&mut self, size: u64) -> Result<(), ProverFault> {
+        let at = self.store.checkpoint(SUSPECT).await?;
+        self.look_again(at).await?;
+        if (1..=size).contains(&at) {
+            self.store.advance(SUSPECT, at, 0).await?;
+        }
+        Ok(())
     }
 
     /// Whether a tree adds to what was signed, and changes nothing of it: else nobody must sign it.
@@ -138,7 +177,8 @@ impl Prover {
             .map_err(|_| Fork::Altered { size: before.size }.into())
     }
 
-    /// Reads the events around a position again, and finds out whether they are those that the tree took in.
+    /// Reads the events around a position again, and finds out whether they are those that the tree took in. One that is not is
+    /// remembered in the store.
     pub async fn look_again(&mut self, at: Position) -> Result<(), ProverFault> {
         let Some((generation, edge)) = self.standing().await? else { return Ok(()) };
         let size = generation.position;
@@ -153,6 +193,7 @@ impl Prover {
         for (expected, at) in (before + 1..).zip(0..width) {
             let leaf = events.get(at).filter(|event| event.position == expected).map(Recorded::leaf);
             if leaf.is_none() || tile.get(at) != leaf.as_ref() {
+                self.store.advance(SUSPECT, 0, expected).await?;
                 return Err(Fork::Event(expected).into());
             }
         }

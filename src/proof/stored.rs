@@ -10,7 +10,7 @@ use std::fmt;
 use chrysalis_projections::tiles::MODEL;
 
 use super::ledger::{self, Signed};
-use super::note::{self, NoteFault, VerifyingKey};
+use super::note::{self, Checkpoint, NoteFault, VerifyingKey};
 use super::tiles::{Edge, Place, Tree};
 use super::tree::Hash;
 use crate::log::follow::Stage;
@@ -43,6 +43,22 @@ pub enum Finding {
     Checkpoint { size: u64, fault: NoteFault },
     /// Its row and its note say different things.
     CheckpointRow { size: u64 },
+    /// So many were signed, and fewer are there.
+    Removed { signed: u64, there: u64 },
+    /// A checkpoint that was kept elsewhere is not taken.
+    Kept { name: String, fault: NoteFault },
+    /// The log signed it, and is another now.
+    Forked { name: String, size: u64 },
+    /// The log signed it, and is shorter now.
+    Shorter { name: String, size: u64, end: Position },
+}
+
+/// A checkpoint that was kept where the store can't be written to.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Where it is kept.
+    pub name: String,
+    pub note: String,
 }
 
 impl fmt::Display for Finding {
@@ -81,6 +97,18 @@ impl fmt::Display for Finding {
             Finding::CheckpointRow { size } => {
                 write!(f, "the checkpoint of {size} events says something else than its row: one of them was altered")
             }
+            Finding::Removed { signed, there } => {
+                write!(f, "{signed} checkpoints were signed, and {there} are there: the others were removed")
+            }
+            Finding::Kept { name, fault } => write!(f, "{name}: the checkpoint is not taken: {fault}"),
+            Finding::Forked { name, size } => write!(
+                f,
+                "{name}: the first {size} events are not the ones of this checkpoint: the log was made anew since, or altered"
+            ),
+            Finding::Shorter { name, size, end } => write!(
+                f,
+                "{name}: the log ends at position {end}, and this checkpoint is about {size} events: the end was cut off"
+            ),
         }
     }
 }
@@ -94,16 +122,21 @@ pub struct Verdict {
     pub checkpoints: u64,
     /// The largest of them: up to here the log is what was signed.
     pub signed: u64,
+    /// Checkpoints that were kept elsewhere, and hold.
+    pub kept: u64,
     pub findings: Vec<Finding>,
 }
 
-/// Compares the log, the stored tree and all that was signed. A server may run meanwhile.
+/// Compares the log, the stored tree, all that was signed, and what was kept of it elsewhere. A server may run meanwhile.
 pub async fn verify(
     store: &dyn Store,
     keys: &[VerifyingKey],
+    kept: &[Kept],
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Verdict, LogFault> {
-    // In this order: what is signed is in the tree, and what is in the tree is in the log.
+    // In this order: what was counted is signed, what is signed is in the tree, and what is in the tree is in the log.
+    let counted = store.checkpoint(ledger::COUNT).await?;
+    let there = ledger::count(store).await?;
     let newest = ledger::latest(store).await?.map_or(0, |newest| newest.size);
     let all = store.generations().await?;
     let live = all.into_iter().find(|one| one.model.name == MODEL.name && one.stage == Stage::Live && one.is_ours());
@@ -116,9 +149,15 @@ pub async fn verify(
         tree,
         newest,
         due: VecDeque::new(),
+        kept: Vec::new(),
         odd: None,
         verdict: Verdict::default(),
     };
+    if there < counted {
+        walk.verdict.findings.push(Finding::Removed { signed: counted, there });
+    }
+    walk.open(kept);
+    walk.meet();
     walk.read_on(0).await?;
     while walk.edge.size() < end {
         let page = store.read_all(walk.edge.size(), PAGE).await?;
@@ -151,6 +190,8 @@ struct Walk<'s> {
     newest: u64,
     /// What was signed of more than was read so far, in order.
     due: VecDeque<Signed>,
+    /// What was kept elsewhere and is not met yet, and where.
+    kept: Vec<(String, Checkpoint)>,
     /// The first place where the stored tree differs from that of the log, and at a leaf, that leaf's position.
     odd: Option<(Place, Option<Position>)>,
     verdict: Verdict,
@@ -165,6 +206,7 @@ impl Walk<'_> {
         for (place, tile) in whole {
             self.compare(place, &tile).await?;
         }
+        self.meet();
         while self.due.front().is_some_and(|signed| signed.size == self.edge.size()) {
             let Some(signed) = self.due.pop_front() else { break };
             if self.due.is_empty() {
@@ -175,6 +217,28 @@ impl Walk<'_> {
             }
         }
         Ok(true)
+    }
+
+    fn open(&mut self, kept: &[Kept]) {
+        for Kept { name, note } in kept {
+            match note::open(note, self.keys) {
+                Ok(checkpoint) => self.kept.push((name.clone(), checkpoint)),
+                Err(fault) => self.verdict.findings.push(Finding::Kept { name: name.clone(), fault }),
+            }
+        }
+    }
+
+    /// Whether the log up to here is what those of its size say.
+    fn meet(&mut self) {
+        let size = self.edge.size();
+        let due = self.kept.extract_if(.., |(_, checkpoint)| checkpoint.size == size);
+        for (name, checkpoint) in due {
+            if checkpoint.root == self.edge.root() {
+                self.verdict.kept += 1;
+            } else {
+                self.verdict.findings.push(Finding::Forked { name, size });
+            }
+        }
     }
 
     /// Whether the log up to here is what was signed. Where it is not, finds out from where on.
@@ -216,6 +280,9 @@ impl Walk<'_> {
             self.verdict.findings.push(Finding::CutOff { end, signed: self.newest });
         } else if end < self.tree {
             self.verdict.findings.push(Finding::TreeAhead { end, tree: self.tree });
+        }
+        for (name, Checkpoint { size, .. }) in self.kept.drain(..) {
+            self.verdict.findings.push(Finding::Shorter { name, size, end });
         }
         match self.odd {
             Some((_, Some(position))) if position > self.verdict.signed => {

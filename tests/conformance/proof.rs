@@ -5,17 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrysalis::app::admin::Erased;
+use chrysalis::clock::Clock;
 use chrysalis::keys::Purpose;
 use chrysalis::log::copy::copy;
 use chrysalis::log::follow::Stage;
-use chrysalis::log::{Expected, Store as WholeStore};
-use chrysalis::proof::stored::{Finding, Verdict};
+use chrysalis::log::transfer::{SIGNED_CHECKPOINTS, SideChange};
+use chrysalis::log::{Expected, LogFault, Store as WholeStore};
+use chrysalis::proof::stored::{Finding, Kept, Verdict};
 use chrysalis::proof::tiles::Tree;
 use chrysalis::proof::tree::Range;
 use chrysalis::proof::{
     self, Fork, NoteFault, Proof, ProofFault, Prover, ProverFault, Signed, Signer, VerifyingKey, note, stored,
 };
 use chrysalis_domain::Span;
+use chrysalis_domain::user::UserCommand;
+use chrysalis_domain::user::event::DeletionReason;
+use chrysalis_projections::Value;
 use chrysalis_projections::tiles::{MODEL, TILES};
 use tokio::task::JoinSet;
 
@@ -34,7 +40,10 @@ every_store! {
     an_end_that_is_cut_off_is_found,
     what_was_signed_can_not_be_changed,
     nothing_is_signed_that_contradicts_what_was_signed,
+    nothing_is_signed_once_a_checkpoint_is_gone,
     events_that_were_altered_are_seen_in_passing,
+    what_was_found_altered_is_signed_by_nobody_until_it_is_set_right,
+    who_waits_for_a_certificate_waits_for_so_many_events,
     a_tree_made_anew_is_the_same_and_none_of_another_log,
     after_a_rotation_everything_that_was_signed_holds,
     it_moves_along_with_the_log,
@@ -58,7 +67,11 @@ async fn covered(world: &World) -> Signed {
 }
 
 async fn verdict(world: &World) -> Verdict {
-    stored::verify(world.log.as_ref(), &keys(world), &mut |_| {}).await.unwrap()
+    verdict_with(world, &[]).await
+}
+
+async fn verdict_with(world: &World, kept: &[Kept]) -> Verdict {
+    stored::verify(world.log.as_ref(), &keys(world), kept, &mut |_| {}).await.unwrap()
 }
 
 async fn findings(world: &World) -> Vec<Finding> {
@@ -229,7 +242,9 @@ async fn whatever_is_altered_is_found_and_named(store: &dyn Store) {
 
 async fn an_end_that_is_cut_off_is_found(store: &dyn Store) {
     let world = lived(store, 35, 0).await;
-    let signed = covered(&world).await.size;
+    let Signed { size: signed, note, .. } = covered(&world).await;
+    let kept = Kept { name: "last.note".to_owned(), note };
+    assert_eq!(verdict_with(&world, std::slice::from_ref(&kept)).await.kept, 1);
     store.unguard().await;
     store.behind(&format!("DELETE FROM events WHERE position > {}", signed - 2)).await;
     assert_eq!(findings(&world).await, [Finding::CutOff { end: signed - 2, signed }]);
@@ -238,7 +253,15 @@ async fn an_end_that_is_cut_off_is_found(store: &dyn Store) {
     store
         .behind("CREATE TABLE signed_checkpoints (size bigint PRIMARY KEY, root bytea, note text, signed_at bigint)")
         .await;
-    assert_eq!(findings(&world).await, [Finding::TreeAhead { end: signed - 2, tree: signed }]);
+    let removed = Finding::Removed { signed: 1, there: 0 };
+    assert_eq!(findings(&world).await, [removed, Finding::TreeAhead { end: signed - 2, tree: signed }]);
+    // Whoever does away with that too has a whole log, but for whoever kept a checkpoint.
+    store.behind("DELETE FROM checkpoints WHERE follower = 'proof'").await;
+    store.behind("DELETE FROM tiles").await;
+    store.behind("UPDATE generations SET position = 0 WHERE model = 'tiles'").await;
+    assert_eq!(findings(&world).await, []);
+    let shorter = Finding::Shorter { name: "last.note".to_owned(), size: signed, end: signed - 2 };
+    assert_eq!(verdict_with(&world, &[kept]).await.findings, [shorter]);
 }
 
 async fn what_was_signed_can_not_be_changed(store: &dyn Store) {
@@ -290,6 +313,43 @@ async fn nothing_is_signed_that_contradicts_what_was_signed(store: &dyn Store) {
     assert_eq!(findings(&world).await, []);
 }
 
+async fn nothing_is_signed_once_a_checkpoint_is_gone(store: &dyn Store) {
+    let world = lived(store, 42, 400).await;
+    let (mut prover, end) = (prover(&world), world.log.end().await.unwrap());
+    let signed = prover.cover(end).await.unwrap().unwrap();
+    // Somebody alters an event, and does away with all that was signed and with the tree, while it is signed on.
+    store.unguard().await;
+    store.flip(100, "body", 1).await;
+    store.behind("DELETE FROM signed_checkpoints").await;
+    store.behind("DELETE FROM tiles").await;
+    store.behind("UPDATE generations SET position = 0 WHERE model = 'tiles'").await;
+    world.append(bare("later", Expected::NoStream, 5)).await.unwrap();
+    prover.forget();
+    while prover.take_in(end + 5).await.unwrap() {}
+    let refused = prover.sign().await;
+    let gone = Fork::Unsigned { size: signed.size };
+    assert!(matches!(&refused, Err(ProverFault::Fork(fork)) if *fork == gone), "{refused:?}");
+    assert_eq!(all_signed(&world).await, []);
+    // Nor over what somebody put in its place.
+    let root = Tree { log: world.log.as_ref() }.root(end + 5).await.unwrap();
+    let claimed = vec![Value::from((end + 5).cast_signed()), root.into(), "nothing".into(), world.now().into()];
+    let put = SideChange { table: &SIGNED_CHECKPOINTS, put: vec![claimed], gone: Vec::new() };
+    world.log.put_side_rows(put).await.unwrap();
+    let refused = prover.sign().await;
+    let altered = Fork::Altered { size: signed.size };
+    assert!(matches!(&refused, Err(ProverFault::Fork(fork)) if *fork == altered), "{refused:?}");
+    store.behind("DELETE FROM signed_checkpoints").await;
+    // It is said, and who kept one knows that the log is another.
+    let removed = Finding::Removed { signed: 1, there: 0 };
+    assert_eq!(findings(&world).await, std::slice::from_ref(&removed));
+    let kept = |note: &str| Kept { name: "last.note".to_owned(), note: note.to_owned() };
+    let forked = Finding::Forked { name: "last.note".to_owned(), size: signed.size };
+    assert_eq!(verdict_with(&world, &[kept(&signed.note)]).await.findings, [removed.clone(), forked]);
+    let (size, other) = (format!("\n{}\n", signed.size), format!("\n{}\n", signed.size + 5));
+    let altered = verdict_with(&world, &[kept(&signed.note.replacen(&size, &other, 1))]).await;
+    assert!(matches!(&altered.findings[..], [_, Finding::Kept { fault: NoteFault::Forged { .. }, .. }]), "{altered:?}");
+}
+
 async fn events_that_were_altered_are_seen_in_passing(store: &dyn Store) {
     let world = lived(store, 38, 600).await;
     covered(&world).await;
@@ -305,6 +365,46 @@ async fn events_that_were_altered_are_seen_in_passing(store: &dyn Store) {
     store.behind("DELETE FROM events WHERE position = 599").await;
     let seen = prover.look_again(600).await;
     assert!(matches!(seen, Err(ProverFault::Fork(Fork::Event(599)))), "{seen:?}");
+}
+
+async fn what_was_found_altered_is_signed_by_nobody_until_it_is_set_right(store: &dyn Store) {
+    let world = lived(store, 43, 600).await;
+    covered(&world).await;
+    store.unguard().await;
+    store.flip(300, "body", 0).await;
+    assert!(prover(&world).look_again(290).await.is_err());
+    world.append(bare("later", Expected::NoStream, 5)).await.unwrap();
+    let end = world.log.end().await.unwrap();
+    // Another node, and one that was started again, saw nothing of it.
+    for _ in 0..2 {
+        let refused = prover(&world).cover(end).await;
+        assert!(matches!(refused, Err(ProverFault::Fork(Fork::Event(300)))), "{refused:?}");
+    }
+    store.flip(300, "body", 0).await;
+    assert_eq!(covered(&world).await.size, end);
+    world.append(bare("more", Expected::NoStream, 5)).await.unwrap();
+    assert_eq!(covered(&world).await.size, end + 5);
+    assert_eq!(findings(&world).await, []);
+}
+
+async fn who_waits_for_a_certificate_waits_for_so_many_events(store: &dyn Store) {
+    let world = lived(store, 44, 300).await;
+    let guest = world.arrival().await;
+    let command = UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest: true };
+    world.execute(world.ask(guest.user, command)).await.unwrap();
+    let erased = Erased::find(world.log.as_ref(), guest.user).await.unwrap().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(world.clock.clone());
+    let asked = async |store: &Arc<dyn WholeStore>, most| erased.certificate(store, &world.keyring, &clock, most).await;
+    assert!(matches!(asked(&world.log, 299).await, Err(LogFault::Unavailable(_))));
+    assert_eq!(all_signed(&world).await, [], "nothing is signed for it");
+    let certificate = asked(&world.log, u64::MAX).await.unwrap();
+    assert_eq!(asked(&world.log, 0).await.unwrap(), certificate);
+    // So it is where the log moves, and the tree comes after.
+    let elsewhere = super::store::Sqlite::fresh();
+    let moved: Arc<dyn WholeStore> = elsewhere.open(&world.clock, ROOMY);
+    copy(world.log.as_ref(), moved.as_ref(), &mut |_| {}).await.unwrap();
+    assert!(matches!(asked(&moved, 299).await, Err(LogFault::Unavailable(_))));
+    assert_eq!(asked(&moved, u64::MAX).await.unwrap(), certificate);
 }
 
 async fn a_tree_made_anew_is_the_same_and_none_of_another_log(store: &dyn Store) {
@@ -365,6 +465,10 @@ async fn it_moves_along_with_the_log(store: &dyn Store) {
     // The log is there, and what was signed; the tree comes after, and is held against it.
     assert_eq!(all_signed(&world).await, std::slice::from_ref(&old));
     assert_eq!(findings(&world).await, []);
+    // Until then nothing is proven, and nothing is said to be damaged.
+    let log = world.log.as_ref();
+    assert!(matches!(proof::inclusion_in(log, 1, &old).await, Err(LogFault::Unavailable(_))));
+    assert!(matches!(proof::consistency(log, 1, &old).await, Err(LogFault::Unavailable(_))));
     world.append(bare("later", Expected::NoStream, 5)).await.unwrap();
     let new = covered(&world).await;
     assert_eq!(new.size, old.size + 5);

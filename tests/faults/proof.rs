@@ -67,6 +67,10 @@ fn a_log_that_is_altered_beside_its_server_is_signed_no_more() {
         assert!(format!("{metrics:?}").contains("chrysalis_proof_forked 1"), "{metrics:?}");
         assert_eq!(guest.session().await.ok().is_anonymous(), Some(true), "people go on");
         server.stop();
+        // Nor does whoever comes later and saw nothing of it.
+        let refused = run(folder.path(), &["audit", "checkpoint"]);
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && why.contains("position 1 is not the one"), "{why}");
         let verified = run(folder.path(), &["verify"]);
         let said = String::from_utf8_lossy(&verified.stdout).into_owned();
         assert_eq!(verified.status.code(), Some(3), "{said}");

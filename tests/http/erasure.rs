@@ -161,6 +161,11 @@ async fn a_member_takes_the_permission_and_nobody_erases_themselves() {
     cleaner.get(&format!("/admin/users/erasure?userId={user}")).await.refused(403, "INSUFFICIENT_PERMISSION");
     let remover = app.key(&["users.delete"]).await;
     remover.post("/admin/users/erase", &member).await.ok();
+    // Who is told that a member went, and by whom: not whoever cleans up guests.
+    cleaner.post("/admin/users/erase", &member).await.refused(403, "INSUFFICIENT_PERMISSION");
+    cleaner.post("/admin/users/erase", &guest).await.ok();
+    remover.post("/admin/users/erase", &member).await.ok();
+    app.key(&["guests.delete", "audit.read"]).await.post("/admin/users/erase", &member).await.ok();
     // What tells everything takes what tells each part.
     for few in [&["users.read", "sessions.read"][..], &["users.read", "audit.read"], &["sessions.read", "audit.read"]] {
         app.key(few).await.post("/admin/users/export", &member).await.refused(403, "INSUFFICIENT_PERMISSION");

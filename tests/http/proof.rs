@@ -217,4 +217,13 @@ async fn the_command_line_proves_and_checks() {
     let said = app.command(&["audit", "check-proof", &newest_file, "--key", key]);
     assert!(said.contains(&format!("the checkpoint of {} events", size(&newest))), "{said}");
     assert!(app.command(&["verify"]).contains("is the one that was signed"));
+    let held = app.command(&["verify", "--checkpoint", &older_file, "--checkpoint", &newest_file]);
+    assert!(held.contains("checkpoints that were kept elsewhere: 2 hold\n"), "{held}");
+
+    // Who forgets what it is compared with is told so.
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_chrysalis"));
+    let output = command.args(["audit", "check-proof", &consistency, "--key", key]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("give that one with --checkpoint"), "{said}");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrysalis_domain::id::{PersonId, UserId};
 use chrysalis_domain::user::event::{DeletionReason, UserDeleted};
 use chrysalis_domain::user::{UserCommand, UserEvent, UserRefusal};
-use chrysalis_domain::{Event, Timestamp};
+use chrysalis_domain::{Event, Permission, Timestamp};
 use chrysalis_projections::{Question, table};
 
 use crate::app::acting::Acting;
@@ -19,11 +19,13 @@ use crate::clock::Clock;
 use crate::keys::Keyring;
 use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step, execute};
 use crate::log::{Log, LogFault, Recorded, SealedRef, Store, StreamId, ask_one, read_event};
-use crate::proof::{Certificate, Erasure, Prover, ProverFault, Signer};
+use crate::proof::{self, Certificate, Erasure, Prover, ProverFault, Signer};
 use crate::wire::json_time::JsonTime;
 
 /// Events read at a time.
 const PAGE: usize = 1_000;
+/// Events that the tree over the log may take in while somebody waits for an answer: a fraction of a second's worth.
+const WHILE_ONE_WAITS: u64 = 32_768;
 
 /// That somebody was erased, as the log has it.
 #[derive(Clone, Debug)]
@@ -62,6 +64,8 @@ impl Erased {
             if ended {
                 break;
             }
+            // Reading may take this thread; others have their turn in between.
+            tokio::task::yield_now().await;
         }
         let Some(recorded) = last else { return Ok(None) };
         let Some(Event::User(_, UserEvent::UserDeleted(deleted))) = read_event(&recorded)? else { return Ok(None) };
@@ -80,20 +84,32 @@ impl Erased {
 
     /// The certificate that the log gives of it: the same, whoever asks and how often. What covers the event is signed now, if
     /// it was not before.
+    ///
+    /// # Errors
+    /// [`LogFault::Unavailable`] where the tree over the log would have to take in more than so many events for it.
     pub async fn certificate(
         &self,
         store: &Arc<dyn Store>,
         keyring: &Keyring,
         clock: &Arc<dyn Clock>,
+        most: u64,
     ) -> Result<Certificate, LogFault> {
         let signer =
             Signer::of(keyring).ok_or_else(|| LogFault::Bug("there is no key to sign the log with".to_owned()))?;
         let (signer, erasure) = (Arc::new(signer), self.erasure());
-        if let Some(certificate) = Certificate::of(store.as_ref(), &signer, &erasure).await? {
-            return Ok(certificate);
+        match Certificate::of(store.as_ref(), &signer, &erasure).await {
+            // Not signed yet, or the tree is being made anew.
+            Ok(None) | Err(LogFault::Unavailable(_)) => {}
+            Ok(Some(certificate)) => return Ok(certificate),
+            Err(fault) => return Err(fault),
         }
         let mut prover = Prover::new(store.clone(), signer.clone(), clock.clone());
-        prover.cover(self.recorded.position).await.map_err(|fault| match fault {
+        let covering = proof::covering(store.as_ref(), self.recorded.position).await?;
+        let upto = covering.map_or(self.recorded.position, |signed| signed.size);
+        if prover.lacks(upto).await? > most {
+            return Err(LogFault::Unavailable("the tree over the log has yet to take in what was signed".to_owned()));
+        }
+        prover.cover(upto).await.map_err(|fault| match fault {
             ProverFault::Log(fault) => fault,
             ProverFault::Fork(fork) => LogFault::Damaged(fork.to_string()),
         })?;
@@ -118,18 +134,24 @@ impl Erased {
 }
 
 impl App {
-    /// Whoever was erased before stays so, and is told of as then.
+    /// Whoever was erased before stays so, and is told of as then; of a member to those alone who may erase members, or read
+    /// what happened.
     pub async fn erase_user(&self, caller: &Caller, authority: &Authority, user: UserId) -> Result<Erased, AppError> {
-        match self.remove_user(caller, authority, user, false).await {
+        let removed = match self.remove_user(caller, authority, user, false).await {
+            Ok(()) => true,
             // Gone before, or meanwhile.
-            Ok(()) | Err(AppError::Refused(Refusal::UserUnknown)) => {}
+            Err(AppError::Refused(Refusal::UserUnknown)) => false,
             Err(error) => return Err(error),
+        };
+        let erased = self.erased(user).await?;
+        if !removed && !erased.was_guest && !authority.may(Permission::AuditRead) {
+            authority.needs(Permission::UsersDelete)?;
         }
-        self.erased(user).await
+        Ok(erased)
     }
 
     pub async fn certificate(&self, erased: &Erased) -> Result<Certificate, LogFault> {
-        erased.certificate(&self.store, &self.keyring, &self.clock).await
+        erased.certificate(&self.store, &self.keyring, &self.clock, WHILE_ONE_WAITS).await
     }
 
     pub async fn erased(&self, user: UserId) -> Result<Erased, AppError> {

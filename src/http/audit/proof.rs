@@ -183,6 +183,7 @@ pub struct InclusionQuery {
         (status = 403, description = "`INSUFFICIENT_PERMISSION`: `audit.read`; `FORBIDDEN`", body = ErrorBody),
         (status = 404, description = "`NOTHING_SIGNED`", body = ErrorBody),
         (status = 422, description = "`VALIDATION_ERROR`: `position`, `size`", body = ErrorBody),
+        (status = 503, description = "`SERVICE_UNAVAILABLE`: the tree over the log is being made anew", body = ErrorBody),
     )
 )]
 pub async fn inclusion(
@@ -222,6 +223,7 @@ pub struct ConsistencyQuery {
         (status = 403, description = "`INSUFFICIENT_PERMISSION`: `audit.read`; `FORBIDDEN`", body = ErrorBody),
         (status = 404, description = "`NOTHING_SIGNED`", body = ErrorBody),
         (status = 422, description = "`VALIDATION_ERROR`: `from`, `to`", body = ErrorBody),
+        (status = 503, description = "`SERVICE_UNAVAILABLE`: the tree over the log is being made anew", body = ErrorBody),
     )
 )]
 pub async fn consistency(
