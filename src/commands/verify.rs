@@ -17,7 +17,8 @@ use super::{DIFFERENT, ports, proof};
 
 pub(super) async fn run(config: &Config, kept: &[PathBuf]) -> Result<ExitCode, StartError> {
     let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
-    let (proven, compared) = tokio::join!(proof::verify(store.as_ref(), &keyring, kept), rows(&store, &keyring, config));
+    let (proven, compared) =
+        tokio::join!(proof::verify(store.as_ref(), &keyring, kept), rows(&store, &keyring, config));
     let proven = proven?;
     let report = match compared {
         Ok(report) => report,

@@ -48,10 +48,8 @@ static AT_MOST: Question<Signed> = Question {
     read,
 };
 
-static COUNTED: Question<u64> = Question {
-    sql: "SELECT count(*) FROM signed_checkpoints",
-    read: |row| row.integer(0).map(i64::cast_unsigned),
-};
+static COUNTED: Question<u64> =
+    Question { sql: "SELECT count(*) FROM signed_checkpoints", read: |row| row.integer(0).map(i64::cast_unsigned) };
 
 /// The newest one; none while nothing was signed.
 pub async fn latest(log: &dyn Log) -> Result<Option<Signed>, LogFault> {

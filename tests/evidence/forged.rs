@@ -106,7 +106,8 @@ fn a_header_of_no_export_is_refused_and_breaks_nothing() {
             (2, u64::MAX, None),
             (2, u64::MAX, filter),
         ] {
-            let header = Header { from, through, filter, complete: false, ..genuine.clone() };
+            let mut header = genuine.clone();
+            (header.from, header.through, header.filter, header.complete) = (from, through, filter, false);
             let forged = refooted(header, &exported.lines);
             let report = exported.verified(&whole(&forged));
             assert!(matches!(faults(&report)[0], (1, Fault::Flawed { .. })), "{:?}", faults(&report));
