@@ -152,7 +152,8 @@ impl Store for Sqlite {
     }
 
     async fn unguard(&self) {
-        for trigger in ["events_are_never_removed", "events_are_never_changed", "signed_and_never_changed"] {
+        let on_events = ["events_are_never_removed", "events_are_never_changed"];
+        for trigger in on_events.into_iter().chain(["signed_and_never_removed", "signed_and_never_changed"]) {
             self.behind(&format!("DROP TRIGGER {trigger}")).await;
         }
     }
