@@ -177,7 +177,7 @@ fn a_clean_up_that_was_asked_for_goes_on_after_a_kill() {
 fn two_nodes_that_both_believe_they_lead_do_no_harm() {
     case(async {
         let folder = Folder::new();
-        let guests = stale(&folder, rounds(1_500, 20_000)).await;
+        let guests = stale(&folder, rounds(1_500, 5_000)).await;
         let (one, two) = (start(&folder, &aged("0")), start(&folder, &aged("0")));
         eventually("the clean-up comes to its end", async || {
             for _ in 0..10 {
