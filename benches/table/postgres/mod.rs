@@ -13,7 +13,7 @@ use crate::process::Server;
 use crate::report::short;
 use crate::servers::{Cluster, ask, sweep};
 use crate::wrk::{self, Load};
-use crate::{Bench, Result, cleanup, lag, list, median};
+use crate::{Bench, Result, cleanup, lag, list, median, refold};
 
 /// A server of PostgreSQL as an operator would set it up on this machine: memory, and room between checkpoints.
 const SETTINGS: &[(&str, &str)] = &[
@@ -41,7 +41,8 @@ pub fn measure(bench: &mut Bench, guests: usize, many: usize) -> Result<()> {
     stale(bench, &cluster, guests)?;
     let many = store(bench, &cluster, "many", many)?;
     scale::measure(bench, &cluster, &few, &many)?;
-    list::measure(bench, &many, "PostgreSQL: ")
+    list::measure(bench, &many, "PostgreSQL: ")?;
+    refold::on(bench, &many, "PostgreSQL: ", 80_000.0)
 }
 
 fn stale(bench: &mut Bench, cluster: &Cluster, guests: usize) -> Result<()> {
