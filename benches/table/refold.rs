@@ -4,7 +4,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chrysalis::followers::models;
-use chrysalis::log::follow::Follow;
 
 use crate::fill::{self, Store};
 use crate::report::short;
