@@ -20,16 +20,18 @@ use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::attempts::Writer;
 use crate::followers::background::Background;
+use crate::followers::expiry::Cleaner;
+use crate::followers::invitations::Invitations;
+use crate::followers::jobs::Jobs;
 use crate::followers::mail::Mailer;
 use crate::followers::origins::Forgetful;
 use crate::followers::proof::Notary;
 use crate::followers::search::Indexer;
+use crate::followers::strangers::Strangers;
 use crate::followers::traces::Traces;
 use crate::followers::watch::Watch;
-use crate::followers::webhooks::Deliverer;
-use crate::followers::{
-    attempts, expiry, invitations, jobs, mail, models, origins, proof, search, strangers, traces, unrecorded, webhooks,
-};
+use crate::followers::webhooks::Endpoints;
+use crate::followers::{models, unrecorded};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts, Streams};
 use crate::keys::{ApiSecret, Keyring, Purpose};
@@ -88,7 +90,7 @@ pub struct Server {
     /// Shown when development mode is on.
     outbox: Option<Outbox>,
     store: Arc<dyn Store>,
-    mailer: Arc<Mailer>,
+    mailer: Mailer,
     settings: Arc<Latest>,
     forgetful: Forgetful,
     indexer: Indexer,
@@ -114,7 +116,7 @@ impl Server {
         outbox.forget_unfinished()?;
         let post = post(&config, &outbox)?;
         let languages = post.templates.languages();
-        let mailer = Arc::new(Mailer {
+        let mailer = Mailer {
             log: log.clone(),
             keyring: keyring.clone(),
             clock: ports.clock.clone(),
@@ -122,7 +124,7 @@ impl Server {
             post,
             public: config.public.clone(),
             invitation_url: config.invitation_url(),
-        });
+        };
         let uncalled = |error: OutgoingError| StartError::Other(error.to_string());
         let calls = |pace| Outgoing::new(&config.outgoing, pace).map_err(uncalled);
         let (outgoing, webhook_calls) = (calls(outgoing::PROVIDERS)?, calls(PACE)?);
@@ -142,12 +144,9 @@ impl Server {
         let forgetful = Forgetful { log: log.clone(), clock: ports.clock.clone(), keep };
         let (clock, chance) = (ports.clock.clone(), ports.entropy.clone());
         let indexer = Indexer::new(store.clone(), keyring.clone(), clock, chance, config.search);
-        let notary = Notary {
-            prover: Prover::new(store.clone(), Arc::new(log_signer(&keyring)?), ports.clock.clone()),
-            entropy: ports.entropy.clone(),
-            every: duration(config.checkpoint_every),
-            metrics: metrics.clone(),
-        };
+        let prover = Prover::new(store.clone(), Arc::new(log_signer(&keyring)?), ports.clock.clone());
+        let (chance, every) = (ports.entropy.clone(), duration(config.checkpoint_every));
+        let notary = Notary::new(prover, store.clone(), chance, every, metrics.clone());
         let traces = Traces::new(store.clone(), outbox.clone());
         let parts = Parts {
             cookies: config.cookies.clone(),
@@ -217,26 +216,25 @@ impl Server {
     /// Answers until `stop` is done; then finishes what was accepted, within the configured grace.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let ((halt, halted), (over, served)) = (watch::channel(false), watch::channel(false));
-        let (turn, settings) = (self.turn, self.settings);
+        let (app, settings) = (self.http.app.clone(), self.settings);
         let learning = tokio::spawn(async move { settings.follow().await });
-        // Whoever follows holds a receiver until it ends.
-        let deliverer = Deliverer::new(self.http.app.clone(), self.store.clone(), self.http.metrics.clone());
-        let mut following = Background::start().map_err(|error| StartError::Other(format!("no threads: {error}")))?;
-        following.spawn(proof::follow(self.notary, self.store.clone(), turn.clone(), halted.clone()));
-        following.spawn(models::follow(self.store, turn.clone(), halted.clone()));
-        following.spawn(mail::send(self.mailer, turn.clone(), halted.clone()));
-        following.spawn(webhooks::deliver(deliverer, turn.clone(), halted.clone()));
-        let writer = Writer { app: self.http.app.clone(), attempts: self.http.attempts.clone() };
-        following.spawn(attempts::write(writer, turn.clone(), served));
-        following.spawn(origins::forget(self.forgetful, turn.clone(), halted.clone()));
-        following.spawn(outage::follow(self.http.app.log.clone(), halted.clone()));
-        following.spawn(unrecorded::note(self.http.app.clone(), halted.clone()));
-        following.spawn(search::follow(self.indexer, turn.clone(), halted.clone()));
-        following.spawn(traces::remove(self.traces, turn.clone(), halted.clone()));
-        following.spawn(jobs::work(self.http.app.clone(), turn.clone(), halted.clone()));
-        following.spawn(strangers::forget(self.http.app.clone(), turn.clone(), halted.clone()));
-        following.spawn(invitations::expire(self.http.app.clone(), turn.clone(), halted.clone()));
-        following.spawn(expiry::follow(self.http.app.clone(), self.watch, turn, halted.clone()));
+        let writer = Writer::new(app.clone(), self.http.attempts.clone(), self.turn.node.clone());
+        let mut following = Background::start(self.store.clone(), self.turn)
+            .map_err(|error| StartError::Other(format!("no threads: {error}")))?;
+        following.follow(self.notary, &halted);
+        following.follow(models::Follower::new(self.store.clone()), &halted);
+        following.follow(self.mailer, &halted);
+        following.follow(Endpoints::new(app.clone(), self.store, self.http.metrics.clone()), &halted);
+        following.follow(writer, &served);
+        following.follow(self.forgetful, &halted);
+        following.follow(self.indexer, &halted);
+        following.follow(self.traces, &halted);
+        following.follow(Jobs { app: app.clone() }, &halted);
+        following.follow(Strangers { app: app.clone() }, &halted);
+        following.follow(Invitations { app: app.clone() }, &halted);
+        following.follow(Cleaner::new(app.clone(), self.watch, halted.clone()), &halted);
+        following.spawn(outage::follow(app.log.clone(), halted.clone()));
+        following.spawn(unrecorded::note(app, halted.clone()));
         let streams = self.http.streams.clone();
         let service = http::service(self.routes, self.http, self.outbox);
         let serving = tokio::spawn(http::listener::serve(self.listener, service, halted, self.grace));

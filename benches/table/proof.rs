@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use chrysalis::clock::SystemClock;
 use chrysalis::entropy::OsEntropy;
-use chrysalis::followers::proof::{Notary, ProofMetrics, follow};
+use chrysalis::followers::in_turn::follow;
+use chrysalis::followers::proof::{Notary, ProofMetrics};
 use chrysalis::followers::{FollowerMetrics, Turn};
 use chrysalis::keys::Keyring;
 use chrysalis::log::sqlite::{Options, SqliteLog};
@@ -68,7 +69,7 @@ fn appended(path: &Path, signed: bool) -> Result<f64> {
         let (halt, halted) = watch::channel(false);
         let following = if signed {
             let prover = Prover::new(log.clone(), Arc::new(signer(log.as_ref()).await?), ports().clock);
-            let notary = Notary { prover, entropy: Arc::new(OsEntropy), every: EVERY, metrics: Arc::new(Silent) };
+            let notary = Notary::new(prover, log.clone(), Arc::new(OsEntropy), EVERY, Arc::new(Silent));
             let turn = Turn { node: "bench".to_owned(), lease: Duration::from_secs(10), metrics: Arc::new(Silent) };
             Some(tokio::spawn(follow(notary, log.clone(), turn, halted)))
         } else {

@@ -2,13 +2,13 @@
 //! line, by the operator.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{CommandId, ProjectId};
+use chrysalis_domain::id::CommandId;
 
 use super::authority::Authority;
 use super::{App, Caller};
 use crate::entropy::{self, Entropy};
 use crate::keys::Keyring;
-use crate::log::{Actor, Context, Log};
+use crate::log::{Context, Log};
 
 /// Somebody who acts, when, and with what.
 pub struct Acting<'a> {
@@ -22,14 +22,7 @@ pub struct Acting<'a> {
 impl<'a> Acting<'a> {
     /// The operator, in the installation's own name: no server, and no settings, are asked.
     pub fn operator(log: &'a dyn Log, keyring: &'a Keyring, entropy: &'a dyn Entropy, at: Timestamp) -> Self {
-        let context = Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(entropy::ulid(entropy, at)),
-            cause: None,
-            settings_version: 0,
-        };
+        let context = Context::of_system(CommandId::from_ulid(entropy::ulid(entropy, at)));
         Self { log, keyring, entropy, context, at }
     }
 }

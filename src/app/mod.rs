@@ -62,7 +62,7 @@ use crate::keys::{Keyring, PersonSealer};
 use crate::limits::Limits;
 use crate::limits::address::ClientAddress;
 use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
-use crate::log::{Actor, Context, Log, LogFault, Store};
+use crate::log::{Actor, Context, Lane, Log, LogFault, Store};
 use crate::outgoing::Outgoing;
 use crate::settings::{Effective, Latest};
 pub use refusal::{AppError, Refusal};
@@ -139,6 +139,13 @@ impl App {
             self.appoint(user).await;
         }
         Ok(done)
+    }
+
+    /// Has the server do something of its own accord, behind all that anybody waits for.
+    pub(crate) async fn execute_by_itself(&self, step: Step, at: Timestamp) -> Result<Done, ExecuteError> {
+        let context = Context::of_system(CommandId::from_ulid(self.fresh(at)));
+        let ask = Ask { lane: Lane::Bulk, ..Ask::new(context, at).then(step).whatever_the_settings() };
+        execute(self.log.as_ref(), self.entropy.as_ref(), ask).await
     }
 
     /// What seals and opens a user's data.

@@ -1,16 +1,16 @@
-//! Writes down what failed at this node ([`crate::attempts`]), each minute when it is over; and forgets from where it came,
-//! after as long as is kept where guests came from, by one node at a time.
+//! Writes down what failed at this node ([`crate::attempts`]), each minute when it is over: every node its own. And forgets from
+//! where it came, after as long as is kept where guests came from: one node at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrysalis_domain::attempts::{AttemptKind, AttemptsEvent, AttemptsFailed, AttemptsForgotten};
-use chrysalis_domain::id::{CommandId, EventId, PersonId, ProjectId};
+use chrysalis_domain::id::{CommandId, EventId, PersonId};
 use chrysalis_domain::value::{Secret, Word};
 use chrysalis_domain::{Day, Event, Span, Subject, Timestamp};
-use tokio::sync::watch;
 
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::app::App;
 use crate::app::view::ClientSeen;
 use crate::attempts::{Attempt, Attempts, Minute};
@@ -18,12 +18,10 @@ use crate::entropy;
 use crate::keys::{PersonSealer, SealKind};
 use crate::limits::{ClientAddress, Network};
 use crate::log::{
-    Actor, AppendError, Context, Expected, Group, Idempotency, Lane, LogFault, PersonKey, Position, Refused,
-    SealedRecord, StreamId, read_event,
+    Context, Expected, Group, Idempotency, Lane, LogFault, PersonKey, Position, Refused, SealedRecord, StreamId,
+    read_event,
 };
 
-/// Names the lease and the checkpoint, so it is for ever.
-const NAME: &str = "attempts";
 /// How often to look whether a minute is over, or a day is to be forgotten.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it is known that a minute was written, where nobody knows whether it was: longer than it is tried for.
@@ -35,57 +33,63 @@ const ERASED: usize = 256;
 /// Events read at a time.
 const PAGE: usize = 1_024;
 
+/// How far it has forgotten is a checkpoint: the number of the first day that is kept.
 pub struct Writer {
-    pub app: App,
-    pub attempts: Arc<Attempts>,
+    app: App,
+    attempts: Arc<Attempts>,
+    /// Names this process, in what must be written once.
+    node: String,
+    /// The first day that is kept, once those before it are forgotten.
+    forgotten: Option<Day>,
 }
 
-/// Writes until `stop` turns true; then also what is not over yet.
-pub async fn write(writer: Writer, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let mut lease = Lease::new(turn);
-    let mut forgotten = None;
-    loop {
-        let stopping = *stop.borrow();
-        let now = writer.app.clock.now();
-        let by = if stopping { Timestamp::from_millis(i64::MAX) } else { now };
-        if let Err(fault) = writer.write_over(by, &lease.turn.node).await {
-            tracing::warn!(%fault, "what failed is not written down");
+impl InTurn for Writer {
+    const NAME: &'static str = "attempts";
+    const AFTER_FAULT: Duration = LOOK;
+    const ASIDE: Option<Duration> = Some(LOOK);
+
+    /// Takes its turn only while there are days that no node has forgotten.
+    async fn wants_turn(&mut self, _lease: &Lease, _head: Position) -> Result<bool, LogFault> {
+        self.write_over(self.app.clock.now()).await;
+        let kept = self.first_kept();
+        if self.forgotten != Some(kept) && self.app.log.checkpoint(Self::NAME).await? == number(kept) {
+            self.forgotten = Some(kept);
         }
-        if stopping {
-            break;
-        }
-        // The day that holds the oldest instant that is kept is kept as a whole.
-        let kept = Day::of(now - writer.app.config.guests.origins_kept);
-        if forgotten != Some(kept) {
-            match writer.forget(&mut lease, kept, now).await {
-                Ok(true) => forgotten = Some(kept),
-                Ok(false) => {}
-                Err(fault) => {
-                    tracing::warn!(%fault, "from where attempts came is kept for longer than configured; it is tried again");
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = stop.changed() => {}
-        }
+        Ok(self.forgotten != Some(kept))
     }
-    let _ = writer.app.log.release(NAME, &lease.turn.node).await;
+
+    async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
+        self.forget(lease, self.first_kept()).await?;
+        Ok(LOOK)
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        tracing::warn!(%fault, "from where attempts came is kept for longer than configured; it is tried again");
+    }
+
+    /// Also what is not over yet.
+    async fn end(&mut self) {
+        self.write_over(Timestamp::from_millis(i64::MAX)).await;
+    }
 }
 
 impl Writer {
-    async fn write_over(&self, by: Timestamp, node: &str) -> Result<(), LogFault> {
+    pub fn new(app: App, attempts: Arc<Attempts>, node: String) -> Self {
+        Self { app, attempts, node, forgotten: None }
+    }
+
+    async fn write_over(&self, by: Timestamp) {
         while let Some(minute) = self.attempts.over(by) {
-            if let Err(fault) = self.write_minute(&minute, node).await {
+            if let Err(fault) = self.write_minute(&minute).await {
                 self.attempts.put_back(minute);
-                return Err(fault);
+                tracing::warn!(%fault, "what failed is not written down");
+                return;
             }
         }
-        Ok(())
     }
 
     /// One group, stored once, however often it has to be sent.
-    async fn write_minute(&self, minute: &Minute, node: &str) -> Result<(), LogFault> {
+    async fn write_minute(&self, minute: &Minute) -> Result<(), LogFault> {
         let app = &self.app;
         let now = app.clock.now();
         // That of the writing: no day that was forgotten gets anything more.
@@ -109,7 +113,7 @@ impl Writer {
         }
         let mut group = self.group(now);
         (group.sealed, group.person_keys) = networks.sealed();
-        let key = format!("{NAME} {node} {}", minute.number).into_bytes();
+        let key = format!("{} {} {}", Self::NAME, self.node, minute.number).into_bytes();
         group.idempotency = Some(Idempotency { key, note: Vec::new(), keep: KNOWN });
         self.append(group, day, &events, now).await
     }
@@ -117,52 +121,44 @@ impl Writer {
     async fn append(&self, mut group: Group, day: Day, events: &[Event], now: Timestamp) -> Result<(), LogFault> {
         let fresh = || EventId::from_ulid(entropy::ulid(self.app.entropy.as_ref(), now));
         group.append(Subject::Attempts(day), Expected::Any, events, now, fresh)?;
-        match self.app.log.append(group).await {
-            Ok(_) | Err(AppendError::Refused(Refused::Repeated { .. })) => Ok(()),
-            Err(AppendError::Fault(fault)) => Err(fault),
-            Err(error) => Err(LogFault::Unavailable(error.to_string())),
+        let Err(error) = self.app.log.append(group).await else { return Ok(()) };
+        match error.refusal()? {
+            Refused::Repeated { .. } => Ok(()),
+            other => Err(LogFault::Unavailable(format!("refused: {other:?}"))),
         }
     }
 
     fn group(&self, now: Timestamp) -> Group {
-        let mut group = Group::new(Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(entropy::ulid(self.app.entropy.as_ref(), now)),
-            cause: None,
-            settings_version: 0,
-        });
+        let command = CommandId::from_ulid(entropy::ulid(self.app.entropy.as_ref(), now));
+        let mut group = Group::new(Context::of_system(command));
         (group.rests_on_settings, group.lane) = (false, Lane::Bulk);
         group
     }
 
-    /// Forgets the days before one; `false` while another node sees to it. How far that has come is a checkpoint: the number of
-    /// the first day that is kept.
-    async fn forget(&self, lease: &mut Lease, kept: Day, now: Timestamp) -> Result<bool, LogFault> {
+    /// The day that holds the oldest instant that is kept is kept as a whole.
+    fn first_kept(&self) -> Day {
+        Day::of(self.app.clock.now() - self.app.config.guests.origins_kept)
+    }
+
+    /// Forgets the days before one, as long as the turn lasts.
+    async fn forget(&self, lease: &mut Lease, kept: Day) -> Result<(), LogFault> {
         let log = self.app.log.as_ref();
-        let upto = Position::from(kept.number());
-        let from = log.checkpoint(NAME).await?;
-        if from == upto {
-            return Ok(true);
-        }
-        if !lease.hold(log, NAME).await? {
-            return Ok(false);
-        }
+        let (from, upto) = (log.checkpoint(Self::NAME).await?, number(kept));
         // Before the first time there is nothing older than what anybody may keep. Where a clock that was ahead is set right
         // there is nothing to do but to begin anew: the days it had passed get more.
         let first = if from == 0 { upto.saturating_sub(OLDEST) } else { from };
         for number in first..upto {
             let day = Day::from_number(u32::try_from(number).unwrap_or(u32::MAX));
             for erases in self.sealed_for(day).await?.chunks(ERASED) {
-                if !lease.hold(log, NAME).await? {
-                    return Ok(false);
+                if !lease.hold().await? {
+                    return Ok(());
                 }
+                let now = self.app.clock.now();
                 let forgotten = AttemptsForgotten { erases: erases.to_vec(), at: now };
                 self.append(self.group(now), day, &[Event::Attempts(day, forgotten.into())], now).await?;
             }
         }
-        log.advance(NAME, from, upto).await
+        log.advance(Self::NAME, from, upto).await.map(drop)
     }
 
     /// The keys under which a day's networks are sealed, less those that were forgotten.
@@ -189,6 +185,10 @@ impl Writer {
             }
         }
     }
+}
+
+fn number(day: Day) -> Position {
+    Position::from(day.number())
 }
 
 fn failed(minute: &Minute, kind: AttemptKind, count: u32, at: Timestamp) -> AttemptsFailed {

@@ -3,10 +3,15 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::Turn;
+use super::in_turn::{self, InTurn};
+use crate::log::Log;
 use crate::priority::{Behind, step_back};
 
 /// Threads that follow; folding has further ones, as it needs them.
@@ -16,19 +21,26 @@ pub struct Background {
     /// None once it is told to end.
     runtime: Option<Runtime>,
     following: JoinSet<()>,
+    log: Arc<dyn Log>,
+    turn: Turn,
 }
 
 impl Background {
     /// # Errors
     /// When the system gives no threads.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(log: Arc<dyn Log>, turn: Turn) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("follower")
             .on_thread_start(|| step_back(Behind::Others))
             .enable_all()
             .build()?;
-        Ok(Self { runtime: Some(runtime), following: JoinSet::new() })
+        Ok(Self { runtime: Some(runtime), following: JoinSet::new(), log, turn })
+    }
+
+    /// Has something done in turns with the other nodes, until `stop` turns true.
+    pub fn follow(&mut self, follower: impl InTurn + 'static, stop: &watch::Receiver<bool>) {
+        self.spawn(in_turn::follow(follower, self.log.clone(), self.turn.clone(), stop.clone()));
     }
 
     pub fn spawn(&mut self, follower: impl Future<Output = ()> + Send + 'static) {

@@ -1,6 +1,5 @@
-//! Cleans up guests who have been away for too long, by one node at a time: what the process asks for
-//! ([`chrysalis_domain::process::expiry`]), of whoever is due, in the bulk lane. The user decides; so being late, or being
-//! two, takes nobody who came back meanwhile.
+//! Cleans up guests who have been away for too long: what the process asks for ([`chrysalis_domain::process::expiry`]), of
+//! whoever is due, in the bulk lane. The user decides; so being late, or being two, takes nobody who came back meanwhile.
 //!
 //! A page of the due list is read ahead, with what happened to everybody on it, while the one before is decided about. Each
 //! guest is a group of its own: one that is refused keeps nobody back.
@@ -11,7 +10,7 @@ use std::time::Duration;
 use chrysalis_domain::Span;
 use chrysalis_domain::Subject;
 use chrysalis_domain::Timestamp;
-use chrysalis_domain::id::{CommandId, EventId, ProcessId, ProjectId, UserId};
+use chrysalis_domain::id::{CommandId, EventId, ProcessId, UserId};
 use chrysalis_domain::process::expiry::{Expiry, Look, ProcessCommand};
 use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::user::{User, UserCommand, UserRefusal};
@@ -20,54 +19,55 @@ use chrysalis_projections::stale_guests::{BARRED, DISABLED, Due, LAPSED, QUIET, 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::watch;
 
+use super::Lease;
+use super::in_turn::InTurn;
 use super::watch::{Seen, Watch};
-use super::{Lease, Turn};
 use crate::app::App;
 use crate::entropy;
 use crate::log::cqrs::{Ahead, Ask, Concurrency, ExecuteError, Step, execute, execute_ahead, load};
-use crate::log::{Actor, AppendError, Context, Lane, LogFault, Refused, StreamId, ask};
+use crate::log::{AppendError, Context, Lane, LogFault, Position, Refused, StreamId, ask};
 
-/// Names the lease, so it is for ever.
-const NAME: &str = "expiry";
 /// Guests looked at together.
 const PAGE: i64 = 1_024;
 /// How often to look.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long to leave a fault of the store alone: clean-up pauses with the log.
-const AFTER_FAULT: Duration = Duration::from_secs(5);
 /// Guests remembered who were looked at for nothing, and how long they are left alone.
 const SPARED: usize = 10_000;
 const SPARE: Span = Span::from_secs(600);
 
-/// Cleans up until `stop` turns true.
-pub async fn follow(app: App, clock: Watch, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let log = app.log.clone();
-    let mut cleaner = Cleaner { app, clock, spared: HashMap::new() };
-    let mut lease = Lease::new(turn);
-    while !*stop.borrow() {
-        let pause = tokio::select! {
-            round = cleaner.round(&mut lease) => match round {
-                Ok(()) => LOOK,
-                Err(fault) => {
-                    tracing::warn!(%fault, "the clean-up of guests pauses; it goes on when the fault is gone");
-                    AFTER_FAULT
-                }
-            },
-            _ = stop.changed() => break,
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.changed() => {}
-        }
-    }
-    let _ = log.release(NAME, &lease.turn.node).await;
-}
-
-struct Cleaner {
+pub struct Cleaner {
     app: App,
     clock: Watch,
+    stop: watch::Receiver<bool>,
     /// Who was asked and stays, until when they are left alone.
     spared: HashMap<UserId, Timestamp>,
+}
+
+impl InTurn for Cleaner {
+    const NAME: &'static str = "expiry";
+    /// Clean-up pauses with the log.
+    const AFTER_FAULT: Duration = Duration::from_secs(5);
+    const ASIDE: Option<Duration> = Some(LOOK);
+
+    /// The clock is watched also while it is another node's turn: a jump is noted when it is ours.
+    async fn wants_turn(&mut self, _lease: &Lease, _head: Position) -> Result<bool, LogFault> {
+        self.clock.look();
+        Ok(true)
+    }
+
+    /// Broken off when the server stops: of those who are due, who was not asked yet will be.
+    async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            done = self.round(lease) => done?,
+            _ = stop.changed() => {}
+        }
+        Ok(LOOK)
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        tracing::warn!(%fault, "the clean-up of guests pauses; it goes on when the fault is gone");
+    }
 }
 
 /// One look at the due list.
@@ -94,13 +94,13 @@ enum Answer {
 }
 
 impl Cleaner {
+    pub fn new(app: App, clock: Watch, stop: watch::Receiver<bool>) -> Self {
+        Self { app, clock, stop, spared: HashMap::new() }
+    }
+
     async fn round(&mut self, lease: &mut Lease) -> Result<(), LogFault> {
         let log = self.app.log.clone();
-        // Also while it is another node's turn: a jump is noted when it is ours.
         let seen = self.clock.look();
-        if !lease.hold(log.as_ref(), NAME).await? {
-            return Ok(());
-        }
         if let Some(expected) = seen.expected {
             self.note(expected, seen).await?;
         }
@@ -142,12 +142,11 @@ impl Cleaner {
     /// Asks everybody at a place of the due list, page by page. `false`: what it rests on has changed, and a round begins
     /// anew.
     async fn walk(&mut self, lease: &mut Lease, walk: Walk<'_>) -> Result<bool, LogFault> {
-        let log = self.app.log.clone();
         let mut page = self.page(&walk, None).await?;
         loop {
             // A node that was paused, or whose clock jumped, finds out here.
             let seen = self.clock.look();
-            if !lease.hold(log.as_ref(), NAME).await? || seen.expected.is_some() {
+            if !lease.hold().await? || seen.expected.is_some() {
                 return Ok(false);
             }
             let next = async {
@@ -237,25 +236,15 @@ impl Cleaner {
 
     fn context(&self, cause: Option<EventId>, settings_version: u64, now: Timestamp) -> Context {
         let fresh = || CommandId::from_ulid(entropy::ulid(self.app.entropy.as_ref(), now));
-        Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: cause.map_or_else(fresh, |cause| CommandId::after(cause, NAME)),
-            cause,
-            settings_version,
-        }
+        let command = cause.map_or_else(fresh, |cause| CommandId::after(cause, Self::NAME));
+        Context { cause, settings_version, ..Context::of_system(command) }
     }
 }
 
 /// Whoever stays, stays: only the store's faults stop a round.
 fn stays(error: ExecuteError) -> Result<Answer, LogFault> {
-    match error {
-        ExecuteError::Append(AppendError::Fault(fault)) => Err(fault),
-        ExecuteError::Append(AppendError::Busy { .. }) => {
-            Err(LogFault::Unavailable("the writer's queue is full".to_owned()))
-        }
-        ExecuteError::Append(AppendError::Refused(Refused::Settings { .. })) => Ok(Answer::Moved),
-        _ => Ok(Answer::Stays),
-    }
+    Ok(match error.refusal()? {
+        ExecuteError::Append(AppendError::Refused(Refused::Settings { .. })) => Answer::Moved,
+        _ => Answer::Stays,
+    })
 }

@@ -1,45 +1,42 @@
-//! Does what was asked for once and takes long, a stretch at a time, by one node at a time. What a stretch did is an event,
-//! so whoever takes the turn goes on behind it.
+//! Does what was asked for once and takes long, a stretch at a time. What a stretch did is an event, so whoever takes the turn
+//! goes on behind it.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::app::App;
+use crate::log::{LogFault, Position};
 
-/// Names the lease, so it is for ever.
-const NAME: &str = "jobs";
-/// How long to leave a fault of the store alone.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
-
-/// Works until `stop` turns true; of the nodes that share a log, one at a time.
-pub async fn work(app: App, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let mut head = app.log.head();
-    let mut lease = Lease::new(turn);
-    while !*stop.borrow() {
-        head.borrow_and_update();
-        let third = lease.turn.lease / 3;
-        let pause = match lease.hold(app.log.as_ref(), NAME).await {
-            Ok(true) => match app.work().await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => third,
-                Err(fault) => told(&fault),
-            },
-            Ok(false) => third,
-            Err(fault) => told(&fault),
-        };
-        if !pause.is_zero() {
-            tokio::select! {
-                _ = tokio::time::timeout(pause, head.changed()) => {}
-                _ = stop.changed() => {}
-            }
-        }
-    }
-    let _ = app.log.release(NAME, &lease.turn.node).await;
+pub struct Jobs {
+    pub app: App,
 }
 
-fn told(fault: &dyn std::fmt::Display) -> Duration {
+impl InTurn for Jobs {
+    const NAME: &'static str = "jobs";
+    const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+    async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
+        Ok(match self.app.work().await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => lease.third(),
+            Err(fault) => {
+                say(&fault);
+                Self::AFTER_FAULT
+            }
+        })
+    }
+
+    fn woken_after(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        say(fault);
+    }
+}
+
+fn say(fault: &dyn Display) {
     tracing::warn!(%fault, "jobs stand still; they will be gone on with");
-    AFTER_FAULT
 }

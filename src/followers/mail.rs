@@ -1,12 +1,12 @@
-//! Sends the mails that wait to be sent, by one node at a time: at least once each, again after a while when it did not
-//! work, and after some days no more. What became of a mail is an event.
+//! Sends the mails that wait to be sent: at least once each, again after a while when it did not work, and after some days no
+//! more. What became of a mail is an event.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrysalis_domain::event::{Event, Subject};
-use chrysalis_domain::id::{CommandId, EventId, ProjectId, SealedId};
+use chrysalis_domain::id::{CommandId, EventId, SealedId};
 use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
 use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::invitations::{self, Status};
@@ -14,20 +14,18 @@ use chrysalis_projections::mails::{self, MailRow};
 use chrysalis_projections::table;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::watch;
 
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::app::challenge::Details;
 use crate::clock::Clock;
 use crate::entropy::{self, Entropy};
 use crate::keys::{Keyring, MailedSecret, Record, SealKind, mailed_secret};
-use crate::log::{Actor, AppendError, Context, Expected, Group, Lane, Log, LogFault, Refused, ask, ask_one};
+use crate::log::{Context, Expected, Group, Lane, Log, LogFault, Position, Refused, ask, ask_one};
 use crate::mail::{Letter, Post, SendError, Transport};
 use crate::wire::origin::Origin;
 use crate::wire::uri::encode_component;
 
-/// Names the lease, so it is for ever.
-const NAME: &str = "mail";
 /// Mails on their way at the same time: one slow server holds up so many and no more.
 const AT_ONCE: usize = 8;
 /// Rows looked at a time.
@@ -46,8 +44,6 @@ const TRIES: [Span; 9] = [
 ];
 /// How often to look whether a mail has come due, while some wait.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long to leave a fault of the store alone.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 pub struct Mailer {
     pub log: Arc<dyn Log>,
@@ -68,38 +64,27 @@ enum Outcome {
     Pointless(Reason),
 }
 
-/// Sends until `stop` turns true; of the nodes that share a log, one at a time.
-pub async fn send(mailer: Arc<Mailer>, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let log = mailer.log.clone();
-    let mut head = log.head();
-    let mut lease = Lease::new(turn);
-    while !*stop.borrow() {
-        head.borrow_and_update();
-        let pause = match lease.hold(log.as_ref(), NAME).await {
-            Ok(true) => match mailer.round(&lease).await {
-                Ok(waiting) => {
-                    lease.turn.metrics.waiting(NAME, Some(waiting));
-                    if waiting > 0 { LOOK } else { lease.turn.lease / 3 }
-                }
-                Err(fault) => told(&fault),
-            },
-            Ok(false) => {
-                lease.turn.metrics.waiting(NAME, None);
-                lease.turn.lease / 3
-            }
-            Err(fault) => told(&fault),
-        };
-        tokio::select! {
-            _ = tokio::time::timeout(pause, head.changed()) => {}
-            _ = stop.changed() => {}
-        }
-    }
-    let _ = log.release(NAME, &lease.turn.node).await;
-}
+impl InTurn for Mailer {
+    const NAME: &'static str = "mail";
+    const AFTER_FAULT: Duration = Duration::from_secs(1);
 
-fn told(fault: &LogFault) -> Duration {
-    tracing::warn!(%fault, "mails stand still; they will be tried again");
-    AFTER_FAULT
+    async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
+        let waiting = self.round(lease).await?;
+        lease.waiting(Some(waiting));
+        Ok(if waiting > 0 { LOOK } else { lease.third() })
+    }
+
+    fn woken_after(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn stands_aside(&mut self, lease: &Lease) {
+        lease.waiting(None);
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        tracing::warn!(%fault, "mails stand still; they will be tried again");
+    }
 }
 
 impl Mailer {
@@ -171,14 +156,7 @@ impl Mailer {
     /// The events of a mail are those of its attempts: who notes one must have seen all before it.
     async fn note(&self, row: &MailRow, event: MailEvent, at: Timestamp) -> Result<(), LogFault> {
         let fresh = || entropy::ulid(self.entropy.as_ref(), at);
-        let context = Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(fresh()),
-            cause: None,
-            settings_version: 0,
-        };
+        let context = Context::of_system(CommandId::from_ulid(fresh()));
         let mut group = Group { rests_on_settings: false, ..Group::new(context) };
         group.lane = Lane::Bulk;
         let expected = match row.attempts {
@@ -187,12 +165,11 @@ impl Mailer {
         };
         let event = Event::Mail(row.mail, event);
         group.append(Subject::Mail(row.mail), expected, &[event], at, || EventId::from_ulid(fresh()))?;
-        match self.log.append(group).await {
+        let Err(error) = self.log.append(group).await else { return Ok(()) };
+        match error.refusal()? {
             // Another node had the turn in the meantime and has noted it.
-            Ok(_) | Err(AppendError::Refused(Refused::Version { .. })) => Ok(()),
-            Err(AppendError::Fault(fault)) => Err(fault),
-            Err(AppendError::Busy { .. }) => Err(LogFault::Unavailable("the writer's queue is full".to_owned())),
-            Err(AppendError::Refused(other)) => Err(LogFault::Bug(format!("a mail is refused: {other:?}"))),
+            Refused::Version { .. } => Ok(()),
+            other => Err(LogFault::Bug(format!("a mail is refused: {other:?}"))),
         }
     }
 

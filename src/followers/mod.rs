@@ -1,11 +1,12 @@
 //! What is done after the fact, by one node at a time: what follows from events and needs no answer.
 //!
-//! A follower must bear that something is done twice: it may die between the deed and the note of it, and whoever was
-//! paused finds out late that another has its turn.
+//! How they take turns is in [`in_turn`]; what each does, in a file of its own. A follower must bear that something is done
+//! twice: it may die between the deed and the note of it, and whoever was paused finds out late that another has its turn.
 
 pub mod attempts;
 pub mod background;
 pub mod expiry;
+pub mod in_turn;
 pub mod invitations;
 pub mod jobs;
 pub mod mail;
@@ -41,27 +42,28 @@ pub struct Turn {
 }
 
 /// The turn of one follower on this node.
-pub(crate) struct Lease {
+pub struct Lease {
+    name: &'static str,
+    log: Arc<dyn Log>,
     turn: Turn,
     /// Until when it is ours, as far as we know; none while it is somebody else's.
     until: Option<Instant>,
 }
 
 impl Lease {
-    fn new(turn: Turn) -> Self {
-        Self { turn, until: None }
+    fn new(name: &'static str, log: Arc<dyn Log>, turn: Turn) -> Self {
+        Self { name, log, turn, until: None }
     }
 
     /// Takes or keeps it, well before its end.
-    async fn hold(&mut self, log: &dyn Log, name: &str) -> Result<bool, LogFault> {
-        let third = self.turn.lease / 3;
-        if self.until.is_some_and(|until| Instant::now() + third * 2 < until) {
+    async fn hold(&mut self) -> Result<bool, LogFault> {
+        if self.until.is_some_and(|until| Instant::now() + self.third() * 2 < until) {
             return Ok(true);
         }
         // From before the question on: what the answer takes is not ours.
         let asked = Instant::now();
         self.until = None;
-        let ours = log.lease(name, &self.turn.node, self.turn.lease).await?;
+        let ours = self.log.lease(self.name, &self.turn.node, self.turn.lease).await?;
         self.until = ours.then(|| asked + self.turn.lease);
         Ok(ours)
     }
@@ -69,5 +71,20 @@ impl Lease {
     /// Whether it is still ours: a node that was paused finds out here.
     fn stands(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Hands it on before its end.
+    async fn release(&mut self) -> Result<(), LogFault> {
+        self.until = None;
+        self.log.release(self.name, &self.turn.node).await
+    }
+
+    fn third(&self) -> Duration {
+        self.turn.lease / 3
+    }
+
+    /// Tells an operator what waits to be done; none where another node has the turn.
+    fn waiting(&self, waiting: Option<u64>) {
+        self.turn.metrics.waiting(self.name, waiting);
     }
 }

@@ -10,16 +10,14 @@ use std::time::{Duration, Instant};
 
 use chrysalis_projections::Model;
 use futures_util::future::join_all;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::log::follow::{Folded, Generation, Stage};
 use crate::log::refold::decode;
 use crate::log::{LogFault, Position, Store};
 
-/// Names the lease, so it is for ever.
-const NAME: &str = "models";
 /// Events of a page where nobody waits.
 const LONG_PAGE: usize = 4_096;
 /// How long events may gather before they are folded: one commit for many, and nobody waits for it.
@@ -32,48 +30,6 @@ const RESTS: u32 = 4;
 const LOOK: Duration = Duration::from_secs(2);
 /// How long to leave a fault alone.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
-
-/// Follows until `stop` turns true; of the nodes that share a log, one at a time.
-pub async fn follow(store: Arc<dyn Store>, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let mut head = store.head();
-    let mut follower = Follower::new(store.clone());
-    let mut lease = Lease::new(turn);
-    while !*stop.borrow() {
-        let upto = *head.borrow_and_update();
-        let begun = Instant::now();
-        let pause = match lease.hold(store.as_ref(), NAME).await {
-            Ok(true) => match follower.round(upto).await {
-                Ok(more) => {
-                    follower.tell(&lease, upto);
-                    if more {
-                        tokio::time::sleep(rest(begun.elapsed(), store.queued())).await;
-                        Duration::ZERO
-                    } else {
-                        LOOK.min(lease.turn.lease / 3)
-                    }
-                }
-                Err(fault) => told(&fault),
-            },
-            Ok(false) => {
-                folded(store.as_ref()).for_each(|model| lease.turn.metrics.waiting(model.name, None));
-                follower.forget();
-                lease.turn.lease / 3
-            }
-            Err(fault) => told(&fault),
-        };
-        if !pause.is_zero() {
-            tokio::select! {
-                changed = tokio::time::timeout(pause, head.changed()) => {
-                    if changed.is_ok() {
-                        tokio::time::sleep(GATHER).await;
-                    }
-                }
-                _ = stop.changed() => {}
-            }
-        }
-    }
-    let _ = store.release(NAME, &lease.turn.node).await;
-}
 
 /// How long to leave the machine to those who wait for an answer, after having worked for a while: nobody waits for the
 /// read models. It is as long again for each [`SHARED_BY`] who wait, so at a load that leaves room nothing is held up, and
@@ -153,11 +109,6 @@ fn same(some: &[Generation], others: &[Generation]) -> bool {
     some.len() == others.len() && some.iter().zip(others).all(alike)
 }
 
-fn told(fault: &LogFault) -> Duration {
-    tracing::warn!(%fault, "the read models that follow the log stand still; they go on when the fault is gone");
-    AFTER_FAULT
-}
-
 /// Where the generations stand that this program folds, as far as it knows.
 pub struct Follower {
     store: Arc<dyn Store>,
@@ -181,6 +132,36 @@ struct Standing {
     generation: Generation,
     /// One that can't be written is left alone for a while, and the others go on.
     rests_until: Option<Instant>,
+}
+
+impl InTurn for Follower {
+    const NAME: &'static str = "models";
+    const AFTER_FAULT: Duration = AFTER_FAULT;
+
+    async fn turn(&mut self, lease: &mut Lease, head: Position) -> Result<Duration, LogFault> {
+        let begun = Instant::now();
+        let more = self.round(head).await?;
+        self.tell(lease, head);
+        if more {
+            tokio::time::sleep(rest(begun.elapsed(), self.store.queued())).await;
+            return Ok(Duration::ZERO);
+        }
+        Ok(LOOK.min(lease.third()))
+    }
+
+    fn woken_after(&self) -> Option<Duration> {
+        Some(GATHER)
+    }
+
+    fn stands_aside(&mut self, lease: &Lease) {
+        folded(self.store.as_ref()).for_each(|model| lease.turn.metrics.waiting(model.name, None));
+        // What is known may be old: look again first.
+        self.looked = None;
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        tracing::warn!(%fault, "the read models that follow the log stand still; they go on when the fault is gone");
+    }
 }
 
 impl Follower {
@@ -226,11 +207,6 @@ impl Follower {
         self.standing = ours.map(|one| Standing { generation: one, rests_until: rests(&one) }).collect();
         self.looked = Some(Instant::now());
         Ok(())
-    }
-
-    /// What is known may be old: look again first.
-    fn forget(&mut self) {
-        self.looked = None;
     }
 
     fn awake(&self) -> impl Iterator<Item = Generation> {

@@ -1,18 +1,16 @@
-//! Forgets where guests came from, once it has been kept for as long as was configured: by one node at a time.
+//! Forgets where guests came from, once it has been kept for as long as was configured.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrysalis_domain::Span;
-use tokio::sync::watch;
+use chrysalis_domain::{Span, Timestamp};
 
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::clock::Clock;
 use crate::log::origins::kept_before;
-use crate::log::{Log, LogFault};
+use crate::log::{Log, LogFault, Position};
 
-/// Names the lease, so it is for ever.
-const NAME: &str = "origins";
 /// Rows that go at a time: a moment of the writer's, and others come in between.
 const AT_A_TIME: usize = 1_000;
 /// How often to look.
@@ -24,29 +22,30 @@ pub struct Forgetful {
     pub keep: Span,
 }
 
-/// Forgets until `stop` turns true.
-pub async fn forget(forgetful: Forgetful, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let mut lease = Lease::new(turn);
-    while !*stop.borrow() {
-        if let Err(fault) = forgetful.round(&mut lease).await {
-            tracing::warn!(%fault, "where guests came from is kept for longer than configured; it is tried again");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = stop.changed() => {}
-        }
+impl Forgetful {
+    fn before(&self) -> Timestamp {
+        self.clock.now() - self.keep
     }
 }
 
-impl Forgetful {
-    async fn round(&self, lease: &mut Lease) -> Result<(), LogFault> {
-        let log = self.log.as_ref();
-        let before = self.clock.now() - self.keep;
-        // Looking is for everybody: a node that finds nothing to do takes no turn.
-        if !kept_before(log, before).await? || !lease.hold(log, NAME).await? {
-            return Ok(());
-        }
-        while lease.stands() && log.forget_origins(before, AT_A_TIME).await? > 0 {}
-        log.release(NAME, &lease.turn.node).await
+impl InTurn for Forgetful {
+    const NAME: &'static str = "origins";
+    const AFTER_FAULT: Duration = LOOK;
+    const ASIDE: Option<Duration> = Some(LOOK);
+
+    /// A node that finds nothing to do takes no turn.
+    async fn wants_turn(&mut self, _lease: &Lease, _head: Position) -> Result<bool, LogFault> {
+        kept_before(self.log.as_ref(), self.before()).await
+    }
+
+    async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
+        let before = self.before();
+        while lease.stands() && self.log.forget_origins(before, AT_A_TIME).await? > 0 {}
+        lease.release().await?;
+        Ok(LOOK)
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        tracing::warn!(%fault, "where guests came from is kept for longer than configured; it is tried again");
     }
 }

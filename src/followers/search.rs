@@ -1,5 +1,5 @@
 //! Keeps what users are searched by: opens what is sealed, for whomever an event is about, and puts it into the one table
-//! that is readable ([`chrysalis_projections::search`]). By one node at a time; of two who do it at once, one is late.
+//! that is readable ([`chrysalis_projections::search`]). Of two who do it at once, one is late.
 //!
 //! What was taken out of a table may stay in its pages. So within a day of it the table is built anew, from the users there
 //! are, beside the one that is read; and takes its place when it has caught up. Where searching is off, the table is empty.
@@ -10,6 +10,7 @@
 mod compare;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,17 +20,15 @@ use chrysalis_projections::search::{self, Called, EVENTS, MODEL, Texts};
 use chrysalis_projections::table::{Sealed, id};
 use chrysalis_projections::{Change, Value};
 use futures_util::future::try_join_all;
-use tokio::sync::watch;
 
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::clock::Clock;
 use crate::entropy::{self, Entropy};
 use crate::keys::{Keyring, PersonSealer, SealKind};
 use crate::log::follow::{Folded, Generation, Stage};
 use crate::log::{LogFault, Position, Recorded, Store, ask, ask_one};
 
-/// Names the lease, so it is for ever.
-const NAME: &str = "search";
 /// Users or events looked at together.
 const PAGE: usize = 512;
 /// Of these, asked about at the same time.
@@ -42,8 +41,6 @@ const PUT_OFF: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a table that was taken from us stands still before it counts as left behind.
 const LEFT_BEHIND: Duration = Duration::from_secs(5);
-/// How long to leave a fault alone.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// How long what was taken out may stay in pages. Half of what is promised: building takes a while, and may break off.
 pub const RENEWED_AFTER: Span = Span::from_hours(12);
 
@@ -57,6 +54,8 @@ pub struct Indexer {
     renewal: Option<Renewal>,
     /// How far whoever took one from us was with it, and since when.
     elsewhere: Option<(Position, Instant)>,
+    /// What the last process left behind in the store's files was looked for.
+    scrubbed: bool,
 }
 
 /// A table on its way to take the place of the one that is read.
@@ -79,57 +78,44 @@ enum Walk {
     Events,
 }
 
-/// Keeps the table until `stop` turns true.
-pub async fn follow(mut indexer: Indexer, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let store = indexer.store.clone();
-    let mut head = store.head();
-    let mut lease = Lease::new(turn);
-    // The last renewal may have broken off before its last step.
-    if let Err(fault) = store.scrub().await {
-        tracing::warn!(%fault, "what was deleted may still stand in the store's files");
-    }
-    while !*stop.borrow() {
-        let upto = *head.borrow_and_update();
-        let pause = match lease.hold(store.as_ref(), NAME).await {
-            Ok(true) => match indexer.round(upto).await {
-                Ok(Some(waiting)) => {
-                    lease.turn.metrics.waiting(NAME, Some(waiting));
-                    match (waiting, indexer.elsewhere) {
-                        (0, _) => LOOK,
-                        (_, Some(_)) => GATHER,
-                        (_, None) => Duration::ZERO,
-                    }
-                }
-                Ok(None) => LOOK,
-                Err(fault) => {
-                    tracing::warn!(%fault, "users are searched as they were a while ago; it goes on when the fault is gone");
-                    // What was written of it nobody knows.
-                    indexer.renewal = None;
-                    AFTER_FAULT
-                }
-            },
-            Ok(false) => {
-                lease.turn.metrics.waiting(NAME, None);
-                indexer.renewal = None;
-                lease.turn.lease / 3
-            }
-            Err(fault) => {
-                tracing::warn!(%fault, "whose turn it is to keep what users are searched by is not known");
-                AFTER_FAULT
-            }
-        };
-        if !pause.is_zero() {
-            tokio::select! {
-                changed = tokio::time::timeout(pause, head.changed()) => {
-                    if changed.is_ok() {
-                        tokio::time::sleep(GATHER).await;
-                    }
-                }
-                _ = stop.changed() => {}
-            }
+impl InTurn for Indexer {
+    const NAME: &'static str = "search";
+    const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+    async fn wants_turn(&mut self, _lease: &Lease, _head: Position) -> Result<bool, LogFault> {
+        // The last renewal may have broken off before its last step.
+        if !mem::replace(&mut self.scrubbed, true)
+            && let Err(fault) = self.store.scrub().await
+        {
+            tracing::warn!(%fault, "what was deleted may still stand in the store's files");
         }
+        Ok(true)
     }
-    let _ = store.release(NAME, &lease.turn.node).await;
+
+    async fn turn(&mut self, lease: &mut Lease, head: Position) -> Result<Duration, LogFault> {
+        let Some(waiting) = self.round(head).await? else { return Ok(LOOK) };
+        lease.waiting(Some(waiting));
+        Ok(match (waiting, self.elsewhere) {
+            (0, _) => LOOK,
+            (_, Some(_)) => GATHER,
+            (_, None) => Duration::ZERO,
+        })
+    }
+
+    fn woken_after(&self) -> Option<Duration> {
+        Some(GATHER)
+    }
+
+    fn stands_aside(&mut self, lease: &Lease) {
+        lease.waiting(None);
+        self.renewal = None;
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        tracing::warn!(%fault, "users are searched as they were a while ago; it goes on when the fault is gone");
+        // What was written of it nobody knows.
+        self.renewal = None;
+    }
 }
 
 /// Builds the table anew and puts it in its place, whether or not a server keeps it meanwhile; empty where searching is off.
@@ -168,7 +154,7 @@ impl Indexer {
         entropy: Arc<dyn Entropy>,
         enabled: bool,
     ) -> Self {
-        Self { store, keyring, clock, entropy, enabled, renewal: None, elsewhere: None }
+        Self { store, keyring, clock, entropy, enabled, renewal: None, elsewhere: None, scrubbed: false }
     }
 
     /// Does what is due, a page of it; answers how much is ahead of those who search, or nothing where nobody does.

@@ -12,14 +12,12 @@ use chrysalis_domain::event::ERASING;
 use chrysalis_domain::id::PersonId;
 use chrysalis_projections::Question;
 use chrysalis_projections::table::id;
-use tokio::sync::watch;
 
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::log::{LogFault, Position, Recorded, Store, ask_one, read_event};
 use crate::mail::Outbox;
 
-/// Names the lease and the checkpoint, so it is for ever: up to there nothing is left.
-const NAME: &str = "traces";
 /// Events looked at together, and the stretch of the log they are looked for in.
 const PAGE: usize = 512;
 const STRETCH: Position = 10_000;
@@ -30,10 +28,9 @@ const REST: Duration = Duration::from_secs(60);
 const RESTS: u32 = 20;
 /// How far the place may be behind while nobody is erased.
 const BEHIND: Position = 100_000;
-/// How long to leave a fault alone.
-const AFTER_FAULT: Duration = Duration::from_secs(5);
 
 pub struct Traces {
+    /// In which a checkpoint says up to where nothing is left.
     store: Arc<dyn Store>,
     outbox: Outbox,
     /// How far the log was looked through; none before the first look.
@@ -47,47 +44,39 @@ pub struct Traces {
 static KNOWN: Question<i64> =
     Question { sql: "SELECT k.epoch FROM person_keys k WHERE k.person_id = ?1", read: |row| row.integer(0) };
 
-/// Removes what is left until `stop` turns true.
-pub async fn remove(mut traces: Traces, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let store = traces.store.clone();
-    let head = store.head();
-    let mut lease = Lease::new(turn);
-    while !*stop.borrow() {
-        let upto = *head.borrow();
-        let pause = match traces.round(&mut lease, upto).await {
-            Ok(()) => LOOK,
-            Err(fault) => {
-                tracing::warn!(%fault, "traces of who was erased stay for now; they go when the fault is gone");
-                AFTER_FAULT
-            }
+impl InTurn for Traces {
+    const NAME: &'static str = "traces";
+    const AFTER_FAULT: Duration = Duration::from_secs(5);
+    const ASIDE: Option<Duration> = Some(LOOK);
+
+    /// Mails are in an outbox of each node's.
+    async fn wants_turn(&mut self, _lease: &Lease, head: Position) -> Result<bool, LogFault> {
+        let seen = match self.seen {
+            Some(seen) => seen,
+            None => self.begin().await?,
         };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.changed() => {}
-        }
+        self.seen = Some(self.look_through(seen, head).await?);
+        Ok(true)
     }
-    let _ = store.release(NAME, &lease.turn.node).await;
+
+    async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
+        let left = self.clean(self.seen.unwrap_or_default()).await?;
+        lease.waiting(Some(left.into()));
+        Ok(LOOK)
+    }
+
+    fn stands_aside(&mut self, lease: &Lease) {
+        lease.waiting(None);
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
+        tracing::warn!(%fault, "traces of who was erased stay for now; they go when the fault is gone");
+    }
 }
 
 impl Traces {
     pub fn new(store: Arc<dyn Store>, outbox: Outbox) -> Self {
         Self { store, outbox, seen: None, erased: 0, rests_until: None }
-    }
-
-    async fn round(&mut self, lease: &mut Lease, upto: Position) -> Result<(), LogFault> {
-        let seen = match self.seen {
-            Some(seen) => seen,
-            None => self.begin().await?,
-        };
-        let seen = self.look_through(seen, upto).await?;
-        self.seen = Some(seen);
-        if !lease.hold(self.store.as_ref(), NAME).await? {
-            lease.turn.metrics.waiting(NAME, None);
-            return Ok(());
-        }
-        let left = self.clean(seen).await?;
-        lease.turn.metrics.waiting(NAME, Some(left.into()));
-        Ok(())
     }
 
     /// While this node was away it may have missed who went.
@@ -99,7 +88,7 @@ impl Traces {
             }
         }
         self.outbox.forget(&gone).map_err(unreadable)?;
-        self.store.checkpoint(NAME).await
+        self.store.checkpoint(Self::NAME).await
     }
 
     /// Removes the mails of who went; answers how far it came.
@@ -120,10 +109,10 @@ impl Traces {
 
     /// Has the store's files gone through, where that is due. Whether something is left.
     async fn clean(&mut self, seen: Position) -> Result<bool, LogFault> {
-        let kept = self.store.checkpoint(NAME).await?;
+        let kept = self.store.checkpoint(Self::NAME).await?;
         if self.erased <= kept {
             if seen > kept + BEHIND {
-                self.store.advance(NAME, kept, seen).await?;
+                self.store.advance(Self::NAME, kept, seen).await?;
             }
             return Ok(false);
         }
@@ -133,7 +122,7 @@ impl Traces {
         let begun = Instant::now();
         self.store.leave_no_traces().await?;
         self.rests_until = Some(Instant::now() + REST.max(begun.elapsed() * RESTS));
-        self.store.advance(NAME, kept, seen).await?;
+        self.store.advance(Self::NAME, kept, seen).await?;
         Ok(false)
     }
 }

@@ -179,6 +179,16 @@ pub enum ExecuteError {
     Append(#[from] AppendError),
 }
 
+impl ExecuteError {
+    /// Why it was refused; a fault where what follows could not be stored for now.
+    pub fn refusal(self) -> Result<Self, LogFault> {
+        Ok(match self {
+            ExecuteError::Append(error) => ExecuteError::Append(AppendError::Refused(error.refusal()?)),
+            refused => refused,
+        })
+    }
+}
+
 impl From<ProcessRefusal> for ExecuteError {
     fn from(refusal: ProcessRefusal) -> Self {
         match refusal {}

@@ -218,6 +218,17 @@ pub enum AppendError {
     Fault(#[from] LogFault),
 }
 
+impl AppendError {
+    /// Why it was refused; a fault where it could not be stored for now.
+    pub fn refusal(self) -> Result<Refused, LogFault> {
+        match self {
+            AppendError::Refused(refused) => Ok(refused),
+            AppendError::Busy { .. } => Err(LogFault::Unavailable("the writer's queue is full".to_owned())),
+            AppendError::Fault(fault) => Err(fault),
+        }
+    }
+}
+
 /// The store failed. Nothing was acknowledged.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogFault {

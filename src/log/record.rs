@@ -91,6 +91,20 @@ pub struct Context {
     pub settings_version: Version,
 }
 
+impl Context {
+    /// In the installation's own name, by no setting.
+    pub fn of_system(command: CommandId) -> Self {
+        Self {
+            project: ProjectId::DEFAULT,
+            actor: Actor::system(),
+            request: None,
+            command,
+            cause: None,
+            settings_version: 0,
+        }
+    }
+}
+
 /// The name of a sealed record in an event, and the commitment to what it held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealedRef {

@@ -2,15 +2,15 @@
 //! verified, and again at every start.
 
 use chrysalis_domain::EmailAddress;
-use chrysalis_domain::id::{CommandId, MailId, ProjectId, UserId};
+use chrysalis_domain::id::{CommandId, MailId, UserId};
 use chrysalis_domain::role::{ADMIN, Roles};
 use chrysalis_domain::user::UserCommand;
 use chrysalis_domain::user::command::{Administration, NewNotice};
 use chrysalis_domain::value::{Change, Locale};
 
 use crate::app::{App, AppError};
+use crate::log::Context;
 use crate::log::cqrs::{Ask, Concurrency, Step, execute};
-use crate::log::{Actor, Context};
 
 impl App {
     /// Whose address may be verified by it, where the configuration appoints anybody.
@@ -51,14 +51,7 @@ impl App {
         let held = Roles::parse(&row.role).unwrap_or_default();
         let roles = if held == Roles::default() { Roles::parse(ADMIN) } else { held.with(ADMIN) };
         let at = self.clock.now();
-        let context = Context {
-            project: ProjectId::DEFAULT,
-            actor: Actor::system(),
-            request: None,
-            command: CommandId::from_ulid(self.fresh(at)),
-            cause: None,
-            settings_version: 0,
-        };
+        let context = Context::of_system(CommandId::from_ulid(self.fresh(at)));
         let administration = Administration {
             name: Change::Kept,
             image: Change::Kept,

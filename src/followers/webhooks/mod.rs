@@ -1,7 +1,7 @@
 //! Tells webhook endpoints what happens: at least once, the messages of one stream in order, each endpoint by itself so
 //! that none waits for another.
 //!
-//! - here: which endpoints are told, by one node at a time;
+//! - here: which endpoints are told;
 //! - [`endpoint`]: one endpoint: it reads the log, has messages sent, and says how far it has come;
 //! - [`tail`]: the log as endpoints read it, together where they stand at the same place;
 //! - [`lines`]: the order of its messages, and what may be kept of it at any moment;
@@ -26,14 +26,13 @@ use chrysalis_projections::webhooks::{self, WebhookRow};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Lease, Turn};
+use super::Lease;
+use super::in_turn::InTurn;
 use crate::app::App;
-use crate::log::{LogFault, Store, ask};
+use crate::log::{LogFault, Position, Store, ask};
 use crate::webhooks::{MOST, PACE};
 use tail::Tail;
 
-/// Names the lease, so it is for ever.
-const NAME: &str = "webhooks";
 /// How long changes may gather before endpoints are looked at again.
 const GATHER: Duration = Duration::from_millis(50);
 /// How often they are looked at in any case.
@@ -74,65 +73,12 @@ impl Outcome {
 }
 
 /// What it takes to tell somebody something.
-pub struct Deliverer {
+struct Deliverer {
     app: App,
     /// Of which the application sees the log alone.
     store: Arc<dyn Store>,
     metrics: Arc<dyn WebhookMetrics>,
     tail: Tail,
-}
-
-impl Deliverer {
-    pub fn new(app: App, store: Arc<dyn Store>, metrics: Arc<dyn WebhookMetrics>) -> Self {
-        Self { app, store, metrics, tail: Tail::default() }
-    }
-}
-
-/// Delivers until `stop` turns true; of the nodes that share a log, one at a time.
-pub async fn deliver(deliverer: Deliverer, turn: Turn, mut stop: watch::Receiver<bool>) {
-    let store = deliverer.store.clone();
-    let mut head = store.head();
-    let mut lease = Lease::new(turn);
-    let mut told = Told { deliverer: Arc::new(deliverer), running: HashMap::new(), tidied: false };
-    while !*stop.borrow() {
-        head.borrow_and_update();
-        let pause = match lease.hold(store.as_ref(), NAME).await {
-            Ok(true) => match told.look().await {
-                Ok(()) => {
-                    lease.turn.metrics.waiting(NAME, Some(told.waiting()));
-                    LOOK.min(lease.turn.lease / 3)
-                }
-                Err(fault) => stands_still(&fault),
-            },
-            Ok(false) => {
-                told.dismiss();
-                lease.turn.metrics.waiting(NAME, None);
-                lease.turn.lease / 3
-            }
-            Err(fault) => stands_still(&fault),
-        };
-        if !lease.stands() {
-            told.dismiss();
-        }
-        tokio::select! {
-            changed = tokio::time::timeout(pause, head.changed()) => {
-                if changed.is_ok() {
-                    tokio::time::sleep(GATHER).await;
-                }
-            }
-            _ = stop.changed() => {}
-        }
-    }
-    told.dismiss();
-    for running in told.running.into_values() {
-        let _ = running.task.await;
-    }
-    let _ = store.release(NAME, &lease.turn.node).await;
-}
-
-fn stands_still(fault: &LogFault) -> Duration {
-    tracing::warn!(%fault, "webhooks stand still; they go on when the fault is gone");
-    AFTER_FAULT
 }
 
 /// What an endpoint's task is to do: serve this row, with so many messages under way at a time; nothing any more.
@@ -146,16 +92,58 @@ struct Running {
 }
 
 /// The endpoints that are told something.
-struct Told {
+pub struct Endpoints {
     deliverer: Arc<Deliverer>,
     running: HashMap<WebhookId, Running>,
     /// What endpoints left behind that are gone is gone too.
     tidied: bool,
 }
 
-impl Told {
+impl InTurn for Endpoints {
+    const NAME: &'static str = "webhooks";
+    const AFTER_FAULT: Duration = AFTER_FAULT;
+
+    async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
+        self.assign().await?;
+        lease.waiting(Some(self.waiting()));
+        if !lease.stands() {
+            self.dismiss();
+        }
+        Ok(LOOK.min(lease.third()))
+    }
+
+    fn woken_after(&self) -> Option<Duration> {
+        Some(GATHER)
+    }
+
+    fn stands_aside(&mut self, lease: &Lease) {
+        self.dismiss();
+        lease.waiting(None);
+    }
+
+    fn stands_still(&mut self, fault: &LogFault, lease: &Lease) {
+        tracing::warn!(%fault, "webhooks stand still; they go on when the fault is gone");
+        if !lease.stands() {
+            self.dismiss();
+        }
+    }
+
+    async fn end(&mut self) {
+        self.dismiss();
+        for (_, running) in self.running.drain() {
+            let _ = running.task.await;
+        }
+    }
+}
+
+impl Endpoints {
+    pub fn new(app: App, store: Arc<dyn Store>, metrics: Arc<dyn WebhookMetrics>) -> Self {
+        let deliverer = Deliverer { app, store, metrics, tail: Tail::default() };
+        Self { deliverer: Arc::new(deliverer), running: HashMap::new(), tidied: false }
+    }
+
     /// Lets every enabled endpoint have its task, and no other.
-    async fn look(&mut self) -> Result<(), LogFault> {
+    async fn assign(&mut self) -> Result<(), LogFault> {
         let limit = i64::try_from(2 * MOST).unwrap_or(i64::MAX);
         let mut rows = ask(self.deliverer.store.as_ref(), &webhooks::ALL, &[limit.into()]).await?;
         rows.retain(|row| row.enabled);
