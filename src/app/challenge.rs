@@ -126,7 +126,7 @@ impl App {
             at: caller.at,
             expires_at: caller.at + wanted.life,
         };
-        let actor = wanted.presented.map_or(Actor { kind: "user", ..Actor::system() }, Presented::actor);
+        let actor = wanted.presented.map_or_else(Actor::somebody, Presented::actor);
         let command = ChallengeCommand::Issue(Box::new(issued));
         let mut ask = self.asking(caller, actor).then(Step::Challenge(challenge, Concurrency::New, command));
         ask.sealed = vec![address, details];

@@ -116,7 +116,7 @@ impl App {
     pub async fn undo_email_change(&self, caller: &Caller, token: &str) -> Result<(), AppError> {
         let brought = self.brought(caller, Purpose::UndoEmailChange, token).await?;
         let asker = brought.issued.asker.ok_or(Refusal::InvalidToken)?;
-        let actor = Actor { kind: "user", ..Actor::system() };
+        let actor = Actor::somebody();
         let command = |proven| UserCommand::UndoEmailChange { proven, notice: self.notice(caller) };
         self.move_to(caller, &brought, asker.user, actor, None, command).await
     }
@@ -206,7 +206,7 @@ impl App {
         challenge: ChallengeId,
         command: ChallengeCommand,
     ) -> Result<(), AppError> {
-        let actor = Actor { kind: "user", ..Actor::system() };
+        let actor = Actor::somebody();
         let ask = self.asking(caller, actor).then(Step::Challenge(challenge, Concurrency::Exact, command));
         self.execute(ask.whatever_the_settings()).await?;
         Ok(())

@@ -160,7 +160,7 @@ impl App {
     async fn checked(&self, caller: &Caller, brought: &Brought, quotas: Vec<Quota>) -> Result<(), AppError> {
         let command = ChallengeCommand::Check { purpose: brought.issued.purpose };
         let step = Step::Challenge(brought.challenge, Concurrency::Exact, command);
-        let mut ask = self.asking(caller, Actor { kind: "user", ..Actor::system() }).then(step);
+        let mut ask = self.asking(caller, Actor::somebody()).then(step);
         ask.quotas = quotas;
         self.execute(ask).await.map(|_| ()).map_err(|error| as_code(error.into()))
     }
@@ -210,7 +210,7 @@ impl App {
     async fn missed(&self, caller: &Caller, email: &EmailAddress, live: Vec<Live>) -> Result<(), AppError> {
         let Some(Live { challenge, own }) = live.iter().find(|live| live.own).or(live.last()) else { return Ok(()) };
         let step = Step::Challenge(*challenge, Concurrency::Exact, ChallengeCommand::Miss { own: *own });
-        let mut ask = self.asking(caller, Actor { kind: "user", ..Actor::system() }).then(step);
+        let mut ask = self.asking(caller, Actor::somebody()).then(step);
         ask.quotas = self.code_quota(email, true);
         match self.execute(ask).await.map_err(AppError::from) {
             Ok(_) => Ok(()),

@@ -148,7 +148,7 @@ impl App {
         let json = serde_json::to_string(&seen).map_err(|error| LogFault::Bug(error.to_string()))?;
         let client = self.sealer(&row)?.seal(SealKind::Client, &json, self.entropy.as_ref(), caller.at);
         let command = UserCommand::ClaimDeviceLink { hash, ticket: ticket.hash(), client: client.id };
-        let mut ask = self.ask(caller, Actor { kind: "user", ..Actor::system() }, user, command);
+        let mut ask = self.ask(caller, Actor::somebody(), user, command);
         ask.sealed = vec![client];
         self.execute(ask).await.map_err(AppError::from).map_err(lost)?;
         Ok(Redeemed::Waiting { ticket: ticket.text() })

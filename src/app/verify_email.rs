@@ -112,7 +112,7 @@ impl App {
             locale: caller.locale,
             expires_at: caller.at + self.config.email.verification_ttl,
         };
-        let actor = presented.map_or(Actor { kind: "user", ..Actor::system() }, Presented::actor);
+        let actor = presented.map_or_else(Actor::somebody, Presented::actor);
         let mut ask = self.ask(caller, actor, user.user, UserCommand::RequestVerification { verification });
         ask.sealed = callback.into_iter().collect();
         ask.quotas = self.mail_quotas(caller, &email);
@@ -142,7 +142,7 @@ impl App {
         if let Err(error) = self.verify_own(caller, &user, password).await {
             if matches!(error, AppError::Refused(Refusal::InvalidPassword)) {
                 let command = UserCommand::MissVerification { challenge };
-                let actor = Actor { kind: "user", ..Actor::system() };
+                let actor = Actor::somebody();
                 let missed = self.execute(self.ask(caller, actor, row.user, command)).await.map_err(AppError::from);
                 if let Err(error @ (AppError::Unavailable { .. } | AppError::Fault(_))) = missed {
                     return Err(error);
@@ -163,7 +163,7 @@ impl App {
         }
         let (challenge, row) = self.verification(caller, token).await?;
         let command = UserCommand::DisownClaim { claim: row.claim, challenge };
-        let actor = Actor { kind: "user", ..Actor::system() };
+        let actor = Actor::somebody();
         self.execute(self.ask(caller, actor, row.user, command)).await.map_err(gone)?;
         Ok(())
     }

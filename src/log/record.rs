@@ -76,6 +76,11 @@ impl Actor {
     pub fn system() -> Self {
         Self { kind: "system", id: None, by: None, impersonator: None }
     }
+
+    /// A user, whoever that is.
+    pub fn somebody() -> Self {
+        Self { kind: "user", ..Self::system() }
+    }
 }
 
 /// What a decision's events have in common.

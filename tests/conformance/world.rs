@@ -9,12 +9,10 @@ use chrysalis::keys::{Keyring, PersonSealer, Rewrapping, SealKind, SessionToken}
 use chrysalis::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute, load};
 use chrysalis::log::origins::{Networks, Origin};
 use chrysalis::log::{
-    Actor, Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused,
+    Append, AppendError, Appended, Claim, Context, Expected, Group, Log, NewEvent, PersonKey, Recorded, Refused,
     SealedRecord, Store as WholeStore, StreamId, ask_one,
 };
-use chrysalis_domain::id::{
-    AccountId, ChallengeId, ClaimId, CommandId, EventId, MailId, PersonId, ProjectId, SessionId, UserId,
-};
+use chrysalis_domain::id::{AccountId, ChallengeId, ClaimId, CommandId, EventId, MailId, PersonId, SessionId, UserId};
 use chrysalis_domain::user::command::{
     NewNotice, NewSession, NewToken, NewVerification, PasswordCredentials, Renewal, Rotation, RotationPolicy,
 };
@@ -71,7 +69,7 @@ impl Entropy for Seeded {
 
 /// A group of events that mean nothing: they change no rows and belong to no user.
 pub fn bare(stream: &str, expected: Expected, events: usize) -> Group {
-    let mut group = Group::new(context(CommandId::from_ulid(ulid())));
+    let mut group = Group::new(Context::of_system(CommandId::from_ulid(ulid())));
     let event = |_| NewEvent {
         id: EventId::from_ulid(ulid()),
         event_type: "Noted",
@@ -90,17 +88,6 @@ pub fn bare(stream: &str, expected: Expected, events: usize) -> Group {
 fn ulid() -> Ulid {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Ulid::from_parts(u64::try_from(START.as_millis()).unwrap(), NEXT.fetch_add(1, Ordering::Relaxed).into())
-}
-
-fn context(command: CommandId) -> Context {
-    Context {
-        project: ProjectId::DEFAULT,
-        actor: Actor::system(),
-        request: None,
-        command,
-        cause: None,
-        settings_version: 0,
-    }
 }
 
 /// The whole log, page by page.
@@ -212,7 +199,7 @@ impl World {
     }
 
     pub fn context(&self) -> Context {
-        context(self.fresh(CommandId::from_ulid))
+        Context::of_system(self.fresh(CommandId::from_ulid))
     }
 
     pub async fn execute(&self, ask: Ask) -> Result<Done, ExecuteError> {

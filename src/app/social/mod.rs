@@ -111,7 +111,7 @@ impl App {
             at: caller.at,
             expires_at: caller.at + LIFE,
         };
-        let actor = presented.map_or(Actor { kind: "user", ..Actor::system() }, Presented::actor);
+        let actor = presented.map_or_else(Actor::somebody, Presented::actor);
         let command = ChallengeCommand::RequestAuthorization(Box::new(requested));
         let mut ask = self.asking(caller, actor).then(Step::Challenge(challenge, Concurrency::New, command));
         (ask.sealed, ask.person_keys) = (vec![details], key.into_iter().collect());

@@ -162,7 +162,7 @@ impl App {
     async fn use_up(&self, caller: &Caller, requested: &AuthorizationRequested) -> Result<(), SocialError> {
         let actor = match requested.asker {
             Some(asker) => Actor::user(asker.user).by(asker.session),
-            None => Actor { kind: "user", ..Actor::system() },
+            None => Actor::somebody(),
         };
         let step = Step::Challenge(requested.challenge, Concurrency::Exact, ChallengeCommand::MeetAuthorization);
         self.execute(self.asking(caller, actor).then(step)).await?;
