@@ -39,6 +39,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const PUT_OFF: Duration = Duration::from_millis(250);
 /// How often to look at the clock.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often a command begins, where a server takes the table from it: once it would, and once more where it is slow.
+const TRIES: usize = 10;
 /// How long a table that was taken from us stands still before it counts as left behind.
 const LEFT_BEHIND: Duration = Duration::from_secs(5);
 /// How long what was taken out may stay in pages. Half of what is promised: building takes a while, and may break off.
@@ -120,7 +122,7 @@ impl InTurn for Indexer {
 
 /// Builds the table anew and puts it in its place, whether or not a server keeps it meanwhile; empty where searching is off.
 pub async fn rebuild(mut indexer: Indexer) -> Result<(), LogFault> {
-    for _ in 0..3 {
+    for _ in 0..TRIES {
         let head = indexer.store.end().await?;
         if !indexer.enabled {
             return indexer.round(head).await.map(|_| ());
