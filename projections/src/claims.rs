@@ -113,12 +113,22 @@ pub fn named(event: &Event) -> Option<Named> {
     }
 }
 
+/// The claim that an event gives up: from then on somebody else may hold what it named.
+pub fn released(event: &Event) -> Option<ClaimId> {
+    match event {
+        Event::User(_, UserEvent::EmailReleased(e)) => Some(e.claim),
+        Event::User(_, UserEvent::IdentityUnlinked(e)) => Some(e.claim),
+        Event::Organization(_, OrganizationEvent::SlugReleased(e)) => Some(e.claim),
+        _ => None,
+    }
+}
+
 pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Change>) {
     let known = |claim: ClaimId, verified: bool| {
         let values: Vec<Value> = vec![verified.into(), id(claim)];
         Change::Update { table: &CLAIMS, set: &["verified"], by: "claim_id", values }
     };
-    let release = |claim: ClaimId| Change::Delete { table: &CLAIMS, by: "claim_id", value: id(claim) };
+    out.extend(released(event).map(|claim| Change::Delete { table: &CLAIMS, by: "claim_id", value: id(claim) }));
     match event {
         Event::User(user, UserEvent::EmailClaimed(e)) => {
             out.extend(taken(named(event), id(user), e.proof.is_some(), at, keys));
@@ -129,9 +139,6 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, out: &mut Vec<Ch
         }
         Event::User(_, UserEvent::EmailVerified(e)) => out.push(known(e.claim, true)),
         Event::User(_, UserEvent::EmailUnverified(e)) => out.push(known(e.claim, false)),
-        Event::User(_, UserEvent::EmailReleased(e)) => out.push(release(e.claim)),
-        Event::User(_, UserEvent::IdentityUnlinked(e)) => out.push(release(e.claim)),
-        Event::Organization(_, OrganizationEvent::SlugReleased(e)) => out.push(release(e.claim)),
         _ => {}
     }
 }

@@ -16,8 +16,8 @@ use crate::log::refold::{ClaimReader, SealedRow};
 pub struct KeyringClaims<'a>(pub &'a Keyring);
 
 impl ClaimReader for KeyringClaims<'_> {
-    /// `None` when the record does not open or holds no address: then nobody holds what it named, and a comparison with
-    /// the live table says so.
+    /// `None` when the record does not open or holds no address: a comparison with the live table says so, and a rebuild
+    /// does not take place while somebody holds what it named.
     fn claim_key(&self, kind: ClaimKind, sealed: &SealedRow) -> Option<ClaimKey> {
         let key = WrappedKey { epoch: sealed.epoch, wrapped: sealed.wrapped.clone() };
         // What refolds learns of new epochs before anybody's key is wrapped in one (`src/open.rs`).

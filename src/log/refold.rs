@@ -1,9 +1,12 @@
 //! What a store tells of its read models: whether this program can work with them, whether they are as the log makes
 //! them, and the way to make them anew.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use chrysalis_domain::Subject;
-use chrysalis_domain::id::SealedId;
+use chrysalis_domain::id::{ClaimId, SealedId};
+use chrysalis_domain::{Event, Subject};
+use chrysalis_projections::claims::{self, CLAIMS};
 use chrysalis_projections::table::absorbed;
 use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, Entry, fold};
 
@@ -23,6 +26,10 @@ pub trait Refold: Send + Sync {
 
     /// Builds the read models beside the live ones, then puts them in their place in one transaction. Works while
     /// servers run on the same store: their reads never see a half-built table.
+    ///
+    /// # Errors
+    /// [`LogFault::Damaged`] when the log contradicts itself, or what somebody holds can't be read any more; the live
+    /// tables stay as they are.
     async fn rebuild(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault>;
 
     /// Folds the log beside the live tables and compares the two, row by row, at one point in time.
@@ -188,6 +195,8 @@ pub(super) struct Folding {
     pub(super) report: Report,
     /// The last position that was folded.
     pub(super) last: Position,
+    /// Claims that nobody gave up, and of which no record says any more what is claimed; with where that was said.
+    untold: BTreeMap<ClaimId, (Position, SealedId)>,
 }
 
 /// A change of rows, whose it is and where it comes from.
@@ -214,12 +223,41 @@ impl Folding {
             if folded.last().is_some_and(|last| last.subject != subject) {
                 begin = folded.len();
             }
-            for change in fold(event, *occurred_at, keys) {
+            let changes = fold(event, *occurred_at, keys);
+            self.note_untold(event, *position, &changes);
+            for change in changes {
                 if !absorbed(folded[begin..].iter_mut().map(|folded| &mut folded.change), &change) {
                     folded.push(Folded { subject, position: *position, change });
                 }
             }
         }
         folded
+    }
+
+    fn note_untold(&mut self, event: &Event, position: Position, changes: &[Change]) {
+        let told = |change: &Change| matches!(change, Change::Insert { table, .. } if table.name == CLAIMS.name);
+        if event.declares().is_some()
+            && let Some(named) = claims::named(event)
+            && !changes.iter().any(told)
+        {
+            self.untold.insert(named.claim, (position, named.sealed));
+        }
+        if let Some(claim) = claims::released(event) {
+            self.untold.remove(&claim);
+        }
+    }
+
+    /// Whether tables may take the place of the live ones, once all is folded: whoever holds something holds it until it is
+    /// given up or they are erased, whatever became of the record that says what it is. Else a stranger could take it.
+    pub(super) fn keeps_claims(&self) -> Result<(), LogFault> {
+        let untold = |(claim, (position, record)): (&ClaimId, &(Position, SealedId))| {
+            LogFault::Damaged(format!(
+                "of {} claims that somebody holds it can't be told any more what is claimed, and a rebuild would release them, so \
+                 the read models stay as they are. The first is {claim} of the event at position {position}: sealed record \
+                 {record} was altered or is missing, or the key of its person; run `chrysalis verify`, then restore a backup",
+                self.untold.len(),
+            ))
+        };
+        self.untold.first_key_value().map_or(Ok(()), |first| Err(untold(first)))
     }
 }

@@ -23,6 +23,7 @@ use chrysalis_domain::webhook::WebhookCommand;
 use chrysalis_domain::webhook::event::WebhookCreated;
 use chrysalis_domain::{Event, Subject};
 use chrysalis_projections::INLINE;
+use chrysalis_projections::claims::CLAIMS;
 use chrysalis_projections::table::{Kind, Table};
 
 use super::every_store;
@@ -39,6 +40,7 @@ every_store! {
     a_row_that_was_altered_is_named,
     an_event_that_was_removed_is_a_gap,
     a_rebuild_moves_claims_to_the_current_look_up_key,
+    a_rebuild_releases_nothing_because_a_record_was_altered,
     a_store_can_be_verified_after_a_restart,
 }
 
@@ -309,6 +311,36 @@ async fn a_rebuild_moves_claims_to_the_current_look_up_key(store: &dyn Store) {
     assert_clean(&verified(&history.world).await);
     history.go_on(100).await;
     assert_clean(&verified(&history.world).await);
+}
+
+/// Whoever holds an address holds it, whatever became of the record that says which one it is: a rebuild leaves all as it is.
+async fn a_rebuild_releases_nothing_because_a_record_was_altered(store: &dyn Store) {
+    let history = lived(store, 17, 150).await;
+    let world = &history.world;
+    let record = store.seen("SELECT email FROM users WHERE email_claim IS NOT NULL LIMIT 1").await;
+    let person = store.seen(&format!("SELECT person_id FROM sealed WHERE sealed_id = '{record}'")).await;
+    let (of_record, of_person) = (format!("WHERE sealed_id = '{record}'"), format!("WHERE person_id = '{person}'"));
+    let before = content(store, &CLAIMS).await;
+    for (table, at, harm) in [
+        ("sealed", &of_record, "UPDATE sealed SET ciphertext = salt"),
+        ("sealed", &of_record, "DELETE FROM sealed"),
+        ("person_keys", &of_person, "UPDATE person_keys SET wrapped = substr(wrapped, 2)"),
+        ("person_keys", &of_person, "UPDATE person_keys SET epoch = 0"),
+        ("person_keys", &of_person, "DELETE FROM person_keys"),
+    ] {
+        store.behind(&format!("CREATE TABLE kept AS SELECT * FROM {table} {at}")).await;
+        assert_eq!(store.behind(&format!("{harm} {at}")).await, 1);
+        let refused = world.log.rebuild(&KeyringClaims(&world.keyring), &mut |_| {}).await;
+        let told =
+            matches!(&refused, Err(LogFault::Damaged(what)) if what.contains(&record) && what.contains("backup"));
+        assert!(told, "{harm}: {refused:?}");
+        assert_eq!(content(store, &CLAIMS).await, before, "{harm}");
+        store.behind(&format!("DELETE FROM {table} {at}")).await;
+        store.behind(&format!("INSERT INTO {table} SELECT * FROM kept")).await;
+        store.behind("DROP TABLE kept").await;
+    }
+    rebuilt(world).await;
+    assert_clean(&verified(world).await);
 }
 
 /// A store from yesterday, whose tables were not touched since it was opened, needs nothing but itself.

@@ -83,6 +83,7 @@ async fn flip(client: &mut Client, refold: &mut Refold<'_>, epochs: &[i64]) -> R
         refold.fold(&transaction, &page).await?;
     }
     refold.folding.report.fits()?;
+    refold.folding.keeps_claims()?;
     if epochs.len() != 1 || epochs != self::epochs(&transaction).await? {
         for copies in Copies::all() {
             transaction.batch_execute(&copies.catch_up_in(&next_name(copies.table))).await.map_err(fault)?;

@@ -67,6 +67,7 @@ pub(super) fn rebuild(path: &Path, claims: &dyn ClaimReader, progress: Progress<
         refold.fold(&transaction, &page)?;
     }
     refold.folding.report.fits()?;
+    refold.folding.keeps_claims()?;
     if epochs.len() != 1 || epochs != self::epochs(&transaction)? {
         for copies in Copies::all() {
             transaction.execute_batch(&copies.catch_up_in(&next_name(copies.table))).map_err(fault)?;
