@@ -42,6 +42,11 @@ impl Record {
         Ok(self.sealer.read(kind, &self.sealed)?.value())
     }
 
+    /// See [`PersonSealer::shown`].
+    pub fn shown(&self, kind: SealKind) -> Option<String> {
+        self.sealer.shown(kind, &self.sealed)
+    }
+
     /// Finds and reads in one go.
     pub async fn open(
         log: &dyn Log,

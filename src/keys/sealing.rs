@@ -190,6 +190,18 @@ impl PersonSealer {
         text.map(Opened::Value).ok_or_else(|| LogFault::Damaged(format!("sealed record {} does not open", sealed.id)))
     }
 
+    /// What is shown among much else. Of a record that does not open that is nothing, and the operator is told which it is:
+    /// one that was altered takes nobody's view of the others.
+    pub fn shown(&self, kind: SealKind, sealed: &Sealed) -> Option<String> {
+        match self.read(kind, sealed) {
+            Ok(opened) => opened.value(),
+            Err(fault) => {
+                tracing::error!(%fault, "a sealed record was altered, and is shown as empty; run `chrysalis verify`");
+                None
+            }
+        }
+    }
+
     fn bound_to(&self, id: SealedId, kind: &str) -> String {
         format!("{}/{id}/{kind}", self.person)
     }

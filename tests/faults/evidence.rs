@@ -129,3 +129,35 @@ fn verify_says_which_row_differs_from_what_and_ends_with_3() {
         assert!(nobody.contains("there is no such user, and never was"), "{nobody}");
     });
 }
+
+/// One bad record costs what it held, and nothing of what is told beside it.
+#[test]
+fn a_record_that_was_altered_takes_nobodys_view_of_the_others() {
+    case(async {
+        let folder = Folder::embedded();
+        let server = Server::start(folder.path());
+        let browser = server.browser();
+        let user = browser.arrive().await.ok().user();
+        browser.upgrade("jane@example.com").await.ok();
+        browser.post("/update-user", &serde_json::json!({ "name": "Jane Roe" })).await.ok();
+        server.stop();
+        let export = || said(&folder, &["audit", "export"]);
+        let person = || said(&folder, &["users", "export", &user]);
+        let replay = || said(&folder, &["replay", "--user", &user]);
+        let (code, whole) = export();
+        assert!(code == 0 && whole.contains("Jane Roe"), "{whole}");
+        assert!(person().1.contains("Jane Roe") && replay().1.contains("Jane Roe"));
+
+        folder.alter("UPDATE sealed SET ciphertext = zeroblob(length(ciphertext)) WHERE kind = 'name'");
+        let deeds = |text: &str| text.lines().filter(|line| line.contains("\"action\":")).count();
+        for (what, (code, text)) in [("audit export", export()), ("users export", person()), ("replay", replay())] {
+            assert!(
+                code == 0 && text.contains("sealed record sld_") && text.contains("does not open"),
+                "{what}: {text}"
+            );
+        }
+        assert!(deeds(&whole) > 2);
+        assert_eq!(deeds(&export().1), deeds(&whole));
+        assert!(person().1.contains("jane@example.com"));
+    });
+}

@@ -160,18 +160,14 @@ impl Trail<'_> {
     /// What a user is called now.
     fn named(&self, row: &UserRow) -> Result<Person, LogFault> {
         let sealer = self.sealer(row)?;
-        let read = |kind, sealed: &Option<Sealed>| match sealer.as_ref().zip(sealed.as_ref()) {
-            Some((sealer, sealed)) => Ok::<_, LogFault>(sealer.read(kind, sealed)?.value()),
-            None => Ok(None),
-        };
-        Ok(Person { name: read(SealKind::Name, &row.name)?, email: read(SealKind::Email, &row.email)? })
+        let read = |kind, sealed: &Option<Sealed>| sealer.as_ref()?.shown(kind, sealed.as_ref()?);
+        Ok(Person { name: read(SealKind::Name, &row.name), email: read(SealKind::Email, &row.email) })
     }
 
     /// Where a session was begun from.
     fn client(&self, row: &SessionRow) -> Result<ClientSeen, LogFault> {
-        let read = |(sealer, sealed): (PersonSealer, &Sealed)| sealer.read(SealKind::Client, sealed);
-        let client = self.sealer(&row.user)?.zip(row.client.as_ref()).map(read).transpose()?;
-        let json = client.and_then(|client| client.value());
+        let read = |(sealer, sealed): (PersonSealer, &Sealed)| sealer.shown(SealKind::Client, sealed);
+        let json = self.sealer(&row.user)?.zip(row.client.as_ref()).and_then(read);
         Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
     }
 
@@ -229,7 +225,7 @@ impl Half {
         let Self { row, changes, mut metadata } = self;
         let network = metadata.as_mut().and_then(|metadata| metadata.remove(NETWORK)).as_ref().and_then(sealed_id);
         let client = match network {
-            Some(network) => seen_from(records.get(&network))?,
+            Some(network) => seen_from(records.get(&network)),
             None => client,
         };
         let actor = row.actor.as_deref().and_then(person);
@@ -250,14 +246,14 @@ impl Half {
             organization: row.organization,
             client,
             request: row.request,
-            changes: changes.map(|changes| changes.open(records)).transpose()?,
+            changes: changes.map(|changes| changes.open(records)),
             metadata: metadata.map(|metadata| metadata.into_iter().map(|(name, value)| (name, shown(value))).collect()),
             idempotency_key: row.idempotency_key,
             noted: row.details.is_some(),
             told: false,
         };
         if let Some(record) = row.details.and_then(|details| known.records.get(&details))
-            && let Some(json) = record.read(SealKind::Details)?
+            && let Some(json) = record.shown(SealKind::Details)
         {
             seen.told(read_json(&json)?);
         }
@@ -276,30 +272,30 @@ impl Seen {
 }
 
 impl Changes {
-    fn open(self, records: &HashMap<SealedId, Record>) -> Result<Self, LogFault> {
+    fn open(self, records: &HashMap<SealedId, Record>) -> Self {
         let open = |side: Value| {
-            let Value::Object(fields) = side else { return Ok(side) };
+            let Value::Object(fields) = side else { return side };
             let open = |(name, value): (String, Value)| {
                 let value = match sealed_id(&value) {
-                    Some(sealed) => field(&name, records.get(&sealed))?,
+                    Some(sealed) => field(&name, records.get(&sealed)),
                     None => shown(value),
                 };
-                Ok((name, value))
+                (name, value)
             };
-            fields.into_iter().map(open).collect::<Result<Map<_, _>, LogFault>>().map(Value::Object)
+            Value::Object(fields.into_iter().map(open).collect())
         };
-        Ok(Self { before: open(self.before)?, after: open(self.after)? })
+        Self { before: open(self.before), after: open(self.after) }
     }
 }
 
 /// From where somebody came of whom nothing else is known; from nowhere, once nothing is left of it.
-fn seen_from(record: Option<&Record>) -> Result<ClientSeen, LogFault> {
-    let json = record.map(|record| record.read(SealKind::Client)).transpose()?.flatten();
-    json.as_deref().map_or_else(|| Ok(ClientSeen::default()), read_json)
+fn seen_from(record: Option<&Record>) -> ClientSeen {
+    let json = record.and_then(|record| record.shown(SealKind::Client));
+    json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
 }
 
-/// What a field held; null once nothing is left of it. What is not named here is shown to nobody.
-pub(super) fn field(name: &str, record: Option<&Record>) -> Result<Value, LogFault> {
+/// What a field held; null once nothing is left of it, or it was altered. What is not named here is shown to nobody.
+pub(super) fn field(name: &str, record: Option<&Record>) -> Value {
     let kind = match name {
         "email" => SealKind::Email,
         "name" => SealKind::Name,
@@ -312,15 +308,14 @@ pub(super) fn field(name: &str, record: Option<&Record>) -> Result<Value, LogFau
         "client" => SealKind::Client,
         "referrer" => SealKind::Referrer,
         "callbackURL" => SealKind::CallbackUrl,
-        _ => return Ok(Value::Null),
+        _ => return Value::Null,
     };
-    let text = record.map(|record| record.read(kind)).transpose()?.flatten();
-    Ok(match (kind, text) {
+    match (kind, record.and_then(|record| record.shown(kind))) {
         (SealKind::Metadata | SealKind::AppMetadata | SealKind::Client, Some(json)) => {
             serde_json::from_str(&json).unwrap_or_default()
         }
         (_, text) => text.into(),
-    })
+    }
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, LogFault> {

@@ -140,32 +140,30 @@ impl Trail<'_> {
         let named: BTreeSet<SealedId> = named.map(|(_, record)| *record).collect();
         let records = self.records(&named.into_iter().collect::<Vec<_>>()).await?;
         let open = |sealed: Vec<(&'static str, SealedId)>| {
-            let opened = sealed.into_iter().map(|(name, id)| Ok((name.to_owned(), field(name, records.get(&id))?)));
-            opened.collect::<Result<Map<_, _>, LogFault>>()
+            let opened = sealed.into_iter().map(|(name, id)| (name.to_owned(), field(name, records.get(&id))));
+            opened.collect::<Map<_, _>>()
         };
-        let row = |(event, told): (Recorded, Told)| {
-            Ok(StepRow {
-                version: event.version,
-                position: event.position,
-                id: event.event_id,
-                event_type: event.event_type,
-                recorded_at: event.recorded_at.into(),
-                occurred_at: event.occurred_at.into(),
-                actor: ActorRow {
-                    kind: event.actor_type,
-                    id: event.actor_id,
-                    by: event.actor_by,
-                    impersonator: event.impersonator,
-                },
-                request_id: event.request_id,
-                cause: event.cause,
-                settings_version: event.settings_version,
-                text: told.text,
-                values: open(told.sealed)?,
-                before: open(told.before)?,
-            })
+        let row = |(event, told): (Recorded, Told)| StepRow {
+            version: event.version,
+            position: event.position,
+            id: event.event_id,
+            event_type: event.event_type,
+            recorded_at: event.recorded_at.into(),
+            occurred_at: event.occurred_at.into(),
+            actor: ActorRow {
+                kind: event.actor_type,
+                id: event.actor_id,
+                by: event.actor_by,
+                impersonator: event.impersonator,
+            },
+            request_id: event.request_id,
+            cause: event.cause,
+            settings_version: event.settings_version,
+            text: told.text,
+            values: open(told.sealed),
+            before: open(told.before),
         };
-        steps.into_iter().map(row).collect()
+        Ok(steps.into_iter().map(row).collect())
     }
 }
 

@@ -205,7 +205,7 @@ impl Trail<'_> {
         for (name, record) in sealed {
             match records.get(&record) {
                 Some(record) => {
-                    opened.insert(name, field(name, Some(record))?);
+                    opened.insert(name, field(name, Some(record)));
                 }
                 None => erased.push(name),
             }

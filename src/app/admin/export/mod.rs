@@ -143,7 +143,7 @@ impl Export {
         let user = table::id(self.user.user);
         let profile = Profile::from(view::user(&self.user, Some(&self.sealer), self.at)?);
         let accounts = ask(self.log.as_ref(), &accounts::OF_USER, std::slice::from_ref(&user)).await?;
-        let accounts = accounts.into_iter().map(|row| self.account(row)).collect::<Result<Vec<_>, _>>()?;
+        let accounts: Vec<_> = accounts.into_iter().map(|row| self.account(row)).collect();
         let memberships = ask(self.log.as_ref(), &members::OF_USER, std::slice::from_ref(&user)).await?;
         let memberships: Vec<Membership> = memberships.into_iter().map(Into::into).collect();
         let invited = ask(self.log.as_ref(), &invitations::OF_USER, std::slice::from_ref(&user)).await?;
@@ -159,9 +159,9 @@ impl Export {
         ))
     }
 
-    fn account(&self, row: accounts::AccountRow) -> Result<Account, LogFault> {
-        let subject = row.subject.as_ref().map(|sealed| self.sealer.read(SealKind::Subject, sealed)).transpose()?;
-        Ok(Account::of(row, subject.and_then(|subject| subject.value())))
+    fn account(&self, row: accounts::AccountRow) -> Account {
+        let subject = row.subject.as_ref().and_then(|sealed| self.sealer.shown(SealKind::Subject, sealed));
+        Account::of(row, subject)
     }
 
     /// Those that ended too.
@@ -188,7 +188,7 @@ impl Export {
         let write = |(sealed, kind): &(Sealed, String)| {
             // Of a kind that this program does not know it says no more than that.
             let known = SealKind::from_name(kind);
-            let text = known.map(|known| self.sealer.read(known, sealed)).transpose()?.and_then(|read| read.value());
+            let text = known.and_then(|known| self.sealer.shown(known, sealed));
             json(&Record::of(sealed.id, kind, known, text))
         };
         Ok(Stretch {
