@@ -14,9 +14,10 @@ use chrysalis_domain::{Event, Span, Timestamp};
 use crate::listing::Statement;
 use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Cursor, Index, Row, Table, Value, id, integer, text};
+use crate::users::FOR_EVER;
 
 pub static ABSENCES: Model =
-    Model { name: "absences", version: 2, tables: &[&TABLE], views: &[], fold: Fold::Plain(fold) };
+    Model { name: "absences", version: 3, tables: &[&TABLE], views: &[], fold: Fold::Plain(fold) };
 
 static TABLE: Table = Table {
     name: "absences",
@@ -32,7 +33,7 @@ static TABLE: Table = Table {
         // By which it became a member.
         text("method").optional(),
         integer("held_until").optional(),
-        // Out of use, and deleted then.
+        // Out of use, and deleted then; for ever later of whom a job took out of use.
         integer("final_at").optional(),
     ],
     indexes: &[
@@ -76,7 +77,7 @@ fn fold(entry: &Entry, out: &mut Vec<Change>) {
         }
         UserEvent::GuestHeld(e) => out.push(set(user, &["held_until"], vec![e.until.into()])),
         UserEvent::GuestReleased(_) => out.push(set(user, &["held_until"], vec![Value::Null])),
-        UserEvent::GuestDisabled(e) => out.push(set(user, &["final_at"], vec![e.final_at.into()])),
+        UserEvent::GuestDisabled(e) => out.push(set(user, &["final_at"], vec![e.final_at.unwrap_or(FOR_EVER).into()])),
         UserEvent::GuestRestored(e) => {
             out.push(set(user, &["final_at"], vec![Value::Null]));
             out.extend(e.held_until.map(|until| set(user, &["held_until"], vec![until.into()])));

@@ -182,30 +182,43 @@ fn listed(row: &dyn Row) -> Option<Listed> {
     Some(Listed { due, said, user: users::read(&mut c) })
 }
 
-/// `?1`, `?2` = behind which row, `?3` = a time before which they were active, `?4` = how many. Only the rows of the page are
-/// joined.
+/// `?1`, `?2` = behind which row, `?3` = a time before which they were active, `?4` = how many: who stands there on a list.
+macro_rules! place {
+    ($table:literal, $place:literal, $condition:literal) => {
+        concat!(
+            "SELECT g.user_id, ",
+            $place,
+            " AS place FROM ",
+            $table,
+            " g WHERE ",
+            $condition,
+            " AND g.last_active_at < ?3 AND (",
+            $place,
+            ", g.user_id) > (?1, ?2) ORDER BY ",
+            $place,
+            ", g.user_id LIMIT ?4"
+        )
+    };
+}
+
+/// What was said of them, and who they are. Only the rows of the page are joined.
+macro_rules! listed {
+    ($places:expr) => {
+        concat!(
+            "SELECT p.user_id, p.place, s.last_active_at, s.expires_at, s.held_until, s.hold_reason, s.final_at, ",
+            "s.barred_since, ",
+            user_columns!(),
+            " FROM (",
+            $places,
+            ") p LEFT JOIN stale_guests s ON s.user_id = p.user_id ",
+            "LEFT JOIN users u ON u.user_id = p.user_id ORDER BY p.place, p.user_id"
+        )
+    };
+}
+
 macro_rules! list {
     ($table:literal, $place:literal, $condition:literal) => {
-        Question {
-            sql: concat!(
-                "SELECT p.user_id, p.place, s.last_active_at, s.expires_at, s.held_until, s.hold_reason, s.final_at, ",
-                "s.barred_since, ",
-                user_columns!(),
-                " FROM (SELECT g.user_id, ",
-                $place,
-                " AS place FROM ",
-                $table,
-                " g WHERE ",
-                $condition,
-                " AND g.last_active_at < ?3 AND (",
-                $place,
-                ", g.user_id) > (?1, ?2) ORDER BY ",
-                $place,
-                ", g.user_id LIMIT ?4) p LEFT JOIN stale_guests s ON s.user_id = p.user_id ",
-                "LEFT JOIN users u ON u.user_id = p.user_id ORDER BY p.place, p.user_id"
-            ),
-            read: listed,
-        }
+        Question { sql: listed!(place!($table, $place, $condition)), read: listed }
     };
 }
 
@@ -215,5 +228,14 @@ pub static ALL: Question<Listed> = list!("directory", "g.last_active_at", "g.gue
 pub static EXPIRING: Question<Listed> = list!("stale_guests", "g.expires_at", "g.expires_at IS NOT NULL");
 /// Those who were held, by when that ends or ended.
 pub static HELD: Question<Listed> = list!("stale_guests", "g.held_until", "g.held_until IS NOT NULL");
-/// Those whom a clean-up took out of use, by when they go for good.
-pub static OUT_OF_USE: Question<Listed> = list!("stale_guests", "g.final_at", "g.final_at IS NOT NULL");
+/// Those who are out of use: by when they go for good whom a clean-up took, by when they were last active whom a job did.
+pub static OUT_OF_USE: Question<Listed> = Question {
+    sql: listed!(concat!(
+        "SELECT o.user_id, o.place FROM (SELECT * FROM (",
+        place!("stale_guests", "g.final_at", "g.final_at IS NOT NULL"),
+        ") taken UNION ALL SELECT * FROM (",
+        place!("stale_guests", "g.barred_since", "g.barred_since IS NOT NULL"),
+        ") barred) o ORDER BY o.place, o.user_id LIMIT ?4"
+    )),
+    read: listed,
+};

@@ -319,6 +319,41 @@ async fn a_session_that_was_revoked_meanwhile_stays_ended() {
 
 // --- what becomes of them ---
 
+/// Whomever is asked: who is out of use is told so.
+#[tokio::test]
+async fn whoever_is_out_of_use_is_listed_as_such_and_no_clean_up_counts_them() {
+    let app = App::with(&[KEY, ("rate_limits", "off"), ("anonymous.max_age", "10d")]).await;
+    let mut bots = Vec::new();
+    for _ in 0..3 {
+        bots.push(arrives(&app, "192.0.2.1").await.1["user"]["id"].clone());
+        app.pass(seconds(1));
+    }
+    let job = disable(&app, lately(&app)).await;
+    app.followed().await;
+    let mut seen = Vec::new();
+    let mut form = json!({ "state": "disabled", "limit": 2 });
+    loop {
+        let page = app.operator().post("/admin/guests/list", &form).await.ok();
+        for guest in page["guests"].as_array().unwrap() {
+            assert_eq!(guest["cleanup"]["state"], "disabled");
+            seen.push(guest["id"].clone());
+        }
+        form["after"] = page["listMetadata"]["after"].clone();
+        if form["after"].is_null() {
+            break;
+        }
+    }
+    assert_eq!(seen, bots);
+    app.pass(days(3));
+    let rehearsed = json!({ "dryRun": true, "maxAge": 86_400 });
+    let told = app.operator().post("/admin/guests/cleanup", &rehearsed).await.ok();
+    assert_eq!((&told["wouldDelete"], &told["outOfUse"]), (&json!(0), &json!(3)), "{told}");
+    assert_eq!(restore(&app, &job).await["restored"], 3);
+    app.followed().await;
+    let page = app.operator().post("/admin/guests/list", &json!({ "state": "disabled" })).await.ok();
+    assert_eq!(page["guests"], json!([]));
+}
+
 #[tokio::test]
 async fn whoever_stays_out_of_use_goes_when_a_guest_who_stays_away_does() {
     let app = App::with(&[KEY, ("rate_limits", "off"), ("anonymous.max_age", "2d")]).await;
