@@ -371,9 +371,9 @@ impl Deed {
     }
 
     fn with_evidence(self, evidence: &ExpiryEvidence) -> Self {
-        let ExpiryEvidence { settings_version, max_age_secs, cutoff, .. } = evidence;
+        let ExpiryEvidence { settings_version, job, max_age_secs, cutoff, .. } = evidence;
         let deed = self.with("maxAge", max_age_secs.to_string()).with("cutoff", time(*cutoff));
-        deed.with("settingsVersion", settings_version.to_string())
+        deed.with("settingsVersion", settings_version.to_string()).with_some("job", job.map(|job| job.to_string()))
     }
 }
 

@@ -115,6 +115,7 @@ impl Cleaner {
             max_age,
             notice: configured.notice,
             undo: configured.undo,
+            job: None,
         });
         self.spared.retain(|_, until| *until > seen.now);
         for look in expiry.looks(seen.now, terms.as_ref()) {

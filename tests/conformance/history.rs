@@ -288,7 +288,7 @@ impl History {
         // So that a few seconds are long enough.
         let max_age = Span::from_secs(5) - ExpiryTerms::RECORDED_WITHIN;
         let undo = Span::from_secs(*chance.pick(&[0, 1, 30, 3_600]));
-        let mut terms = ExpiryTerms { settings_version: 3, max_age, notice: Span::ZERO, undo };
+        let mut terms = ExpiryTerms { settings_version: 3, max_age, notice: Span::ZERO, undo, job: None };
         // Nobody else brings them back.
         if let Some(by) = state.disabled.as_ref().and_then(|disabled| disabled.by) {
             return C::ReinstateGuest { by };

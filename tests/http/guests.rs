@@ -284,6 +284,7 @@ async fn a_clean_up_is_run_now() {
     let said = &gone[0]["metadata"];
     assert_eq!((&said["reason"], &said["maxAge"]), (&json!("anonymous_max_age"), &json!("86400")));
     assert_eq!((&said["lastActivity"], &said["settingsVersion"]), (&app.date(days(-10)), &json!("0")));
+    assert_eq!(said["job"], asked["job"]["id"], "no settings held that age");
 }
 
 /// The configured age counts where none is given; with an undo window, guests are out of use first.

@@ -385,6 +385,8 @@ pub struct ExpiryTerms {
     pub notice: Span,
     /// How long it can be undone; zero: it can't.
     pub undo: Span,
+    /// The job that names them; none: the settings do.
+    pub job: Option<JobId>,
 }
 
 impl ExpiryTerms {

@@ -482,7 +482,7 @@ impl Life {
         let max_age = dice.of(&[Span::from_hours(1), Span::from_days(2)]);
         // Mostly it can be undone for a while: what happens then is worth a look.
         let undo = dice.of(&[Span::from_days(1), Span::from_days(9), Span::ZERO]);
-        ExpiryTerms { settings_version: 3, max_age, notice, undo }
+        ExpiryTerms { settings_version: 3, max_age, notice, undo, job: None }
     }
 
     /// Sometimes the clock has jumped.

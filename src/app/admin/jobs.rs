@@ -83,7 +83,7 @@ impl App {
                 self.remove_stretch(&on_behalf, &job, filter, &remove_users::removal(filter)).await?
             }
             Task::CleanUp(clean_up) => {
-                let command = self.expiry(clean_up, on_behalf.settings_version).await?;
+                let command = self.expiry(job.job, clean_up, on_behalf.settings_version).await?;
                 self.remove_stretch(&on_behalf, &job, &clean_up.filter(), &command).await?
             }
             Task::DisableWave(wave) => self.disable_stretch(&on_behalf, &job, wave).await?,

@@ -68,7 +68,7 @@ pub async fn rehearse(log: &dyn Log, max_age: Span, now: Timestamp, rows: u32) -
     static ONE: Mutex<()> = Mutex::const_new(());
     let _one = ONE.lock().await;
     let behind = follow::behind(log, &ABSENCES, PATIENCE).await?;
-    let terms = ExpiryTerms { settings_version: 0, max_age, notice: Span::ZERO, undo: Span::ZERO };
+    let terms = ExpiryTerms { settings_version: 0, max_age, notice: Span::ZERO, undo: Span::ZERO, job: None };
     let cutoff = load::<Expiry>(log, ProcessId::EXPIRY).await?.state.passed.before(now, terms.away());
 
     let away = list(log, absences::count_away(cutoff, now), absences::read_away).await?;

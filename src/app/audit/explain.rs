@@ -301,12 +301,15 @@ fn deleted(e: &UserDeleted) -> Told {
 
 /// What allowed a clean-up.
 fn evidence(shown: &ExpiryEvidence) -> String {
+    let named_by = match shown.job {
+        Some(job) => format!("job {job}"),
+        None => format!("version {} of the settings", shown.settings_version),
+    };
     format!(
-        "it was last active {}, before {}, at a maximum age of {} s by version {} of the settings",
+        "it was last active {}, before {}, at a maximum age of {} s by {named_by}",
         time(shown.last_activity),
         time(shown.cutoff),
         shown.max_age_secs,
-        shown.settings_version,
     )
 }
 

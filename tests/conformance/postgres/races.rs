@@ -86,7 +86,7 @@ async fn against_expiry([one, other]: [Arc<World>; 2], address: String, swapped:
     let upgrade = one.upgrade(guest.user, &guest.person, guest.session, &address, false);
     // Whoever came a moment ago has been away for too long.
     let max_age = Span::from_millis(-1) - ExpiryTerms::RECORDED_WITHIN;
-    let terms = ExpiryTerms { settings_version: 0, max_age, notice: Span::ZERO, undo: Span::ZERO };
+    let terms = ExpiryTerms { settings_version: 0, max_age, notice: Span::ZERO, undo: Span::ZERO, job: None };
     let expire = UserCommand::ExpireGuest { terms, passed: Passed::default() };
     let expire = other.ask(guest.user, expire);
     // Neither is always asked first.

@@ -229,6 +229,7 @@ fn terms() -> impl Strategy<Value = ExpiryTerms> {
         max_age,
         notice,
         undo,
+        job: None,
     })
 }
 

@@ -9,7 +9,7 @@ fn at(days: i64) -> Timestamp {
 }
 
 fn terms() -> ExpiryTerms {
-    ExpiryTerms { settings_version: 3, max_age: Span::from_days(30), notice: Span::ZERO, undo: Span::ZERO }
+    ExpiryTerms { settings_version: 3, max_age: Span::from_days(30), notice: Span::ZERO, undo: Span::ZERO, job: None }
 }
 
 fn note(expected: Timestamp, seen: Timestamp) -> Vec<ProcessEvent> {

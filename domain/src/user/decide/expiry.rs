@@ -144,7 +144,7 @@ impl User {
 
     fn evidence(&self, terms: ExpiryTerms, cutoff: Timestamp) -> ExpiryEvidence {
         let max_age_secs = terms.max_age.as_millis() / 1000;
-        let ExpiryTerms { settings_version, .. } = terms;
-        ExpiryEvidence { settings_version, max_age_secs, cutoff, last_activity: self.last_activity }
+        let ExpiryTerms { settings_version, job, .. } = terms;
+        ExpiryEvidence { settings_version, job, max_age_secs, cutoff, last_activity: self.last_activity }
     }
 }

@@ -76,8 +76,10 @@ pub struct GuestRestored {
 /// Why a clean-up was allowed to: what an auditor needs to check it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiryEvidence {
-    /// Version of the settings that held the policy.
+    /// Version of the settings that held the policy, or with which the job was asked for that names the age.
     pub settings_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
     pub max_age_secs: i64,
     /// Who was active before this time had been away for too long.
     pub cutoff: Timestamp,

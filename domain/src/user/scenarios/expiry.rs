@@ -9,13 +9,13 @@ const AN_HOUR: Span = Span::from_hours(1);
 
 /// Guests may be away for two days.
 pub(super) fn terms() -> ExpiryTerms {
-    ExpiryTerms { settings_version: 3, max_age: Span::from_days(2), notice: Span::ZERO, undo: Span::ZERO }
+    ExpiryTerms { settings_version: 3, max_age: Span::from_days(2), notice: Span::ZERO, undo: Span::ZERO, job: None }
 }
 
 /// Why they went who came once, when it was decided at that time.
 pub(super) fn evidence(at: Timestamp) -> ExpiryEvidence {
     let cutoff = at - Span::from_days(2) - AN_HOUR;
-    ExpiryEvidence { settings_version: 3, max_age_secs: 2 * 86_400, cutoff, last_activity: minute(0) }
+    ExpiryEvidence { settings_version: 3, job: None, max_age_secs: 2 * 86_400, cutoff, last_activity: minute(0) }
 }
 
 fn told() -> ExpiryTerms {

@@ -142,7 +142,8 @@ fn a_transfer_moves_no_membership() {
 
 #[test]
 fn a_guest_taken_out_of_use_comes_to_nothing_new() {
-    let evidence = ExpiryEvidence { settings_version: 1, max_age_secs: 1, cutoff: day(1), last_activity: minute(0) };
+    let evidence =
+        ExpiryEvidence { settings_version: 1, job: None, max_age_secs: 1, cutoff: day(1), last_activity: minute(0) };
     let disabled = GuestDisabled { evidence: Some(evidence), by: None, at: day(2), final_at: Some(day(9)) };
     let given = [guest(), vec![disabled.into()]].concat();
     when(given, day(3), begin(1, 1)).then_expect_error(UserRefusal::Deleted);

@@ -20,11 +20,11 @@ use crate::log::cqrs::{Concurrency, Step, load};
 impl App {
     /// Every guest that has been away for longer goes.
     pub async fn clean_up(&self, caller: &Caller, authority: &Authority, max_age: Span) -> Result<JobView, AppError> {
-        let terms = self.terms(max_age, caller.settings.version);
+        let job = JobId::from_ulid(self.fresh(caller.at));
+        let terms = self.terms(job, max_age, caller.settings.version);
         let passed = load::<Expiry>(self.log.as_ref(), ProcessId::EXPIRY).await?.state.passed;
         let cutoff = passed.before(caller.at, terms.away());
         let clean_up = CleanUp { max_age_secs: max_age.as_millis() / 1000, cutoff };
-        let job = JobId::from_ulid(self.fresh(caller.at));
         let request = JobCommand::Request { job, task: Task::CleanUp(clean_up) };
         let ask = self.asking(caller, authority.actor()).then(Step::Job(job, Concurrency::New, request));
         self.execute(ask).await?;
@@ -34,15 +34,17 @@ impl App {
     /// What is asked of each of them.
     pub(in crate::app::admin) async fn expiry(
         &self,
+        job: JobId,
         clean_up: &CleanUp,
         settings_version: u64,
     ) -> Result<UserCommand, LogFault> {
-        let terms = self.terms(Span::from_secs(clean_up.max_age_secs), settings_version);
+        let terms = self.terms(job, Span::from_secs(clean_up.max_age_secs), settings_version);
         let passed = load::<Expiry>(self.log.as_ref(), ProcessId::EXPIRY).await?.state.passed;
         Ok(UserCommand::ExpireGuest { terms, passed })
     }
 
-    fn terms(&self, max_age: Span, settings_version: u64) -> ExpiryTerms {
-        ExpiryTerms { settings_version, max_age, notice: Span::ZERO, undo: self.config.anonymous.undo }
+    fn terms(&self, job: JobId, max_age: Span, settings_version: u64) -> ExpiryTerms {
+        let undo = self.config.anonymous.undo;
+        ExpiryTerms { settings_version, max_age, notice: Span::ZERO, undo, job: Some(job) }
     }
 }
