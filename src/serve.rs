@@ -36,7 +36,7 @@ use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts, Streams};
 use crate::keys::{ApiSecret, Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
-use crate::log::{Log, Store};
+use crate::log::{Log, Store, follow};
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
 use crate::metrics::Metrics;
 use crate::open::{Opened, duration, open};
@@ -63,6 +63,12 @@ pub enum StartError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("there is no store {place}")]
     NoStore { place: String },
+    #[error(
+        "the log ends at position {end}, and its read models have seen {seen} events: the end of the log is gone, and \
+         positions would be given out a second time; restore a backup, or, to go on without what is gone, run \
+         `chrysalis projections rebuild` and `chrysalis audit rebuild`"
+    )]
+    Cut { end: u64, seen: u64 },
     #[error("a copy into this store is not finished; run `chrysalis log copy` again")]
     Unfinished,
     #[error(transparent)]
@@ -110,6 +116,9 @@ impl Server {
         let metrics = Arc::new(Metrics::new(verbs.keys().cloned()));
         let Opened { store, keyring, secret } = open(&config, &ports, metrics.clone()).await?;
         store.fit().await?;
+        if let Some(seen) = follow::beyond_the_end(store.as_ref()).await? {
+            return Err(StartError::Cut { end: store.end().await?, seen });
+        }
         let log: Arc<dyn Log> = store.clone();
         bootstrap(&config, log.as_ref(), &keyring, &ports).await?;
         let outbox = Outbox::open(&config.data_dir)?;

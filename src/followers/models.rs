@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::Lease;
 use super::in_turn::InTurn;
-use crate::log::follow::{Folded, Generation, Stage};
+use crate::log::follow::{Folded, Generation, Stage, draw_back};
 use crate::log::refold::decode;
 use crate::log::{LogFault, Position, Store};
 
@@ -51,6 +51,7 @@ pub async fn rebuild(store: Arc<dyn Store>, progress: &mut (dyn FnMut(Position) 
         )));
     }
     for model in folded(store.as_ref()) {
+        draw_back(store.as_ref(), model).await?;
         if !store.begin(model).await? {
             return Err(LogFault::Unavailable(format!("the read model {} was made by a later Chrysalis", model.name)));
         }

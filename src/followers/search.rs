@@ -26,7 +26,7 @@ use super::in_turn::InTurn;
 use crate::clock::Clock;
 use crate::entropy::{self, Entropy};
 use crate::keys::{Keyring, PersonSealer, SealKind};
-use crate::log::follow::{Folded, Generation, Stage};
+use crate::log::follow::{Folded, Generation, Stage, draw_back};
 use crate::log::{LogFault, Position, Recorded, Store, ask, ask_one};
 
 /// Users or events looked at together.
@@ -122,6 +122,7 @@ impl InTurn for Indexer {
 
 /// Builds the table anew and puts it in its place, whether or not a server keeps it meanwhile; empty where searching is off.
 pub async fn rebuild(mut indexer: Indexer) -> Result<(), LogFault> {
+    draw_back(indexer.store.as_ref(), &MODEL).await?;
     for _ in 0..TRIES {
         let head = indexer.store.end().await?;
         if !indexer.enabled {

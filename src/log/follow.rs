@@ -15,7 +15,7 @@ use chrysalis_projections::table::{Table, absorbed, sum_up};
 use chrysalis_projections::{Change, Model, Value};
 
 use super::refold::Decoded;
-use super::{Log, LogFault, Position, ask_one};
+use super::{Log, LogFault, Position, Store, ask_one};
 
 /// The read models of a store that follow its log.
 #[async_trait]
@@ -59,6 +59,26 @@ pub async fn behind(log: &dyn Log, model: &Model, patience: Duration) -> Result<
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// How far a read model was folded that has seen more than the log has now: then the log's end is gone, and whoever went on
+/// from there would give positions out a second time, and the models would pass over what they are given to.
+pub async fn beyond_the_end(store: &dyn Store) -> Result<Option<Position>, LogFault> {
+    let all = store.generations().await?;
+    let furthest = all.iter().map(|one| one.position).max().unwrap_or(0);
+    // Asked for later: what was folded was in the log before.
+    let end = store.end().await?;
+    Ok(Some(furthest).filter(|furthest| *furthest > end))
+}
+
+/// Sets a model that has seen more than the log has now back to the log's end, so that what is folded anew, which comes no
+/// further, can take its place.
+pub async fn draw_back(store: &dyn Store, model: &Model) -> Result<(), LogFault> {
+    let (all, end) = (store.generations().await?, store.end().await?);
+    for ahead in all.into_iter().filter(|one| one.model.name == model.name && one.position > end) {
+        store.fold(Folded::plain(ahead, end, Vec::new())).await?;
+    }
+    Ok(())
 }
 
 /// Between two looks at how far a model is.

@@ -16,7 +16,7 @@ use super::note::Signer;
 use super::tiles::{Edge, Growth, HEIGHT, Place, Tree};
 use super::tree::Hash;
 use crate::clock::Clock;
-use crate::log::follow::{Folded, Generation, Stage};
+use crate::log::follow::{Folded, Generation, Stage, draw_back};
 use crate::log::{LogFault, Position, Recorded, Store};
 
 /// Events taken in together: sixteen whole tiles.
@@ -31,6 +31,10 @@ const SUSPECT: &str = "proof, suspect";
 pub enum Fork {
     #[error("{signed} events were signed, and the log ends at position {end}")]
     Shorter { signed: u64, end: Position },
+    #[error(
+        "the tree took in {size} events, and the log ends at position {end}: what stood behind it is gone; restore a backup"
+    )]
+    Cut { size: u64, end: Position },
     #[error("the tree of the first {size} events is not the one that was signed")]
     Altered { size: u64 },
     #[error("after position {0} an event is missing")]
@@ -135,6 +139,12 @@ impl Prover {
         if let Some(newest) = self.newest.as_ref().filter(|newest| newest.size > signed) {
             return Err(Fork::Unsigned { size: newest.size }.into());
         }
+        let end = self.store.end().await?;
+        if end < size {
+            // Remembered: positions that are given out again must not pass for what was there.
+            self.store.advance(SUSPECT, 0, end + 1).await?;
+            return Err(Fork::Cut { size, end }.into());
+        }
         let unlike = self.newest.iter().filter(|newest| before.as_ref() != Some(*newest));
         for known in before.iter().chain(unlike) {
             self.adds_to(known, size, root).await?;
@@ -217,6 +227,11 @@ impl Prover {
     /// meanwhile. One that is not what was signed stays out.
     pub async fn rebuild(self, progress: &mut (dyn FnMut(Position) + Send)) -> Result<(), ProverFault> {
         let store = self.store.clone();
+        let (signed, end) = (latest(store.as_ref()).await?.map_or(0, |signed| signed.size), store.end().await?);
+        if end < signed {
+            return Err(Fork::Shorter { signed, end }.into());
+        }
+        draw_back(store.as_ref(), &MODEL).await?;
         if !store.begin(&MODEL).await? {
             return Err(in_the_way("a later Chrysalis made it"));
         }

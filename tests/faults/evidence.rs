@@ -2,7 +2,7 @@
 
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 
-use crate::process::{Folder, Server, case, run};
+use crate::process::{Folder, Server, case, eventually, run};
 
 fn said(folder: &Folder, arguments: &[&str]) -> (i32, String) {
     let output = run(folder.path(), arguments);
@@ -159,5 +159,46 @@ fn a_record_that_was_altered_takes_nobodys_view_of_the_others() {
         assert!(deeds(&whole) > 2);
         assert_eq!(deeds(&export().1), deeds(&whole));
         assert!(person().1.contains("jane@example.com"));
+    });
+}
+
+/// Whoever goes on from a log whose end was cut off gives positions out a second time, and what is there now is passed over by
+/// whatever follows the log.
+#[test]
+fn a_log_that_lost_its_end_is_not_gone_on_with_until_somebody_says_so() {
+    case(async {
+        let folder = Folder::embedded();
+        let server = Server::start(folder.path());
+        for _ in 0..6 {
+            server.browser().arrive().await.ok();
+        }
+        server.stop();
+        assert_eq!(said(&folder, &["audit", "export"]).0, 0);
+        assert_eq!(said(&folder, &["audit", "checkpoint"]).0, 0);
+        folder.alter(
+            "DROP TRIGGER events_are_never_removed; DROP TRIGGER signed_and_never_removed;
+             DELETE FROM events WHERE position > (SELECT max(position) - 5 FROM events);
+             DELETE FROM signed_checkpoints WHERE size > (SELECT max(position) FROM events)",
+        );
+        let mut refused = Server::launch(folder.path(), &[]);
+        eventually("it refuses to start", || std::future::ready(!refused.is_running())).await;
+        let (status, lines) = refused.wait();
+        assert!(!status.success());
+        let told = lines.join("\n");
+        assert!(told.contains("the end of the log is gone") && told.contains("backup"), "{told}");
+        // Nor is it signed.
+        let (code, told) = said(&folder, &["audit", "checkpoint"]);
+        assert!(code != 0 && told.contains("what stood behind it is gone"), "{told}");
+
+        for step in [["projections", "rebuild"], ["audit", "rebuild"]] {
+            let (code, told) = said(&folder, &step);
+            assert_eq!(code, 0, "{step:?}: {told}");
+        }
+        let server = Server::start(folder.path());
+        let guest = server.browser().arrive().await.ok().user();
+        server.stop();
+        let (code, trail) = said(&folder, &["audit", "export"]);
+        assert!(code == 0 && trail.contains(&guest), "what comes now is in the trail: {trail}");
+        assert_eq!(said(&folder, &["audit", "checkpoint"]).0, 0);
     });
 }
