@@ -15,6 +15,7 @@ use crate::hasher::HashError;
 use crate::log::cqrs::ExecuteError;
 use crate::log::{AppendError, LogFault, Refused};
 use crate::outage;
+use crate::webhooks::UnfitTarget;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -105,7 +106,7 @@ pub enum Refusal {
     Lacking(Permission),
     WebhookUnknown,
     /// It is no address that may be told what happens.
-    InvalidWebhookUrl,
+    InvalidWebhookUrl(UnfitTarget),
     TooManyWebhooks,
     /// Something about organizations.
     Organization(organization::Refusal),

@@ -201,5 +201,5 @@ impl<'a> Webhooks<'a> {
 }
 
 async fn may_stand(url: &Target, outgoing: &Outgoing) -> Result<(), AppError> {
-    url.check(outgoing).await.map_err(|_| Refusal::InvalidWebhookUrl.into())
+    url.check(outgoing).await.map_err(|unfit| Refusal::InvalidWebhookUrl(unfit).into())
 }

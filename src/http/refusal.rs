@@ -159,7 +159,9 @@ impl From<Refusal> for ApiError {
             Refusal::ApiKeyUnknown => said(S::NOT_FOUND, "KEY_NOT_FOUND", "API Key not found"),
             Refusal::Lacking(permission) => ApiError::insufficient_permission(permission.name()),
             Refusal::WebhookUnknown => said(S::NOT_FOUND, "WEBHOOK_NOT_FOUND", "Webhook endpoint not found"),
-            Refusal::InvalidWebhookUrl => said(S::BAD_REQUEST, "INVALID_WEBHOOK_URL", "Invalid webhook URL"),
+            Refusal::InvalidWebhookUrl(unfit) => {
+                ApiError::new(S::BAD_REQUEST, "INVALID_WEBHOOK_URL", format!("Invalid webhook URL: {unfit}"))
+            }
             Refusal::TooManyWebhooks => said(S::BAD_REQUEST, "TOO_MANY_WEBHOOKS", "Too many webhook endpoints"),
             Refusal::Organization(refusal) => super::organization::said(refusal),
             Refusal::TooMany(retry_after) => ApiError::rate_limited(seconds(retry_after)),

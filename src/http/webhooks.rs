@@ -280,5 +280,5 @@ pub async fn replay(
 }
 
 fn target(url: &str) -> Result<Target, ApiError> {
-    Target::parse(url).map_err(|_| Refusal::InvalidWebhookUrl.into())
+    Target::parse(url).map_err(|unfit| Refusal::InvalidWebhookUrl(unfit).into())
 }

@@ -89,6 +89,9 @@ pub async fn events(
     let authority = who.authority(Permission::AuditRead)?;
     let Query(query) = query.map_err(unprocessable)?;
     let (limit, from, mut after) = (query.limit, query.from, query.after.unwrap_or(0));
+    if limit == Some(0) {
+        return Err(unprocessable(unfit("limit", "must be at least 1")));
+    }
     let wanted = query.wanted().map_err(unprocessable)?;
     let streaming = accepts_stream(&headers);
     if streaming && let Some(last) = last_event(&headers)? {
@@ -102,7 +105,7 @@ pub async fn events(
     if streaming {
         return stream::open(&http, authority, reader);
     }
-    let limit = limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX) as usize;
+    let limit = limit.unwrap_or(LIMIT).min(LIMIT_MAX) as usize;
     let page = reader.next(http.app.log.as_ref(), limit).await?;
     let events = page.events.iter().map(|event| Line::of(&event.fields(), event.leaf())).collect();
     Ok(Json(EventPage { events, next: page.on, more: page.more }).into_response())
