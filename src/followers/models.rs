@@ -40,16 +40,6 @@ fn rest(worked: Duration, waiting: usize) -> Duration {
 
 /// Folds every model anew beside the live generation and puts it in its place, whether or not somebody follows meanwhile.
 pub async fn rebuild(store: Arc<dyn Store>, progress: &mut (dyn FnMut(Position) + Send)) -> Result<(), LogFault> {
-    // What was folded from events that are gone, nothing that is made from the others takes the place of.
-    let (standing, end) = (store.generations().await?, store.end().await?);
-    if let Some(ahead) =
-        standing.iter().find(|one| one.stage == Stage::Live && one.model.is_folded() && one.position > end)
-    {
-        return Err(LogFault::Damaged(format!(
-            "the read model {} knows events up to position {}, and the log ends at {end}: its end was cut off; restore it from a backup",
-            ahead.model.name, ahead.position
-        )));
-    }
     for model in folded(store.as_ref()) {
         draw_back(store.as_ref(), model).await?;
         if !store.begin(model).await? {

@@ -76,6 +76,8 @@ pub async fn beyond_the_end(store: &dyn Store) -> Result<Option<Position>, LogFa
 pub async fn draw_back(store: &dyn Store, model: &Model) -> Result<(), LogFault> {
     let (all, end) = (store.generations().await?, store.end().await?);
     for ahead in all.into_iter().filter(|one| one.model.name == model.name && one.position > end) {
+        let (seen, name) = (ahead.position, model.name);
+        tracing::warn!(model = name, seen, end, "the end of the log is gone; this read model is made of what is left");
         store.fold(Folded::plain(ahead, end, Vec::new())).await?;
     }
     Ok(())
