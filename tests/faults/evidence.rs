@@ -139,7 +139,7 @@ fn a_record_that_was_altered_takes_nobodys_view_of_the_others() {
         let browser = server.browser();
         let user = browser.arrive().await.ok().user();
         browser.upgrade("jane@example.com").await.ok();
-        browser.post("/update-user", &serde_json::json!({ "name": "Jane Roe" })).await.ok();
+        browser.post("/update-user", serde_json::json!({ "name": "Jane Roe" })).await.ok();
         server.stop();
         let export = || said(&folder, &["audit", "export"]);
         let person = || said(&folder, &["users", "export", &user]);
