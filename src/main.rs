@@ -57,8 +57,8 @@ enum Command {
         #[arg(long)]
         dev: bool,
     },
-    /// Holds the log against what was signed of it, folds it anew and says which rows of the read models differ. Exits with 3
-    /// when anything does.
+    /// Holds the log against what was signed of it and sealed records against what events say of them, folds it anew and says
+    /// which rows of the read models differ. Exits with 3 when anything does.
     Verify {
         /// A checkpoint of this log that was kept elsewhere, in a file: whoever can write to the store can't make it fit another
         /// history. May be given several times.

@@ -55,6 +55,13 @@ pub struct AttemptsForgotten {
 }
 
 impl Names for AttemptsEvent {
+    fn seals_for(&self, _: SealedId) -> Option<PersonId> {
+        match self {
+            AttemptsEvent::AttemptsFailed(e) => e.network.map(|network| network.owner),
+            AttemptsEvent::AttemptsForgotten(_) => None,
+        }
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         match self {
             AttemptsEvent::AttemptsFailed(e) => e.network.iter().map(|network| network.record).collect(),

@@ -78,10 +78,23 @@ pub trait Names {
         Vec::new()
     }
 
+    /// Under whose key a record stands that it names; none where that is the key of what the stream is about.
+    fn seals_for(&self, _record: SealedId) -> Option<PersonId> {
+        None
+    }
+
     /// Whose keys, and whatever is sealed under them, go with this event.
     fn erases(&self) -> Vec<PersonId> {
         Vec::new()
     }
+}
+
+/// Whose a sealed record is, as the event says that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    Person(PersonId),
+    /// The person of what the stream is about.
+    Subject(Subject),
 }
 
 /// Declares what streams are about: the id and the events of each kind, and how its streams are called in the log. A
@@ -220,8 +233,24 @@ impl Event {
         self.names().sealed()
     }
 
+    /// Whose a sealed record is that it names.
+    pub fn owner(&self, record: SealedId) -> Owner {
+        self.names().seals_for(record).map_or(Owner::Subject(self.subject()), Owner::Person)
+    }
+
     /// Whose keys, and whatever is sealed under them, go with this event.
     pub fn erases(&self) -> Vec<PersonId> {
         self.names().erases()
+    }
+
+    /// The same as owners of records: with what the stream is about go its own.
+    pub fn owners_erased(&self) -> Vec<Owner> {
+        let own = match self {
+            Event::User(_, UserEvent::UserDeleted(e)) => e.person.is_some(),
+            Event::Organization(_, OrganizationEvent::OrganizationDeleted(e)) => e.person.is_some(),
+            _ => false,
+        };
+        let own = own.then(|| Owner::Subject(self.subject()));
+        self.erases().into_iter().map(Owner::Person).chain(own).collect()
     }
 }

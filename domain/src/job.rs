@@ -166,6 +166,13 @@ impl JobOutcome {
 }
 
 impl Names for JobEvent {
+    fn seals_for(&self, _: SealedId) -> Option<PersonId> {
+        match self {
+            JobEvent::WaveDisablingRequested(e) => e.wave.network.map(|network| network.person),
+            _ => None,
+        }
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         match self {
             JobEvent::WaveDisablingRequested(e) => e.wave.network.iter().map(|network| network.record).collect(),

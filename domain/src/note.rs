@@ -69,6 +69,11 @@ impl ActorType {
 }
 
 impl Names for NoteEvent {
+    fn seals_for(&self, _: SealedId) -> Option<PersonId> {
+        let NoteEvent::Noted(noted) = self;
+        Some(noted.person)
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         let NoteEvent::Noted(noted) = self;
         vec![noted.details]

@@ -26,6 +26,7 @@ mod queue;
 pub mod quota;
 pub mod record;
 pub mod refold;
+pub mod sealed;
 pub mod sqlite;
 mod staging;
 pub mod times;

@@ -10,6 +10,7 @@ use chrysalis_projections::claims::{self, CLAIMS};
 use chrysalis_projections::table::absorbed;
 use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, Entry, fold};
 
+use super::sealed::Flaw;
 use super::{LogFault, Position, Recorded, read_entry};
 
 /// Told how many events are folded so far, now and then.
@@ -111,13 +112,15 @@ pub struct Report {
     pub events: u64,
     pub rows: u64,
     pub differences: Vec<Difference>,
-    /// How many rows, gaps and contradictions there are besides those that are listed.
+    /// How many rows, gaps, contradictions and records there are besides those that are listed.
     pub further: u64,
     /// Positions that are missing, as the last one before each gap.
     pub gaps: Vec<Position>,
     /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
     /// was altered. Their rows are left out of the comparison.
     pub misfits: Vec<Position>,
+    /// Sealed records that are not what events say of them.
+    pub flaws: Vec<Flaw>,
     /// Read models that follow the log by another version of their fold: they are being built anew, and were not compared.
     pub unlike: Vec<&'static str>,
 }
@@ -142,9 +145,31 @@ impl Report {
         note(&mut self.misfits, &mut self.further, position);
     }
 
+    /// Notes a record that is not as it should be.
+    pub(super) fn flawed(&mut self, flaw: Flaw) {
+        if self.flaws.len() < MOST_DIFFERENCES {
+            self.flaws.push(flaw);
+        } else {
+            self.further += 1;
+        }
+    }
+
+    /// What two looks at one store found together.
+    pub fn and(mut self, other: Report) -> Report {
+        self.events = self.events.max(other.events);
+        self.rows += other.rows;
+        self.further += other.further;
+        self.differences.extend(other.differences);
+        self.gaps.extend(other.gaps);
+        self.misfits.extend(other.misfits);
+        self.flaws.extend(other.flaws);
+        self.unlike.extend(other.unlike);
+        self
+    }
+
     /// How much is wrong in all.
     pub fn wrong(&self) -> u64 {
-        (self.differences.len() + self.gaps.len() + self.misfits.len()) as u64 + self.further
+        (self.differences.len() + self.gaps.len() + self.misfits.len() + self.flaws.len()) as u64 + self.further
     }
 
     /// Tables that lack rows must not take the place of the live ones.

@@ -44,12 +44,7 @@ pub static SIDE_TABLES: [SideTable; 10] = [
         key: 1,
         restless: false,
     },
-    SideTable {
-        name: "sealed",
-        columns: &[("sealed_id", TEXT), ("person_id", TEXT), ("kind", TEXT), ("salt", BYTES), ("ciphertext", BYTES)],
-        key: 1,
-        restless: false,
-    },
+    SEALED,
     SideTable {
         name: "quotas",
         columns: &[("key", BYTES), ("stamps", BYTES), ("expires_at", INTEGER)],
@@ -94,6 +89,14 @@ pub static SNAPSHOTS: SideTable = SideTable {
     columns: &[("stream", TEXT), ("version", INTEGER), ("state", BYTES)],
     key: 1,
     restless: true,
+};
+
+/// What is sealed, each record under the key of a person.
+pub const SEALED: SideTable = SideTable {
+    name: "sealed",
+    columns: &[("sealed_id", TEXT), ("person_id", TEXT), ("kind", TEXT), ("salt", BYTES), ("ciphertext", BYTES)],
+    key: 1,
+    restless: false,
 };
 
 /// How far each follower has come.

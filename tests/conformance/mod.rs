@@ -30,6 +30,7 @@ mod quotas;
 mod refold;
 mod replay;
 mod scale;
+mod sealed;
 mod search;
 mod settings;
 mod snapshots;

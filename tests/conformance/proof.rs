@@ -61,6 +61,10 @@ fn keys(world: &World) -> Vec<VerifyingKey> {
     signer(world).keys().cloned().collect()
 }
 
+async fn flip(store: &dyn Store, position: u64, column: &str, byte: usize) {
+    store.flip(("events", &format!("position = {position}")), column, byte).await;
+}
+
 /// Signs all there is.
 async fn covered(world: &World) -> Signed {
     prover(world).cover(world.log.end().await.unwrap()).await.unwrap().unwrap()
@@ -229,9 +233,9 @@ async fn whatever_is_altered_is_found_and_named(store: &dyn Store) {
         bytes.push((event.position, "body", chance.below(event.body.len())));
     }
     for (position, column, at) in bytes {
-        store.flip(position, column, at).await;
+        flip(store, position, column, at).await;
         assert_eq!(findings(&world).await, expected(position), "byte {at} of {column} at {position}");
-        store.flip(position, column, at).await;
+        flip(store, position, column, at).await;
     }
     assert_eq!(findings(&world).await, []);
     // An event in another's place, and one that is gone.
@@ -293,7 +297,7 @@ async fn nothing_is_signed_that_contradicts_what_was_signed(store: &dyn Store) {
     let signed = covered(&world).await;
     // Somebody alters an event, and has the tree made over it, past all that is asked.
     store.unguard().await;
-    store.flip(100, "body", 1).await;
+    flip(store, 100, "body", 1).await;
     store.behind("DELETE FROM tiles").await;
     store.behind("UPDATE generations SET position = 0 WHERE model = 'tiles'").await;
     world.append(bare("later", Expected::NoStream, 5)).await.unwrap();
@@ -307,7 +311,7 @@ async fn nothing_is_signed_that_contradicts_what_was_signed(store: &dyn Store) {
     let proof = proof::inclusion_in(world.log.as_ref(), 7, &signed).await.unwrap().unwrap();
     assert_eq!(proof.check(&keys(&world)), Err(ProofFault::NotIncluded));
     // Set right, it goes on.
-    store.flip(100, "body", 1).await;
+    flip(store, 100, "body", 1).await;
     prover(&world).rebuild(&mut |_| {}).await.unwrap();
     assert_eq!(covered(&world).await.size, end);
     assert_eq!(findings(&world).await, []);
@@ -358,7 +362,7 @@ async fn events_that_were_altered_are_seen_in_passing(store: &dyn Store) {
         prover.look_again(at).await.unwrap();
     }
     store.unguard().await;
-    store.flip(300, "body", 0).await;
+    flip(store, 300, "body", 0).await;
     prover.look_again(1).await.unwrap();
     let seen = prover.look_again(500).await;
     assert!(matches!(seen, Err(ProverFault::Fork(Fork::Event(300)))), "{seen:?}");
@@ -427,7 +431,7 @@ async fn a_tree_made_anew_is_the_same_and_none_of_another_log(store: &dyn Store)
     assert_eq!(findings(&world).await, []);
     // A log that is not what was signed gets no new tree.
     store.unguard().await;
-    store.flip(1, "body", 0).await;
+    flip(store, 1, "body", 0).await;
     let refused = prover(&world).rebuild(&mut |_| {}).await;
     assert!(matches!(refused, Err(ProverFault::Fork(Fork::Altered { .. }))), "{refused:?}");
     assert_eq!(findings(&world).await, [Finding::Event(1)]);

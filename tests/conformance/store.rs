@@ -40,8 +40,8 @@ pub trait Store: Send + Sync {
     /// The same, where the store may refuse it.
     async fn attempt(&self, sql: &str) -> Result<u64, String>;
 
-    /// Flips a bit of one byte of an event, past the port.
-    async fn flip(&self, position: u64, column: &str, byte: usize);
+    /// Flips a bit of one byte of a row, past the port: `row` is a table, and the condition by which its row is found.
+    async fn flip(&self, row: (&str, &str), column: &str, byte: usize);
 
     /// Takes the guard off the log and what was signed: what must never happen can happen.
     async fn unguard(&self);
@@ -138,13 +138,13 @@ impl Store for Sqlite {
         self.connection().execute(sql, []).map(|rows| rows as u64).map_err(|error| error.to_string())
     }
 
-    async fn flip(&self, position: u64, column: &str, byte: usize) {
-        let (connection, at) = (self.connection(), "WHERE position = ?1");
-        let sql = format!("SELECT {column} FROM events {at}");
-        let mut bytes: Vec<u8> = connection.query_row(&sql, [position], |row| row.get(0)).unwrap();
+    async fn flip(&self, (table, condition): (&str, &str), column: &str, byte: usize) {
+        let connection = self.connection();
+        let sql = format!("SELECT {column} FROM {table} WHERE {condition}");
+        let mut bytes: Vec<u8> = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
         bytes[byte] ^= 1;
-        let sql = format!("UPDATE events SET {column} = ?2 {at}");
-        assert_eq!(connection.execute(&sql, rusqlite::params![position, bytes]).unwrap(), 1);
+        let sql = format!("UPDATE {table} SET {column} = ?1 WHERE {condition}");
+        assert_eq!(connection.execute(&sql, [bytes]).unwrap(), 1);
     }
 
     async fn seen(&self, sql: &str) -> String {
@@ -233,9 +233,9 @@ impl Store for Postgres {
         self.connection().await.execute(sql, &[]).await.map_err(|error| error.to_string())
     }
 
-    async fn flip(&self, position: u64, column: &str, byte: usize) {
+    async fn flip(&self, (table, condition): (&str, &str), column: &str, byte: usize) {
         let flipped = format!("set_byte({column}, {byte}, get_byte({column}, {byte}) # 1)");
-        let sql = format!("UPDATE events SET {column} = {flipped} WHERE position = {position}");
+        let sql = format!("UPDATE {table} SET {column} = {flipped} WHERE {condition}");
         assert_eq!(self.behind(&sql).await, 1);
     }
 

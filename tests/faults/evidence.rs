@@ -202,3 +202,26 @@ fn a_log_that_lost_its_end_is_not_gone_on_with_until_somebody_says_so() {
         assert_eq!(said(&folder, &["audit", "checkpoint"]).0, 0);
     });
 }
+
+#[test]
+fn verify_names_a_sealed_record_that_was_altered_and_goes_on() {
+    case(async {
+        let folder = Folder::embedded();
+        let server = Server::start(folder.path());
+        let browser = server.browser();
+        browser.arrive().await.ok();
+        browser.upgrade("jane@example.com").await.ok();
+        server.stop();
+        assert_eq!(said(&folder, &["verify"]).0, 0);
+        folder.alter("UPDATE sealed SET ciphertext = zeroblob(length(ciphertext)) WHERE kind = 'email'");
+        let (code, found) = said(&folder, &["verify"]);
+        assert_eq!(code, 3, "{found}");
+        let named = found.lines().find(|line| line.starts_with("sealed record sld_")).unwrap_or_else(|| panic!("{found}"));
+        let (_, says) = named.split_once("was altered: it is not what the event at position ").unwrap();
+        let position = says.split_once(' ').unwrap().0;
+        let shown = said(&folder, &["log", "show", "--position", position]).1;
+        assert!(shown.contains("\"type\":\"EmailClaimed\""), "{named}: {shown}");
+        // Rows copy it, and are compared all the same.
+        assert!(found.contains(" differences"), "{found}");
+    });
+}

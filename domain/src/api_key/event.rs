@@ -77,6 +77,13 @@ pub struct ApiKeyRevoked {
 }
 
 impl Names for ApiKeyEvent {
+    fn seals_for(&self, _: SealedId) -> Option<PersonId> {
+        match self {
+            ApiKeyEvent::ApiKeyCreated(e) => Some(e.person),
+            _ => None,
+        }
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         match self {
             ApiKeyEvent::ApiKeyCreated(e) => std::iter::once(e.name).chain(e.metadata).collect(),

@@ -236,6 +236,14 @@ impl Names for ChallengeEvent {
         }
     }
 
+    fn seals_for(&self, _: SealedId) -> Option<PersonId> {
+        match self {
+            ChallengeEvent::ChallengeIssued(e) => Some(e.person),
+            ChallengeEvent::AuthorizationRequested(e) => Some(e.person),
+            _ => None,
+        }
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         match self {
             ChallengeEvent::ChallengeIssued(e) => std::iter::once(e.address).chain(e.details).collect(),

@@ -255,6 +255,13 @@ impl Names for OrganizationEvent {
         person.into_iter().collect()
     }
 
+    fn seals_for(&self, _: SealedId) -> Option<PersonId> {
+        match self {
+            OrganizationEvent::InvitationCreated(e) => Some(e.person),
+            _ => None,
+        }
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         use OrganizationEvent as E;
         match self {

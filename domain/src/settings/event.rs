@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::values::Changes;
 use crate::event::{Names, events};
-use crate::id::SealedId;
+use crate::id::{PersonId, SealedId};
 use crate::time::Timestamp;
 use crate::value::Secret;
 
@@ -59,6 +59,13 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
 }
 
 impl Names for SettingsEvent {
+    fn seals_for(&self, _: SealedId) -> Option<PersonId> {
+        match self {
+            SettingsEvent::SocialProviderSaved(e) => e.secret.map(|secret| secret.owner),
+            _ => None,
+        }
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         match self {
             SettingsEvent::SocialProviderSaved(e) => e.secret.iter().map(|secret| secret.record).collect(),

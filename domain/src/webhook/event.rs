@@ -106,6 +106,15 @@ pub struct WebhookDeleted {
 }
 
 impl Names for WebhookEvent {
+    fn seals_for(&self, record: SealedId) -> Option<PersonId> {
+        let secrets = match self {
+            WebhookEvent::WebhookCreated(e) => [Some(e.url), Some(e.secret)],
+            WebhookEvent::WebhookUpdated(e) => [e.url, None],
+            _ => [None, None],
+        };
+        secrets.into_iter().flatten().find(|secret| secret.record == record).map(|secret| secret.owner)
+    }
+
     fn sealed(&self) -> Vec<SealedId> {
         match self {
             WebhookEvent::WebhookCreated(e) => vec![e.url.record, e.secret.record],
