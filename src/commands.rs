@@ -4,6 +4,7 @@ mod analytics;
 pub(crate) mod audit;
 mod epochs;
 mod guests;
+mod keys;
 pub(crate) mod log;
 mod proof;
 mod rehearsal;
@@ -25,11 +26,11 @@ use chrysalis::app::audit::form::DeedRow;
 use chrysalis::app::audit::pages::{Filter, Page, Toward};
 use chrysalis::app::{AppError, Refusal};
 use chrysalis::clock::{Clock, SystemClock};
-use chrysalis::config::{self, Config, keys};
+use chrysalis::config::{self, Config};
 use chrysalis::entropy::OsEntropy;
 use chrysalis::followers::models;
 use chrysalis::followers::search::{self, Indexer};
-use chrysalis::keys::{Keyring, KeyringClaims, Purpose};
+use chrysalis::keys::{Keyring, KeyringClaims};
 use chrysalis::log::copy::{self, Copied};
 use chrysalis::open::{Opened, exists, open, open_store};
 use chrysalis::serve::{Ports, Server, StartError};
@@ -43,7 +44,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use proof::check as check_proof;
 
 use crate::progress::CopyBar;
-use crate::{ApiKey, Audit, Command, Format, Guests, Keys, Projections};
+use crate::{ApiKey, Audit, Command, Format, Guests, Projections};
 
 /// It found differences, or something that does not hold. (1 is that it could not look.)
 const DIFFERENT: u8 = 3;
@@ -72,7 +73,7 @@ pub fn run(command: Command, config: Config) -> Result<ExitCode, StartError> {
             Command::Analytics(what) => analytics::run(&config, what).await,
             Command::Sessions(what) => sessions::run(&config, what).await,
             Command::Users(what) => users::run(&config, what).await,
-            Command::Keys(keys) => keyring(&config, keys).await,
+            Command::Keys(what) => keys::run(&config, what).await,
             Command::ApiKey(what) => api_key(&config, what).await,
             Command::Webhooks(what) => webhooks::run(&config, what).await,
             Command::Configuration(_) => Ok(ExitCode::SUCCESS),
@@ -202,40 +203,6 @@ async fn export(config: &Config, what: Audit) -> Result<ExitCode, StartError> {
     }
 }
 
-async fn keyring(config: &Config, what: Keys) -> Result<ExitCode, StartError> {
-    let ports = ports();
-    let opened = open(config, &ports, Arc::new(())).await?;
-    let Opened { store: log, keyring, secret } = &opened;
-    match what {
-        Keys::List => {
-            for key in log.keys().await? {
-                let ended =
-                    key.retired_at.map_or_else(String::new, |at| format!("  makes nothing since {}", JsonTime(at)));
-                println!("{:<14} {:>3}  made {}{ended}", key.purpose, key.id, JsonTime(key.created_at));
-            }
-        }
-        Keys::Rotate { purpose, wait } if purpose == Purpose::PersonKek.name() => {
-            return epochs::rotate(&opened, &ports, wait).await;
-        }
-        Keys::Rotate { purpose, .. } => {
-            let names = || Purpose::ALL.map(Purpose::name).join(", ");
-            let purpose = Purpose::from_name(&purpose)
-                .ok_or_else(|| StartError::Other(format!("there is no purpose {purpose:?}; there are {}", names())))?;
-            let id = keyring
-                .rotate(
-                    log.as_ref(),
-                    secret.expose_secret().as_bytes(),
-                    purpose,
-                    ports.entropy.as_ref(),
-                    SystemClock.now(),
-                )
-                .await?;
-            println!("{} has key {id}; restart the server to use it", purpose.name());
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// What a command says of what it has no words of its own for: as clients are told.
 fn in_words(error: AppError) -> StartError {
     StartError::Other(match error {
@@ -310,9 +277,9 @@ fn config_check(config: &Config) -> ExitCode {
 pub fn config_keys() -> Result<ExitCode, StartError> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "| key | environment | default | meaning |\n|---|---|---|---|")?;
-    for key in keys::KEYS {
+    for key in config::keys::KEYS {
         let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
-        writeln!(out, "| `{}` | `{}` | {default} | {} |", key.name, keys::variable(key.name), key.about)?;
+        writeln!(out, "| `{}` | `{}` | {default} | {} |", key.name, config::keys::variable(key.name), key.about)?;
     }
     Ok(ExitCode::SUCCESS)
 }

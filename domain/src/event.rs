@@ -11,6 +11,7 @@ use crate::id::{
     UserId, WebhookId,
 };
 use crate::job::JobEvent;
+use crate::keyring::KeyringEvent;
 use crate::mail::MailEvent;
 use crate::note::NoteEvent;
 use crate::organization::OrganizationEvent;
@@ -206,6 +207,7 @@ subjects! {
     Organization(OrganizationId, OrganizationEvent) "organization",
     Process(ProcessId, ProcessEvent) "process",
     Attempts(Day, AttemptsEvent) "attempts",
+    Keyring(ProjectId, KeyringEvent) "keyring",
 }
 
 /// The types of events by which somebody may be erased.

@@ -12,6 +12,7 @@ pub mod email;
 pub mod event;
 pub mod id;
 pub mod job;
+pub mod keyring;
 pub mod mail;
 pub mod note;
 pub mod organization;

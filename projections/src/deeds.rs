@@ -12,6 +12,7 @@ use chrysalis_domain::attempts::{AttemptKind, AttemptsEvent};
 use chrysalis_domain::challenge::{ChallengeEvent, Purpose};
 use chrysalis_domain::id::{ApiKeyId, ChallengeId, EventId, JobId, SealedId, UserId, WebhookId};
 use chrysalis_domain::job::JobEvent;
+use chrysalis_domain::keyring::KeyringEvent;
 use chrysalis_domain::note::NoteEvent;
 use chrysalis_domain::role::Roles;
 use chrysalis_domain::settings::SettingsEvent;
@@ -59,6 +60,7 @@ actions! {
     UserBanned = "user.banned",
     UserUnbanned = "user.unbanned",
     UserImpersonated = "user.impersonated",
+    UserExported = "user.exported",
     GuestExpiring = "guest.expiring",
     GuestHeld = "guest.held",
     GuestReleased = "guest.released",
@@ -88,6 +90,9 @@ actions! {
     ApiKeyUpdated = "api_key.updated",
     ApiKeyRotated = "api_key.rotated",
     ApiKeyRevoked = "api_key.revoked",
+    KeyRotated = "key.rotated",
+    KeyRetired = "key.retired",
+    KeyDestroyed = "key.destroyed",
     ConfigUpdated = "config.updated",
     JobRequested = "job.requested",
     JobEnded = "job.ended",
@@ -191,6 +196,7 @@ pub fn of(entry: &Entry) -> Vec<Deed> {
         }
         Event::Organization(organization, event) => organizations::deeds(*organization, event),
         Event::Attempts(_, event) => attempts(event).into_iter().collect(),
+        Event::Keyring(_, event) => vec![keyring(event)],
         Event::Mail(..) | Event::Process(..) => Vec::new(),
     }
 }
@@ -268,6 +274,21 @@ fn jobs(job: JobId, event: &JobEvent) -> Option<Deed> {
         }
         JobEvent::JobEnded(e) => Some(to(Action::JobEnded).with("outcome", e.outcome.name())),
         JobEvent::JobAdvanced(_) => None,
+    }
+}
+
+/// A key by its purpose and number; of several that went together, the newest.
+fn keyring(event: &KeyringEvent) -> Deed {
+    let (action, purpose, key) = match event {
+        KeyringEvent::KeyAdded(e) => (Action::KeyRotated, &e.purpose, e.key),
+        KeyringEvent::KeysRetired(e) => (Action::KeyRetired, &e.purpose, e.upto),
+        KeyringEvent::KeysDestroyed(e) => (Action::KeyDestroyed, &e.purpose, e.upto),
+    };
+    let deed = Deed::new(action).on("key", format!("{purpose}/{key}"));
+    let deed = deed.with("purpose", purpose.clone()).with("number", key.to_string());
+    match event {
+        KeyringEvent::KeyAdded(e) => deed.with("madeAt", time(e.made_at)),
+        KeyringEvent::KeysRetired(_) | KeyringEvent::KeysDestroyed(_) => deed,
     }
 }
 

@@ -84,7 +84,8 @@ pub fn fold(event: &Event, at: Timestamp, keys: &dyn ClaimKeys) -> Vec<Change> {
             recovery::fold(*user, event, &mut out);
         }
         Event::Challenge(challenge, event) => codes::fold(*challenge, event, keys, &mut out),
-        Event::Mail(..) | Event::Settings(..) | Event::Note(..) | Event::Process(..) | Event::Attempts(..) => {}
+        Event::Mail(..) | Event::Settings(..) | Event::Note(..) | Event::Process(..) => {}
+        Event::Attempts(..) | Event::Keyring(..) => {}
         Event::Webhook(webhook, event) => webhooks::fold(*webhook, event, &mut out),
         Event::Organization(organization, event) => {
             organizations::fold(*organization, event, at, &mut out);

@@ -190,6 +190,7 @@ pub fn fold(user: UserId, event: &UserEvent, at: Timestamp, out: &mut Vec<Change
         | UserEvent::PasswordReset(_)
         | UserEvent::NoticeRequested(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::DataExported(_)
         | UserEvent::RecoveryCodeIssued(_)
         | UserEvent::RecoveryCodeEnded(_)
         | UserEvent::DeviceLinkOffered(_)

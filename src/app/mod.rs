@@ -20,6 +20,7 @@ pub mod delete_user;
 pub mod email_otp;
 mod guest_budgets;
 pub mod identify;
+pub mod keyring;
 pub mod list_accounts;
 pub mod magic_link;
 pub mod mailbox;

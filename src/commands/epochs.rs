@@ -10,6 +10,8 @@ use chrysalis::serve::{Ports, StartError};
 use chrysalis_domain::Span;
 use secrecy::ExposeSecret;
 
+use super::keys::tell;
+
 /// Between a walk that found keys and the next: what stores at the moment is stored by then.
 const LULL: Span = Span::from_secs(10);
 
@@ -19,6 +21,7 @@ pub async fn rotate(opened: &Opened, ports: &Ports, wait: Span) -> Result<ExitCo
     let (secret, clock) = (secret.expose_secret().as_bytes(), ports.clock.as_ref());
     let rewrapping = Rewrapping { store: store.as_ref(), keyring, secret, entropy: ports.entropy.as_ref(), clock };
     let epoch = rewrapping.begin().await?;
+    tell(opened, ports).await?;
     let begun = if epoch.begun_before { "goes on: an earlier run began it" } else { "begins" };
     println!("epoch {} of persons' keys {begun}", epoch.id);
     let left = (wait - clock.now().since(epoch.created_at)).min(wait);
@@ -27,6 +30,7 @@ pub async fn rotate(opened: &Opened, ports: &Ports, wait: Span) -> Result<ExitCo
         pause(left).await;
     }
     rewrapping.end_others(epoch).await?;
+    tell(opened, ports).await?;
     let mut walked = 0;
     loop {
         let found = rewrapping.walk(epoch, &mut |_| ()).await?;
@@ -38,6 +42,7 @@ pub async fn rotate(opened: &Opened, ports: &Ports, wait: Span) -> Result<ExitCo
         pause(LULL.min(wait)).await;
     }
     rewrapping.destroy_others(epoch).await?;
+    tell(opened, ports).await?;
     println!("all keys are wrapped in epoch {}; those of the epochs before it are destroyed", epoch.id);
     Ok(ExitCode::SUCCESS)
 }

@@ -44,6 +44,8 @@ pub async fn run(config: &Config, what: Users) -> Result<ExitCode, StartError> {
             write!(std::io::stdout().lock(), "{certificate}")?;
         }
         Users::Export { user } => {
+            let acting = Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at);
+            Export::record(&acting, user).await.map_err(failed)?;
             models::fold_the_rest(store.clone()).await?;
             let mut export = Export::begin(store, keyring, user, at).await.map_err(failed)?;
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());

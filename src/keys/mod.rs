@@ -103,7 +103,7 @@ impl Purpose {
     }
 
     /// Whether an installation has such a key from its first start. A pepper is the operator's choice.
-    const fn made_at_first_start(self) -> bool {
+    pub const fn made_at_first_start(self) -> bool {
         !matches!(self, Purpose::Pepper)
     }
 }

@@ -15,6 +15,7 @@ use chrysalis_domain::id::{
     ApiKeyId, ChallengeId, EventId, JobId, OrganizationId, ProcessId, ProjectId, UserId, WebhookId,
 };
 use chrysalis_domain::job::{Job, JobCommand, JobRefusal};
+use chrysalis_domain::keyring::{Keyring, KeyringCommand, KeyringRefusal};
 use chrysalis_domain::organization::{Organization, OrganizationCommand, OrganizationRefusal};
 use chrysalis_domain::process::expiry::{Expiry, ProcessCommand, ProcessRefusal};
 use chrysalis_domain::process::{self, Consequence};
@@ -70,6 +71,7 @@ pub enum Step {
     Webhook(WebhookId, Concurrency, WebhookCommand),
     Organization(OrganizationId, Concurrency, OrganizationCommand),
     Process(ProcessId, Concurrency, ProcessCommand),
+    Keyring(ProjectId, Concurrency, KeyringCommand),
 }
 
 impl Step {
@@ -86,6 +88,7 @@ impl Step {
             S::Job(id, concurrency, command) => decide::<Job>(on, *id, *concurrency, command, before).await,
             S::Webhook(id, concurrency, command) => decide::<Webhook>(on, *id, *concurrency, command, before).await,
             S::Process(id, concurrency, command) => decide::<Expiry>(on, *id, *concurrency, command, before).await,
+            S::Keyring(id, concurrency, command) => decide::<Keyring>(on, *id, *concurrency, command, before).await,
         }
     }
 }
@@ -191,6 +194,12 @@ impl ExecuteError {
 
 impl From<ProcessRefusal> for ExecuteError {
     fn from(refusal: ProcessRefusal) -> Self {
+        match refusal {}
+    }
+}
+
+impl From<KeyringRefusal> for ExecuteError {
+    fn from(refusal: KeyringRefusal) -> Self {
         match refusal {}
     }
 }

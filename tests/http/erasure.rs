@@ -267,12 +267,23 @@ async fn everything_that_is_held_of_a_user_is_told() {
         ["session.created", "user.updated"].iter().all(|action| told.iter().any(|known| known == action)),
         "{told:?}"
     );
+    // That it was given away is told, and to whom.
+    let given = export["auditLog"].as_array().unwrap().iter().find(|deed| deed["action"] == "user.exported").unwrap();
+    assert_eq!((&given["actorType"], &given["targets"][0]["id"]), (&json!("api_key"), &json!(user)));
+    assert!(given["changes"].is_null() && given["metadata"].is_null(), "{given}");
     // No secret is told.
     let text = export.to_string();
     assert!(!text.contains("argon2") && !text.contains("token_hash"), "{text}");
 
     let written: Value = serde_json::from_str(&app.command(&["users", "export", &user])).unwrap();
     assert_eq!((&written["user"], &written["records"]), (&export["user"], &export["records"]));
+    let given = exports(&app);
+    let by: Vec<_> = given.iter().map(|deed| deed["actorType"].as_str().unwrap()).collect();
+    assert_eq!(by, ["api_key", "system"]);
+    let timeline = format!("/api/audit/users/{user}?limit=500");
+    let steps = app.operator().at(Method::GET, &timeline).await.ok()["timeline"].clone();
+    let told = steps.as_array().unwrap().iter().filter(|step| step["type"] == "DataExported");
+    assert!(told.map(|step| step["text"].as_str().unwrap()).all(|text| text.contains("given to whoever asked for it")));
     // Long lists join without a seam.
     for _ in 0..260 {
         app.program().sign_in(EMAIL).await;
@@ -283,7 +294,21 @@ async fn everything_that_is_held_of_a_user_is_told() {
     assert_eq!(of_sessions, 262);
 
     erase(&app, &user).await;
+    let given = exports(&app).len();
     app.operator().post("/admin/users/export", &json!({ "userId": user })).await.refused(404, "USER_NOT_FOUND");
+    assert_eq!((given, exports(&app).len()), (3, 3), "nothing was given away that time");
+}
+
+/// Who was given everything that is held of somebody.
+fn exports(app: &App) -> Vec<Value> {
+    deeds(app, "user.exported")
+}
+
+/// The whole trail of deeds whose name begins so, oldest first.
+fn deeds(app: &App, name: &str) -> Vec<Value> {
+    let trail = app.command(&["audit", "export"]);
+    let deeds = trail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    deeds.filter(|deed| deed["action"].as_str().unwrap().starts_with(name)).collect()
 }
 
 #[tokio::test]
@@ -295,6 +320,15 @@ async fn persons_keys_are_wrapped_anew_while_the_server_runs() {
     assert!(said.contains("all keys are wrapped in epoch 2"), "{said}");
     let keys = app.command(&["keys", "list"]);
     assert_eq!(keys.lines().filter(|line| line.starts_with("person-kek")).count(), 1, "{keys}");
+    // Each step of it stands in the log, once.
+    let told = |deeds: Vec<Value>| -> Vec<_> {
+        let each = deeds.into_iter().map(|deed| format!("{} {}", deed["action"], deed["targets"][0]["id"]).replace('"', ""));
+        each.collect()
+    };
+    let steps = ["key.rotated person-kek/2", "key.retired person-kek/1", "key.destroyed person-kek/1"];
+    assert_eq!(told(deeds(&app, "key.")), steps);
+    app.command(&["keys", "rotate", "mail-token"]);
+    assert_eq!(told(deeds(&app, "key."))[3..], ["key.rotated mail-token/2"]);
     // The server learns of it within a second, and until then says that it is for later.
     let asked = Instant::now();
     let name = loop {

@@ -180,7 +180,7 @@ impl User {
                 }
             }
             UserEvent::PendingVoided(_) => self.begin_epoch(),
-            UserEvent::NoticeRequested(_) => {}
+            UserEvent::NoticeRequested(_) | UserEvent::DataExported(_) => {}
             UserEvent::EmailChangeUndone(_) => self.begin_epoch(),
             UserEvent::RecoveryCodeIssued(e) => self.recovery = Some(e.hash),
             UserEvent::RecoveryCodeEnded(_) => self.recovery = None,

@@ -329,6 +329,8 @@ pub enum UserCommand {
         until: Option<Timestamp>,
     },
     Unban,
+    /// Everything that is held of the user is given away.
+    RecordExport,
     /// Opens a session for somebody who acts as the user.
     Impersonate {
         session: NewSession,

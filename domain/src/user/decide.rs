@@ -155,6 +155,7 @@ impl User {
             C::Administer { administration } => self.administer(*administration, at),
             C::Ban { reason, until } => self.ban(reason, until, at),
             C::Unban => self.unban(at),
+            C::RecordExport => Ok(vec![DataExported { at }.into()]),
             C::Impersonate { session } => self.impersonate(session, at),
         }
     }

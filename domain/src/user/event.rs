@@ -75,6 +75,7 @@ events! {
     GuestReleased 1,
     GuestDisabled 1,
     GuestRestored 1,
+    DataExported 1,
     UserDeleted 1,
 }
 
@@ -273,6 +274,12 @@ impl ProfileBefore {
     }
 }
 
+/// Everything that is held of the user was given away. To whom stands beside the event, as with all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataExported {
+    pub at: Timestamp,
+}
+
 /// What the app decides about the user, as a whole: set by administrators, read by everybody, also in tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppMetadataSet {
@@ -445,6 +452,7 @@ impl Names for UserEvent {
             | E::SessionEnded(_)
             | E::NoticeRequested(_)
             | E::EmailChangeUndone(_)
+            | E::DataExported(_)
             | E::RecoveryCodeIssued(_)
             | E::RecoveryCodeEnded(_)
             | E::DeviceLinkOffered(_)

@@ -301,6 +301,7 @@ impl Life {
                 until: dice.flag().then(|| self.now + Span::from_hours(2)),
             },
             Kind::Unban => C::Unban,
+            Kind::RecordExport => C::RecordExport,
             Kind::Impersonate => {
                 let by = match dice.one_in(3) {
                     true => Impersonator::Key(ApiKeyId::from_ulid(Ulid::from_parts(1, 1))),

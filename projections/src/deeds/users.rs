@@ -27,6 +27,7 @@ pub(super) fn deeds(user: UserId, event: &UserEvent) -> Vec<Deed> {
             let said = e.reason.map(|reason| json!({ "holdReason": sealed(reason) }));
             vec![held.from(Value::Null, said.unwrap_or_default())]
         }
+        UserEvent::DataExported(_) => vec![to(Action::UserExported)],
         UserEvent::GuestReleased(_) => vec![to(Action::GuestReleased)],
         UserEvent::GuestDisabled(e) if e.can_be_undone() => vec![disabled(user, e)],
         UserEvent::GuestRestored(e) => vec![to(Action::GuestRestored).with_some("heldUntil", e.held_until.map(time))],

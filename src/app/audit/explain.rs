@@ -220,6 +220,9 @@ pub fn explain(event: &UserEvent) -> Told {
         UserEvent::GuestHeld(e) => {
             told(format!("No clean-up takes the guest before {}.", time(e.until))).with("holdReason", e.reason)
         }
+        UserEvent::DataExported(_) => {
+            told("Everything that is held of the user was given to whoever asked for it, who stands beside this event.")
+        }
         UserEvent::GuestReleased(_) => told("A clean-up may take the guest again."),
         UserEvent::GuestDisabled(e) => disabled(e),
         UserEvent::GuestRestored(e) => {

@@ -17,7 +17,7 @@ use crate::wire::body::{AdminBody, Body, Fields};
 use crate::wire::error::{ApiError, ErrorBody};
 
 /// Everything that is held of a user: profile, ways in, memberships, invitations, sessions, whatever was said of them, and
-/// the audit trail. Written while it is read, so it can break off where the store does.
+/// the audit trail, in which this call stands. Written while it is read, so it can break off where the store does.
 #[utoipa::path(
     post, path = "/admin/users/export", tag = "admin",
     request_body = UserIdForm,
@@ -36,7 +36,7 @@ pub async fn export(State(http): State<Http>, who: Who, Body(form): AdminBody<Fi
     }
     let authority = who.authority(Permission::UsersRead)?;
     let form: UserIdForm = authority.read(form)?;
-    let mut export = http.app.export_user(&who.caller, form.id()?).await?;
+    let mut export = http.app.export_user(&who.caller, &authority, form.id()?).await?;
     // What is refused or fails at once is answered as such.
     let first = export.part().await?.unwrap_or_default();
     let text = stream::iter([Ok::<_, io::Error>(first)]).chain(stream::unfold(export, part));

@@ -7,7 +7,7 @@ use chrysalis_projections::Value as Cell;
 use serde_json::{Map, Value};
 
 use super::{
-    ApiKey, Challenge, Decider, Expiry, Job, Loaded, LogFault, Organization, PAGE, Settings, StreamId, User, Version,
+    ApiKey, Challenge, Decider, Expiry, Job, Keyring, Loaded, LogFault, Organization, PAGE, Settings, StreamId, User, Version,
     Webhook, freeze,
 };
 use crate::log::Store;
@@ -73,6 +73,7 @@ async fn folded(log: &dyn Store, subject: Subject, version: Version) -> Result<O
         Subject::Webhook(_) => fold::<Webhook>(log, subject, version).await,
         Subject::Organization(_) => fold::<Organization>(log, subject, version).await,
         Subject::Process(_) => fold::<Expiry>(log, subject, version).await,
+        Subject::Keyring(_) => fold::<Keyring>(log, subject, version).await,
         Subject::Mail(_) | Subject::Note(_) | Subject::Attempts(_) => Ok(None),
     }
 }

@@ -39,6 +39,7 @@ impl History {
                 let impersonation = Some(Impersonation { by, session: Some(world.fresh(SessionId::from_ulid)) });
                 plain(C::Impersonate { session: NewSession { impersonation, ..world.session(world.token().1) } })
             }
+            2 => plain(C::RecordExport),
             _ => {
                 let said = world.seal(person, SealKind::AppMetadata, "{}");
                 let hash = world.seal(person, SealKind::PasswordHash, "$argon2id$…");

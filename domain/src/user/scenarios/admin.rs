@@ -55,6 +55,17 @@ fn a_role_is_news_once_and_asks_every_session_for_another_token() {
 }
 
 #[test]
+fn that_everything_was_given_away_is_told_each_time_while_there_is_anybody() {
+    let given = || vec![DataExported { at: minute(20) }.into()];
+    when(member(), minute(20), UserCommand::RecordExport).then_expect_events(given());
+    when([member(), given()].concat(), minute(20), UserCommand::RecordExport).then_expect_events(given());
+    let delete = UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest: false };
+    let gone = and_then(member(), minute(20), delete);
+    when(gone, minute(21), UserCommand::RecordExport).then_expect_error(UserRefusal::Deleted);
+    when(Vec::new(), minute(21), UserCommand::RecordExport).then_expect_error(UserRefusal::NotFound);
+}
+
+#[test]
 fn a_guest_has_no_role_and_no_password() {
     let password = administer(|administration| {
         administration.password = Some(ChosenPassword { account: account(5), hash: sealed(41) });

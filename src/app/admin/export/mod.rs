@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::{SealedId, SessionId, UserId};
+use chrysalis_domain::user::UserCommand;
 use chrysalis_projections::table::{self, Cursor, Sealed};
 use chrysalis_projections::users::{self, UserRow};
 use chrysalis_projections::{Question, accounts, audit, invitations, members, sessions};
@@ -19,11 +20,15 @@ use ulid::Ulid;
 pub use shape::UserExport;
 use shape::{Account, Invitation, Membership, Profile, Record, Session};
 
+use super::gone;
+use crate::app::acting::Acting;
 use crate::app::audit::Trail;
 use crate::app::audit::form::DeedRow;
 use crate::app::audit::pages::{Filter, Page, Toward};
+use crate::app::authority::Authority;
 use crate::app::{App, AppError, Caller, Refusal, view};
 use crate::keys::{Keyring, PersonSealer, SealKind};
+use crate::log::cqrs::{Ask, Concurrency, Step, execute};
 use crate::log::{Log, LogFault, ask, ask_one};
 use crate::wire::json_time::JsonTime;
 
@@ -79,6 +84,17 @@ static OF_PERSON: Question<(Sealed, String)> = Question {
 };
 
 impl Export {
+    /// Says in the log that it is given away: who asked for it stands beside the event. Nothing is given where that can't be
+    /// said.
+    ///
+    /// # Errors
+    /// [`Refusal::UserUnknown`] where nobody has that id, or no more.
+    pub async fn record(acting: &Acting<'_>, user: UserId) -> Result<(), AppError> {
+        let step = Step::User(user, Concurrency::Any, UserCommand::RecordExport);
+        let ask = Ask::new(acting.context.clone(), acting.at).then(step).whatever_the_settings();
+        execute(acting.log, acting.entropy, ask).await.map(|_| ()).map_err(gone)
+    }
+
     /// # Errors
     /// [`Refusal::UserUnknown`] where nobody has that id, or no more.
     pub async fn begin(
@@ -224,8 +240,9 @@ impl Export {
 }
 
 impl App {
-    pub async fn export_user(&self, caller: &Caller, user: UserId) -> Result<Export, AppError> {
-        // What was done just now is told, too.
+    pub async fn export_user(&self, caller: &Caller, authority: &Authority, user: UserId) -> Result<Export, AppError> {
+        Export::record(&self.acting(caller, authority), user).await?;
+        // What was done just now is told, too: this as well.
         self.trail().wait().await?;
         Export::begin(self.log.clone(), self.keyring.clone(), user, caller.at).await
     }
