@@ -320,6 +320,9 @@ enum Analytics {
     },
     /// Writes one page of HTML with pictures and their numbers, which needs nothing else.
     Report(Report),
+    /// Lets a role of PostgreSQL's read the tables that analysts read, and nothing else; makes it where it is not there. A role
+    /// that may do more is left as it is. On SQLite, says how to read the file.
+    Role { name: String },
 }
 
 #[derive(Debug, Args)]

@@ -12,8 +12,10 @@ use chrysalis::app::analytics::range::{self, Unfit};
 use chrysalis::app::analytics::{Analytics, overview, report};
 use chrysalis::config::Config;
 use chrysalis::followers::models;
+use chrysalis::log::Store;
+use chrysalis::log::analysts::LetRead;
 use chrysalis::open::{Opened, open};
-use chrysalis::serve::StartError;
+use chrysalis::serve::{Ports, StartError};
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::conversion::VIEWS;
 
@@ -23,18 +25,23 @@ use crate::{Analytics as Asked, AnalyticsFormat, Partitions, Report};
 pub async fn run(config: &Config, what: Asked) -> Result<ExitCode, StartError> {
     let ports = ports();
     let Opened { store, .. } = open(config, &ports, Arc::new(())).await?;
-    models::fold_the_rest(store.clone()).await?;
-    let analytics = Analytics { log: store.as_ref(), now: ports.clock.now() };
     match what {
         Asked::Export { format, out, partition, from, to } => {
             let width = match partition {
                 Partitions::Day => Width::Day,
                 Partitions::Month => Width::Month,
             };
-            export(&analytics, format, &out, width, from, to).await
+            export(&counted(&store, &ports).await?, format, &out, width, from, to).await
         }
-        Asked::Report(report) => draw(&analytics, report).await,
+        Asked::Report(report) => draw(&counted(&store, &ports).await?, report).await,
+        Asked::Role { name } => let_read(store.as_ref(), &name).await,
     }
+}
+
+/// All that happened so far.
+async fn counted<'s>(store: &'s Arc<dyn Store>, ports: &Ports) -> Result<Analytics<'s>, StartError> {
+    models::fold_the_rest(store.clone()).await?;
+    Ok(Analytics { log: store.as_ref(), now: ports.clock.now() })
 }
 
 async fn export(
@@ -88,6 +95,38 @@ async fn draw(analytics: &Analytics<'_>, asked: Report) -> Result<ExitCode, Star
     replace(folder, &name.to_string_lossy(), page.as_bytes())?;
     println!("{} bytes in {}", page.len(), out.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a role of the database's read the views, and says how, where there are no roles.
+async fn let_read(store: &dyn Store, role: &str) -> Result<ExitCode, StartError> {
+    let views: Vec<_> = VIEWS.iter().map(|view| view.name).collect();
+    match store.let_read(role, &views).await? {
+        LetRead::Reads { made, grants } => {
+            if made {
+                println!("role {role}: made, without a password; ALTER ROLE … PASSWORD gives it one");
+            } else {
+                println!("role {role}: was there");
+            }
+            for (grant, fresh) in &grants {
+                println!("{grant}: {}", if *fresh { "granted" } else { "held already" });
+            }
+            println!("{role} reads these {} views, and nothing else here", views.len());
+            Ok(ExitCode::SUCCESS)
+        }
+        LetRead::MayMore(more) => Err(StartError::Other(format!(
+            "{role} may do more than read what analysts read, and was left as it is: {}; name a role of its own",
+            more.join(", ")
+        ))),
+        LetRead::NoName => Err(StartError::Other(format!("no role can be called {role:?}"))),
+        LetRead::NoRoles { file } => {
+            let file = file.display();
+            println!("SQLite knows no roles: whoever may read {file} may read all of it.");
+            println!("read-only, beside a server:  sqlite3 'file:{file}?mode=ro'");
+            println!("in DuckDB:  ATTACH '{file}' AS chrysalis (TYPE sqlite, READ_ONLY)");
+            println!("for those who may not see the rest:  chrysalis analytics export --out FOLDER");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 /// Whoever reads the file meanwhile has the old one or the new one, and nothing in between. It is for whom the umask lets

@@ -15,6 +15,7 @@
 //! - a group that was decided by other settings than those that stand is refused, and no node's clock or memory matters;
 //! - when more is asked than can be stored, the answer is [`AppendError::Busy`], at once.
 
+pub mod analysts;
 pub mod copy;
 pub mod cqrs;
 pub mod erasure;
@@ -352,9 +353,15 @@ pub trait Log: Send + Sync {
 }
 
 /// A log with its read models, and all that stands beside them: what a whole store is.
-pub trait Store: Log + follow::Follow + refold::Refold + transfer::Transfer + erasure::Erasure {}
+pub trait Store:
+    Log + follow::Follow + refold::Refold + transfer::Transfer + erasure::Erasure + analysts::Analysts
+{
+}
 
-impl<S: Log + follow::Follow + refold::Refold + transfer::Transfer + erasure::Erasure> Store for S {}
+impl<S> Store for S where
+    S: Log + follow::Follow + refold::Refold + transfer::Transfer + erasure::Erasure + analysts::Analysts
+{
+}
 
 fn unreadable_row() -> LogFault {
     LogFault::Damaged("a row of a read model does not read; run `chrysalis projections rebuild`".to_owned())

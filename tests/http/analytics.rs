@@ -6,7 +6,7 @@ use std::path::Path;
 use chrysalis_domain::Span;
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, KEY, Method, Tweak, days, hours, seconds};
+use crate::support::{App, Client, KEY, Method, Tweak, days, fresh_schema, hours, on_postgres, seconds};
 
 const SETUP: [Tweak<'_>; 5] =
     [KEY, ("anonymous.settle", "0s"), ("rate_limits", "off"), ("sessions.lifetime", "90d"), ("dev", "on")];
@@ -392,6 +392,22 @@ async fn nothing_to_tell_is_told_as_nothing() {
 }
 
 /// The tables can be taken away, and hold what is answered.
+#[tokio::test]
+async fn a_role_is_let_read_where_there_are_roles() {
+    let app = App::with(&SETUP).await;
+    app.program().arrive().await;
+    let role = fresh_schema();
+    let said = app.command(&["analytics", "role", &role]);
+    if !on_postgres() {
+        assert!(said.contains("SQLite knows no roles") && said.contains("?mode=ro"), "{said}");
+        return;
+    }
+    assert!(said.contains("made, without a password") && said.contains(".analytics_days: granted"), "{said}");
+    let again = app.command(&["analytics", "role", &role]);
+    assert!(again.contains("was there") && !again.contains(": granted"), "{again}");
+    crate::postgres::execute(crate::postgres::shared(), &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
 #[tokio::test]
 async fn the_counts_are_taken_away_as_files() {
     let Lives { app, .. } = Lives::lived().await;

@@ -11,8 +11,10 @@
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
 //! - [`erasure`]: what is left of whoever was erased; persons' keys are wrapped anew;
+//! - [`analysts`]: a role that reads counts and nothing else;
 //! - [`transfer`]: as an end of a copy.
 
+mod analysts;
 mod batch;
 mod cells;
 mod connect;

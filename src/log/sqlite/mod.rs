@@ -13,6 +13,7 @@
 //! - [`transfer`]: as an end of a copy.
 
 mod ahead;
+mod analysts;
 mod batch;
 mod checkpointer;
 mod erasure;
