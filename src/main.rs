@@ -149,11 +149,16 @@ enum Log {
         #[arg(long)]
         readable: bool,
     },
-    /// Follows the log: every event as it comes, until it is told to stop.
+    /// Follows the log: every event as it comes, or those that are asked for, until it is told to stop.
     Tail {
         /// A position to begin with, such as the one behind the last that was seen; or now.
         #[arg(long, default_value = "now", value_parser = commands::log::tail_from)]
         from: commands::log::TailFrom,
+        #[command(flatten)]
+        only: Only,
+        /// Only what happens to this user.
+        #[arg(long, conflicts_with = "stream")]
+        user: Option<UserId>,
         /// For reading, not for programs.
         #[arg(long)]
         readable: bool,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrysalis::app::audit::events::type_named;
 use chrysalis::config::Config;
 use chrysalis::evidence::export::{self, Asked, Cursor, Done, ExportError, settle};
 use chrysalis::evidence::frame::Filter;
@@ -16,6 +17,7 @@ use chrysalis::log::{Position, Recorded, SealedRef, Store, StreamId};
 use chrysalis::open::{Opened, open};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
+use chrysalis_domain::id::UserId;
 
 use super::{ports, proof, told_to_stop};
 use crate::{Log, Only};
@@ -29,11 +31,16 @@ pub async fn run(config: &Config, what: Log) -> Result<ExitCode, StartError> {
         Log::Head => writeln!(io::stdout(), "{}", store.end().await?)?,
         Log::Show { after, limit, position, only, user, readable } => {
             let (from, to) = position.map_or((Some(after.saturating_add(1)), None), |at| (Some(at), Some(at)));
-            let mut filter = Filter::from(only);
-            filter.stream = user.map(|user| StreamId::user(user).as_str().to_owned()).or(filter.stream);
+            let filter = of_user(only.into(), user);
             show(store, Asked { from, to, filter, ..Asked::default() }, limit, readable).await?;
         }
-        Log::Tail { from, readable } => tail(store, from, readable).await?,
+        Log::Tail { from, only, user, readable } => {
+            // What never comes would be waited for.
+            if let Some(unknown) = only.event_type.as_deref().filter(|name| type_named(name).is_none()) {
+                return Err(StartError::Other(format!("no event is called {unknown}")));
+            }
+            tail(store, from, &of_user(only.into(), user), readable).await?;
+        }
         Log::Export { from, to, since, until, only, output, compress } => {
             let asked = Asked { from, to, since, until, filter: only.into() };
             write(store, &keyring, asked, output.as_deref(), compress).await?;
@@ -76,7 +83,7 @@ pub fn tail_from(text: &str) -> Result<TailFrom, String> {
 /// Between two looks at whether something came. Another process writes it: only the store knows.
 const LOOK: Duration = Duration::from_millis(100);
 
-async fn tail(store: Arc<dyn Store>, from: TailFrom, readable: bool) -> Result<(), StartError> {
+async fn tail(store: Arc<dyn Store>, from: TailFrom, filter: &Filter, readable: bool) -> Result<(), StartError> {
     let stop = told_to_stop()?;
     tokio::pin!(stop);
     let mut after = match from {
@@ -84,14 +91,15 @@ async fn tail(store: Arc<dyn Store>, from: TailFrom, readable: bool) -> Result<(
         TailFrom::Position(first) => first - 1,
     };
     loop {
-        let events = tokio::select! {
+        let mut events = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
             events = store.read_all(after, PAGE) => events?,
         };
-        print(&events, readable)?;
         if let Some(last) = events.last() {
             after = last.position;
+            events.retain(|event| filter.takes(event.stream.as_str(), &event.event_type));
+            print(&events, readable)?;
             continue;
         }
         tokio::select! {
@@ -195,6 +203,11 @@ fn failed(error: ExportError) -> StartError {
         ExportError::Log(fault) => StartError::Log(fault),
         error => StartError::Other(error.to_string()),
     }
+}
+
+fn of_user(filter: Filter, user: Option<UserId>) -> Filter {
+    let stream = user.map(|user| StreamId::user(user).as_str().to_owned());
+    Filter { stream: stream.or(filter.stream), ..filter }
 }
 
 impl From<Only> for Filter {

@@ -183,3 +183,47 @@ fn events_are_shown_by_place_stream_type_and_user() {
         assert!(!run(folder.path(), &["log", "show", "--position", "0"]).status.success());
     });
 }
+
+#[test]
+fn a_tail_follows_what_was_asked_for_alone() {
+    case(async {
+        let folder = Folder::new();
+        let server = Server::start(folder.path());
+        let (jane, joe) = (server.browser(), server.browser());
+        let user = jane.arrive().await.ok().user();
+        joe.arrive().await.ok();
+        let follow = |choice: &[&str]| {
+            let arguments = [&["log", "tail", "--from", "1"], choice].concat();
+            let mut tail = chrysalis(folder.path()).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+            let lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+            (tail, lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()))
+        };
+        let stream = format!("user-{user}");
+        let (mut of_jane, mut hers) = follow(&["--user", &user]);
+        let (mut upgrades, mut upgraded) = follow(&["--type", "GuestUpgraded"]);
+        let (mut both, mut both_fit) = follow(&["--stream", &stream, "--type", "GuestUpgraded"]);
+        joe.upgrade(&address()).await.ok();
+        jane.upgrade(&address()).await.ok();
+        // What comes to the log later than what is waited for is of somebody else.
+        assert_ne!(upgraded.next().unwrap()["stream"], stream.as_str());
+        assert_eq!(upgraded.next().unwrap()["stream"], stream.as_str());
+        assert_eq!(both_fit.next().unwrap()["stream"], stream.as_str());
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|event: &Value| event["type"] != "GuestUpgraded") {
+            seen.push(hers.next().unwrap());
+        }
+        for tail in [&mut of_jane, &mut upgrades, &mut both] {
+            kill_process(Pid::from_child(tail), Signal::INT).unwrap();
+            assert!(tail.wait().unwrap().success());
+        }
+        assert!(seen.iter().chain(&hers.collect::<Vec<_>>()).all(|event| event["stream"] == stream.as_str()));
+        assert_eq!(seen[0]["type"], "GuestCreated");
+        assert!(upgraded.all(|event| event["type"] == "GuestUpgraded"));
+        assert_eq!(both_fit.count(), 0);
+        server.stop();
+        // What never comes is not waited for.
+        let typo = run(folder.path(), &["log", "tail", "--type", "GuestUpgrade"]);
+        assert!(!typo.status.success());
+        assert!(String::from_utf8_lossy(&typo.stderr).contains("no event is called GuestUpgrade"));
+    });
+}
