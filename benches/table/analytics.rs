@@ -27,11 +27,13 @@ pub const ROWS: [&str; 6] = [
          signups, verified_signups, fell_back, expired, deleted_guests, deleted_members)
      WITH RECURSIVE quarters(at) AS
          (SELECT 1798761600 UNION ALL SELECT q.at + 900 FROM quarters q WHERE q.at + 900 < 1893456000)
-     SELECT w.width, '', q.at, '', 95 * w.width / 900, 19 * w.width / 900, 12, 19, 12, 2, 1, 0, 40, 1, 1
+     SELECT w.width, '', q.at, '', 95 * w.width / 900, 19 * w.width / 900, 12 * w.width / 900, 19 * w.width / 900,
+         12 * w.width / 900, 2 * w.width / 900, w.width / 900, 0, 40 * w.width / 900, w.width / 900, w.width / 900
      FROM quarters q JOIN (SELECT 900 AS width UNION ALL SELECT 3600 UNION ALL SELECT 86400) w ON q.at % w.width = 0",
     "INSERT INTO conversion_counts (width, split, at, value, guests, converted, converted_verified, upgrades, verified,
          signups, verified_signups, fell_back, expired, deleted_guests, deleted_members)
-     SELECT c.width, 'method', c.at, m.value, 0, 4, 3, 4, 3, 1, 1, 0, 0, 0, 0 FROM conversion_counts c
+     SELECT c.width, 'method', c.at, m.value, 0, 4 * c.width / 900, 3 * c.width / 900, 4 * c.width / 900,
+         3 * c.width / 900, c.width / 900, c.width / 900, 0, 0, 0, 0 FROM conversion_counts c
      JOIN (SELECT 'password' AS value UNION ALL SELECT 'social:google' UNION ALL SELECT 'social:github'
            UNION ALL SELECT 'magic_link' UNION ALL SELECT 'email_otp') m ON true WHERE c.split = ''",
     "INSERT INTO conversion_counts (width, split, at, value, guests, converted, converted_verified, upgrades, verified,
@@ -76,7 +78,7 @@ pub async fn asked(bench: &mut Bench, log: Arc<dyn WholeStore>, on: &str) -> Res
         let asked = Asked { from: text(FROM), to: text(TO), grain: text(grain), time_zone: text(zone) };
         asked.read(NOW).map_err(|unfit| format!("{}: {}", unfit.field, unfit.message).into())
     };
-    let (berlin, kolkata) = ("Europe/Berlin", "Asia/Kolkata");
+    let (berlin, kolkata, sydney) = ("Europe/Berlin", "Asia/Kolkata", "Australia/Sydney");
     for (what, range, split) in [
         ("day by day", range("day", "UTC")?, Split::All),
         ("day by day in Berlin", range("day", berlin)?, Split::All),
@@ -84,6 +86,9 @@ pub async fn asked(bench: &mut Bench, log: Arc<dyn WholeStore>, on: &str) -> Res
         ("day by day, by method", range("day", "UTC")?, Split::Method),
         ("day by day in Berlin, by method", range("day", berlin)?, Split::Method),
         ("day by day in Kolkata, by method", range("day", kolkata)?, Split::Method),
+        ("day by day in Sydney, by method", range("day", sydney)?, Split::Method),
+        ("week by week in Sydney, by method", range("week", sydney)?, Split::Method),
+        ("month by month in Sydney, by method", range("month", sydney)?, Split::Method),
         ("month by month, by campaign", range("month", "UTC")?, Split::Campaign),
     ] {
         let mut took = Vec::with_capacity(TIMES);

@@ -13,7 +13,8 @@ use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::value::Method;
 use chrysalis_domain::{Event, Span};
 use chrysalis_projections::conversion::{DAY, MODEL, Split, VIEWS};
-use chrysalis_projections::{ASYNC, Model};
+use chrysalis_projections::model::{Fold, Keeping};
+use chrysalis_projections::{ASYNC, Change, Entry, Model, Value};
 
 use super::every_store;
 use super::history::History;
@@ -25,6 +26,7 @@ use crate::long;
 every_store! {
     counts_are_those_of_the_log,
     every_table_that_analysts_read_is_there_and_stays,
+    another_definition_is_counted_over_all_history_beside_the_one_that_is_read,
 }
 
 static COUNTED: [&Model; 1] = [&MODEL];
@@ -152,4 +154,74 @@ async fn every_table_that_analysts_read_is_there_and_stays(store: &dyn Store) {
         rebuild(history.world.log.clone(), &mut |_| {}).await.unwrap();
         assert_eq!(read().await, before);
     }
+}
+
+/// A definition that somebody changed: whoever came counts twice.
+static REDEFINED: Model = Model {
+    name: "conversion",
+    version: MODEL.version + 1,
+    tables: MODEL.tables,
+    views: MODEL.views,
+    fold: Fold::Keeping(Keeping { fold: twice, ..keeping() }),
+};
+static LATER: [&Model; 1] = [&REDEFINED];
+
+const fn keeping() -> Keeping {
+    match MODEL.fold {
+        Fold::Keeping(keeping) => keeping,
+        Fold::Plain(_) => panic!("it keeps something of each user"),
+    }
+}
+
+fn twice(entry: &Entry, row: &mut Option<Vec<Value>>, out: &mut Vec<Change>) {
+    let from = out.len();
+    (keeping().fold)(entry, row, out);
+    let again = |change: &Change| matches!(change, Change::Add { column: "guests", .. }).then(|| change.clone());
+    let again: Vec<_> = out[from..].iter().filter_map(again).collect();
+    out.extend(again);
+}
+
+async fn another_definition_is_counted_over_all_history_beside_the_one_that_is_read(store: &dyn Store) {
+    let clock = clock();
+    let mut history = History::of(World::around(store.open_with(&clock, &COUNTED).await, clock, 23).await);
+    // More than a page of any store.
+    while history.world.log.end().await.unwrap() < 6_000 {
+        history.go_on(500).await;
+        history.world.clock.advance(Span::from_hours(9));
+    }
+    followed(&history.world.log).await;
+    let before = by_hand(&history.world).await;
+    assert_eq!(answered(&history.world).await, before);
+    let in_sql = async || store.seen("SELECT cast(sum(guests) AS text) FROM analytics_days").await.parse::<u64>().unwrap();
+    let guests = before.0.values().map(|counts| counts[0]).sum::<u64>();
+    assert_eq!(in_sql().await, guests);
+
+    // A program comes that has the other definition.
+    let clock = history.world.clock.clone();
+    drop(history);
+    let world = World::around(store.open_with(&clock, &LATER).await, clock, 24).await;
+    let definitions = async || {
+        let analytics = Analytics { log: world.log.as_ref(), now: world.now() };
+        analytics.state().await.unwrap().definitions
+    };
+    let mut follower = Follower::new(world.log.clone());
+    let mut built = 0;
+    loop {
+        follower.round(world.log.end().await.unwrap()).await.unwrap();
+        if definitions().await != i64::from(MODEL.version) {
+            break;
+        }
+        // It is built, and what is read, in SQL and over HTTP, is what was read before.
+        built += 1;
+        assert_eq!(answered(&world).await, before);
+        assert_eq!(in_sql().await, guests);
+    }
+    assert!(built > 1, "it was there at once: that shows nothing");
+    assert_eq!(definitions().await, i64::from(REDEFINED.version));
+    // Back to the first event, for guests who came, left and were erased long before anybody thought of it.
+    let (days, methods) = before;
+    let twice = days.into_iter().map(|(day, [guests, rest @ ..])| (day, [2 * guests, rest[0], rest[1], rest[2]]));
+    assert_eq!(answered(&world).await, (twice.collect(), methods));
+    assert_eq!(in_sql().await, 2 * guests);
+    assert_clean(&verified(&world).await);
 }

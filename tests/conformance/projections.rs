@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrysalis::followers::models::{Follower, caught_up};
 use chrysalis::log::cqrs::stored_states;
 use chrysalis::log::refold::{Difference, Report};
+use chrysalis::log::sealed;
 use chrysalis::log::transfer::{SNAPSHOTS, SideChange};
 use chrysalis_domain::Span;
 use chrysalis_domain::user::UserCommand;
@@ -29,9 +30,10 @@ every_store! {
     keys_that_are_numbers_are_compared_as_numbers,
 }
 
-/// Everything there is to be said of a store: rows that follow from events, and what users are searched by.
+/// Everything there is to be said of a store: rows that follow from events, what is sealed, and what users are searched by.
 async fn compared(world: &World) -> Report {
     let mut report = verified(world).await;
+    sealed::compare(world.log.as_ref(), &mut report).await.unwrap();
     stored_states::compare(world.log.as_ref(), &mut report).await.unwrap();
     indexer(world, true).await.compare(&mut report).await.unwrap();
     report

@@ -1,6 +1,6 @@
 //! What is asked of the counts. Each is a stretch of one key.
 
-use super::{DAY, NUMBERS, Split};
+use super::{DAY, HOUR, NUMBERS, QUARTER, Split};
 use crate::listing::Statement;
 use crate::table::{Cursor, Question, Row};
 
@@ -54,21 +54,38 @@ pub struct Stretch {
     pub width: i64,
     pub from: i64,
     pub to: i64,
-    pub pick: Pick,
 }
 
-/// Which of them. In some time zones a day ends in the middle of an hour of UTC: that hour is counted by its quarters, and all
-/// others as they are. It begins so many seconds after midnight.
+/// Whole days of UTC, each of which the midnight of another clock parts in two, so many seconds after it begins: the smaller
+/// part is counted by its hours and quarters, the rest is what the day counts besides. So a day costs a row, and no more than
+/// twelve hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pick {
-    All,
-    Except(i64),
-    Within(i64),
+pub struct Parted {
+    pub from: i64,
+    pub to: i64,
+    pub midnight: i64,
 }
 
-impl Stretch {
-    pub const fn all(width: i64, from: i64, to: i64) -> Self {
-        Self { width, from, to, pick: Pick::All }
+impl Parted {
+    /// From when to when the smaller part lasts, in seconds of the day.
+    pub const fn part(self) -> (i64, i64) {
+        if 2 * self.midnight <= DAY { (0, self.midnight) } else { (self.midnight, DAY) }
+    }
+
+    /// A moment in the smaller part of a day that begins then, and one in the rest.
+    pub const fn moments(self, day: i64) -> (i64, i64) {
+        match self.part() {
+            (0, end) => (day, day + end),
+            (begin, _) => (day + begin, day),
+        }
+    }
+
+    /// The smaller part as widths, each from when to when.
+    fn spans(self) -> impl Iterator<Item = (i64, i64, i64)> {
+        let (begin, end) = self.part();
+        let (first, last) = (begin + (-begin).rem_euclid(HOUR), end - end.rem_euclid(HOUR));
+        let spans = [(QUARTER, begin, first), (HOUR, first, last), (QUARTER, last, end)];
+        spans.into_iter().filter(|(_, begin, end)| begin < end)
     }
 }
 
@@ -81,44 +98,79 @@ pub struct Counted {
     pub counts: Counts,
 }
 
+/// What is selected of each number: only some are told apart.
+fn numbers(split: Split, of: impl Fn(&str) -> String) -> String {
+    let one = |name: &&str| if split.counts(name) { of(name) } else { "CAST(0 AS bigint)".to_owned() };
+    NUMBERS.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn sum(name: &str) -> String {
+    format!("CAST(SUM(c.{name}) AS bigint)")
+}
+
 pub fn counts(split: Split, stretch: Stretch, size: i64, offset: i64) -> Statement {
-    let sums: Vec<_> = NUMBERS
-        .iter()
-        .map(
-            |name| {
-                if split.counts(name) { format!("CAST(SUM(c.{name}) AS bigint)") } else { "CAST(0 AS bigint)".into() }
-            },
-        )
-        .collect();
-    let sums = sums.join(", ");
-    let Stretch { width, from, to, pick } = stretch;
-    let whole = "c.at >= ?5 AND c.at < ?6";
-    let (days, which, first, only) = match pick {
-        Pick::All => ("", "conversion_counts c", from, whole.to_owned()),
-        Pick::Except(hour) => ("", "conversion_counts c", from, format!("{whole} AND c.at % 86400 <> {hour}")),
-        // Day by day: each is a short stretch of the key, and within the whole stretch, for that begins and ends with an hour.
-        Pick::Within(hour) => {
-            let days = "WITH RECURSIVE days(at) AS
-                (SELECT ?5 UNION ALL SELECT d.at + 86400 FROM days d WHERE d.at + 86400 < ?6) ";
-            let only = "d.at < ?6 AND c.at >= d.at AND c.at < d.at + 3600";
-            (days, "days d CROSS JOIN conversion_counts c", from + (hour - from).rem_euclid(DAY), only.to_owned())
-        }
-    };
+    let Stretch { width, from, to } = stretch;
     let sql = format!(
-        "{days}SELECT (c.at + ?1) / ?2, c.value, {sums} FROM {which}
-         WHERE c.width = ?3 AND c.split = ?4 AND {only} GROUP BY 1, 2"
+        "SELECT (c.at + ?1) / ?2, c.value, {} FROM conversion_counts c
+         WHERE c.width = ?3 AND c.split = ?4 AND c.at >= ?5 AND c.at < ?6 GROUP BY 1, 2",
+        numbers(split, sum)
     );
-    let parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), first.into(), to.into()];
+    let parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), from.into(), to.into()];
     Statement { sql, parameters }
+}
+
+/// Counts of a whole day of UTC, or of the smaller part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfDay {
+    pub is_part: bool,
+    /// When the day began.
+    pub day: i64,
+    pub value: String,
+    pub counts: Counts,
+}
+
+/// All of it in one statement: days and parts of them as they stand at one time.
+pub fn parted(split: Split, days: Parted) -> Statement {
+    let mut sql = format!(
+        "WITH RECURSIVE days(at) AS (SELECT ?2 UNION ALL SELECT d.at + 86400 FROM days d WHERE d.at + 86400 < ?3)
+         SELECT CAST(0 AS bigint), c.at, c.value, {} FROM conversion_counts c
+         WHERE c.width = 86400 AND c.split = ?1 AND c.at >= ?2 AND c.at < ?3",
+        numbers(split, |name| format!("c.{name}"))
+    );
+    let mut parameters = vec![split.name().into(), days.from.into(), days.to.into()];
+    for (width, begin, end) in days.spans() {
+        let n = parameters.len();
+        // Day by day: each is a short stretch of the key.
+        sql += &format!(
+            " UNION ALL SELECT CAST(1 AS bigint), d.at, c.value, {} FROM days d CROSS JOIN conversion_counts c
+             WHERE c.width = ?{} AND c.split = ?1 AND c.at >= d.at + ?{} AND c.at < d.at + ?{} GROUP BY d.at, c.value",
+            numbers(split, sum),
+            n + 1,
+            n + 2,
+            n + 3
+        );
+        parameters.extend([width.into(), begin.into(), end.into()]);
+    }
+    Statement { sql, parameters }
+}
+
+pub fn read_of_day(row: &dyn Row) -> Option<OfDay> {
+    let mut c = Cursor::new(row);
+    let (is_part, day, value) = (c.integer()? == 1, c.integer()?, c.text()?);
+    Some(OfDay { is_part, day, value, counts: read_numbers(&mut c)? })
 }
 
 pub fn read_counts(row: &dyn Row) -> Option<Counted> {
     let mut c = Cursor::new(row);
-    let (nth, value, mut counts) = (c.integer()?, c.text()?, Counts::default());
+    Some(Counted { nth: c.integer()?, value: c.text()?, counts: read_numbers(&mut c)? })
+}
+
+fn read_numbers(c: &mut Cursor<'_>) -> Option<Counts> {
+    let mut counts = Counts::default();
     for number in counts.numbers() {
-        *number = unsigned(&mut c)?;
+        *number = unsigned(c)?;
     }
-    Some(Counted { nth, value, counts })
+    Some(counts)
 }
 
 /// Of the guests who came on a day.

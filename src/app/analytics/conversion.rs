@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrysalis_projections::conversion::Split;
-use chrysalis_projections::conversion::questions::{self, Counted, Counts};
+use chrysalis_projections::conversion::questions::{self, Counted, Counts, OfDay};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::range::{Range, Step, Unfit, unfit};
+use super::range::{Range, Step, Unfit, What, unfit};
 use super::{Analytics, Line, cell, percent};
 use crate::log::{LogFault, list};
 use crate::wire::json_time::JsonTime;
@@ -187,11 +187,32 @@ impl Analytics<'_> {
     async fn counts(&self, range: &Range, split: Split) -> Result<Table, LogFault> {
         let mut table = Table::new();
         for piece in range.pieces() {
-            let asked = questions::counts(split, piece.stretch, piece.size, piece.offset);
-            for Counted { nth, value, counts } in list(self.log, asked, questions::read_counts).await? {
-                table.entry((range.key(nth, &piece), value)).or_default().add(counts);
+            match piece.what {
+                What::Spans(stretch) => {
+                    let asked = questions::counts(split, stretch, piece.size, piece.offset);
+                    for Counted { nth, value, counts } in list(self.log, asked, questions::read_counts).await? {
+                        table.entry((range.key(nth, &piece), value)).or_default().add(counts);
+                    }
+                }
+                What::Days(days) => {
+                    let found = list(self.log, questions::parted(split, days), questions::read_of_day).await?;
+                    let step = |moment: i64| range.key(piece.nth(moment), &piece);
+                    // Days first: what is a part of one is taken from it.
+                    let (parts, wholes): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.is_part);
+                    for OfDay { day, value, counts, .. } in wholes {
+                        table.entry((step(days.moments(day).1), value)).or_default().add(counts);
+                    }
+                    for OfDay { day, value, counts, .. } in parts {
+                        let (part, rest) = days.moments(day);
+                        let rest = table.entry((step(rest), value.clone())).or_default();
+                        *rest = rest.less(counts);
+                        table.entry((step(part), value)).or_default().add(counts);
+                    }
+                }
             }
         }
+        // Of what was counted in one part of a day alone, nothing is left in the other.
+        table.retain(|_, counts| *counts != Counts::default());
         Ok(table)
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Counts stand by quarters of an hour, hours and days of UTC. An offset of any time zone since 2000 is a multiple of a
 //! quarter of an hour, and since April 2011 clocks change on one, so every step is a sum of whole ones; the widest that fit
-//! are taken, so that years are few rows.
+//! are taken, so that years are few rows. A day of another time zone is one of UTC, with a few hours more of the day before,
+//! and a few less at its end.
 
 use chrysalis_domain::Timestamp;
-use chrysalis_projections::conversion::questions::{Pick, Stretch};
+use chrysalis_projections::conversion::questions::{Parted, Stretch};
 use chrysalis_projections::conversion::{DAY, HOUR, QUARTER};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -105,14 +106,28 @@ pub struct Step {
     pub label: String,
 }
 
-/// A stretch of counts, and what makes steps of them.
+/// Some counts, and what makes steps of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    pub(super) stretch: Stretch,
+    pub(super) what: What,
     /// Seconds of a clock that is ahead of UTC by an offset, within which counts are put together.
     pub(super) size: i64,
     pub(super) offset: i64,
     leads_to: Leads,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Spans(Stretch),
+    /// Days of UTC that the clock's midnight parts in two.
+    Days(Parted),
+}
+
+impl Piece {
+    /// Into which span of the clock a moment falls.
+    pub(super) fn nth(&self, moment: i64) -> i64 {
+        (moment + self.offset).div_euclid(self.size)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +136,8 @@ enum Leads {
     To(i64),
     /// Days since 1970, times so many, less so many.
     Days(i64, i64),
+    /// Days since 1970, to that with which their month begins.
+    Month,
     /// Moments, but none before this one.
     Since(i64),
 }
@@ -290,6 +307,7 @@ impl Range {
         match piece.leads_to {
             Leads::To(key) => key,
             Leads::Days(times, less) => nth * times - less,
+            Leads::Month => day_number(shifted(EPOCH, nth).first_of_month()),
             Leads::Since(since) => self.begin(nth, piece.offset).max(since),
         }
     }
@@ -309,41 +327,39 @@ impl Range {
 
     /// The counts that make it up.
     pub(super) fn pieces(&self) -> Vec<Piece> {
-        if let Grain::Month | Grain::All = self.grain {
+        let offsets = self.offsets();
+        let is_utc = offsets.iter().all(|(.., offset)| offset % DAY == 0);
+        if self.grain == Grain::All || (self.grain == Grain::Month && is_utc) {
             // What lies within one of them need not be told apart, so whole days of UTC do in every time zone.
             let piece = |step: &Step| {
                 let (size, leads_to) = (WHOLE, Leads::To(step.key));
                 let all = widest(step.from, step.to, &[DAY, HOUR, QUARTER]).into_iter();
-                all.map(move |stretch| Piece { stretch, size, offset: 0, leads_to }).collect::<Vec<_>>()
+                all.map(move |stretch| Piece { what: What::Spans(stretch), size, offset: 0, leads_to }).collect::<Vec<_>>()
             };
             return self.steps().iter().flat_map(piece).collect();
         }
-        let mut pieces = Vec::new();
-        for (since, until, offset) in self.offsets() {
-            let (size, ahead, leads_to) = match self.grain {
-                Grain::Week => (7 * DAY, offset + MONDAY * DAY, Leads::Days(7, MONDAY)),
-                Grain::Day => (DAY, offset, Leads::Days(1, 0)),
-                _ => (self.grain.size(), offset, Leads::Since(since)),
-            };
-            let piece = |stretch| Piece { stretch, size, offset: ahead, leads_to };
-            if size >= DAY && offset % HOUR != 0 {
-                let midnight = (-offset).rem_euclid(DAY);
-                let hour = midnight - midnight % HOUR;
-                for stretch in widest(since, until, &[HOUR, QUARTER]) {
-                    if stretch.width == HOUR {
-                        pieces.push(piece(Stretch { pick: Pick::Except(hour), ..stretch }));
-                        pieces.push(piece(Stretch { width: QUARTER, pick: Pick::Within(hour), ..stretch }));
-                    } else {
-                        pieces.push(piece(stretch));
-                    }
-                }
-                continue;
-            }
-            let fit = |width: &i64| size % width == 0 && offset % width == 0;
-            let widths: Vec<_> = [DAY, HOUR, QUARTER].into_iter().filter(fit).collect();
-            pieces.extend(widest(since, until, &widths).into_iter().map(piece));
+        offsets.into_iter().flat_map(|(since, until, offset)| self.pieces_at(since, until, offset)).collect()
+    }
+
+    /// Those of a time in which the clock is ahead of UTC by the same.
+    fn pieces_at(&self, since: i64, until: i64, offset: i64) -> Vec<Piece> {
+        let (size, ahead, leads_to) = match self.grain {
+            Grain::Week => (7 * DAY, offset + MONDAY * DAY, Leads::Days(7, MONDAY)),
+            Grain::Month => (DAY, offset, Leads::Month),
+            Grain::Day => (DAY, offset, Leads::Days(1, 0)),
+            _ => (self.grain.size(), offset, Leads::Since(since)),
+        };
+        let piece = |what| Piece { what, size, offset: ahead, leads_to };
+        let fit = |width: &i64| size % width == 0 && offset % width == 0;
+        let widths: Vec<_> = [DAY, HOUR, QUARTER].into_iter().filter(fit).collect();
+        let spans = |from, to| widest(from, to, &widths).into_iter().map(|stretch| piece(What::Spans(stretch)));
+        let midnight = (-offset).rem_euclid(DAY);
+        let (from, to) = (since + (-since).rem_euclid(DAY), until - until.rem_euclid(DAY));
+        if size < DAY || midnight == 0 || from >= to {
+            return spans(since, until).collect();
         }
-        pieces
+        let days = piece(What::Days(Parted { from, to, midnight }));
+        spans(since, from).chain([days]).chain(spans(to, until)).collect()
     }
 }
 
@@ -355,7 +371,7 @@ fn widest(from: i64, to: i64, widths: &[i64]) -> Vec<Stretch> {
         return widest(from, to, narrower);
     }
     let mut all = widest(from, first, narrower);
-    all.push(Stretch::all(*width, first, last));
+    all.push(Stretch { width: *width, from: first, to: last });
     all.extend(widest(last, to, narrower));
     all
 }
@@ -417,10 +433,33 @@ mod tests {
             range.steps().iter().map(|step| (step.label.clone(), (step.to - step.from) / HOUR)).collect();
         let expected = [("2027-03-27", 24), ("2027-03-28", 23), ("2027-03-29", 24)];
         assert_eq!(hours, expected.map(|(label, hours)| (label.to_owned(), hours)));
-        assert!(range.pieces().iter().all(|piece| piece.stretch.width == HOUR));
         let range = asked("2027-03-27", "2027-03-30", "day", "Asia/Kolkata").unwrap();
         assert_eq!(range.from % DAY, DAY - 5 * HOUR - 1_800);
-        assert!(range.pieces().iter().all(|piece| piece.stretch.width <= HOUR));
+    }
+
+    /// What years of days cost is a row for each and some hours, in whatever time zone: not 24 of them.
+    #[test]
+    fn years_are_days_with_a_few_hours_each() {
+        let rows = |zone, grain| -> i64 {
+            let range = asked("2027-01-01", "2030-01-01", grain, zone).unwrap();
+            let of = |piece: &Piece| match piece.what {
+                What::Spans(Stretch { width, from, to }) => (to - from) / width,
+                What::Days(days) => {
+                    let (begin, end) = days.part();
+                    let (hours, quarters) = ((end - begin) / HOUR, (end - begin) % HOUR / QUARTER);
+                    (days.to - days.from) / DAY * (1 + hours + quarters)
+                }
+            };
+            assert!(range.pieces().len() < 200, "{zone} {grain}");
+            range.pieces().iter().map(of).sum()
+        };
+        for (zone, most) in
+            [("UTC", 1), ("Europe/Berlin", 3), ("America/New_York", 6), ("Asia/Kolkata", 8), ("Australia/Sydney", 13)]
+        {
+            for grain in ["day", "week", "month"] {
+                assert!(rows(zone, grain) <= 1_096 * most + 300, "{zone} {grain}: {}", rows(zone, grain));
+            }
+        }
     }
 
     #[test]
@@ -452,24 +491,33 @@ mod tests {
                     assert!(steps.windows(2).all(|two| two[0].to == two[1].from && two[0].from < two[0].to));
                     assert!(steps.windows(2).all(|two| two[0].key != two[1].key), "{zone} {grain}");
                     let mut counted = HashSet::new();
+                    // A span and a moment in it, by which it is counted.
+                    let mut count = |piece: &Piece, begin: i64, end: i64, moment: i64| {
+                        let key = range.key(piece.nth(moment), piece);
+                        let step = steps.iter().find(|step| step.key == key).unwrap();
+                        assert!(step.from <= begin && end <= step.to, "{zone} {grain} {begin}");
+                        for quarter in (begin..end).step_by(900) {
+                            assert!(counted.insert(quarter), "{zone} {grain}: {quarter} is counted twice");
+                        }
+                    };
                     for piece in pieces {
-                        let Stretch { width, from, to, pick } = piece.stretch;
-                        assert_eq!(((to - from) % width, from % width), (0, 0));
-                        for begin in (from..to).step_by(usize::try_from(width).unwrap()) {
-                            let within = |hour: i64| (begin % DAY - hour).div_euclid(HOUR) == 0;
-                            let picked = match pick {
-                                Pick::All => true,
-                                Pick::Except(hour) => !within(hour),
-                                Pick::Within(hour) => within(hour),
-                            };
-                            if !picked {
-                                continue;
+                        match piece.what {
+                            What::Spans(Stretch { width, from, to }) => {
+                                assert_eq!(((to - from) % width, from % width), (0, 0));
+                                for begin in (from..to).step_by(usize::try_from(width).unwrap()) {
+                                    count(&piece, begin, begin + width, begin);
+                                }
                             }
-                            let key = range.key((begin + piece.offset) / piece.size, &piece);
-                            let step = steps.iter().find(|step| step.key == key).unwrap();
-                            assert!(step.from <= begin && begin + width <= step.to, "{zone} {grain} {begin}");
-                            for quarter in (begin..begin + width).step_by(900) {
-                                assert!(counted.insert(quarter), "{zone} {grain}: {quarter} is counted twice");
+                            What::Days(days) => {
+                                assert_eq!((days.from % DAY, days.to % DAY), (0, 0));
+                                let (begin, end) = days.part();
+                                assert!(end - begin <= DAY / 2 && begin % QUARTER == 0 && end % QUARTER == 0);
+                                for day in (days.from..days.to).step_by(usize::try_from(DAY).unwrap()) {
+                                    let (part, rest) = days.moments(day);
+                                    count(&piece, day + begin, day + end, part);
+                                    let rest_of = if begin == 0 { (day + end, day + DAY) } else { (day, day + begin) };
+                                    count(&piece, rest_of.0, rest_of.1, rest);
+                                }
                             }
                         }
                     }
