@@ -314,6 +314,27 @@ async fn what_can_not_be_asked_is_told_with_the_field() {
         let body = operator.at(Method::GET, &format!("/api/analytics/{path}")).await.refused(422, "VALIDATION_ERROR");
         assert_eq!(body["errors"][0]["field"], field, "{path}");
     }
+    // Of every call, what every call takes.
+    for path in ["conversion", "cohorts", "time-to-convert", "sessions"] {
+        for (query, field) in [
+            ("from=2027-01-16&to=2027-01-15", "to"),
+            ("from=2027-02-30", "from"),
+            ("from=1999-12-31", "from"),
+            ("to=2200-01-02", "to"),
+            ("from=2000-01-01&to=2100-01-01", "to"),
+            ("to=", "to"),
+            ("timeZone=Mars/Olympus", "timeZone"),
+            ("timeZone=../../etc/passwd", "timeZone"),
+            ("format=parquet", "format"),
+            ("group=", "group"),
+            ("group=__proto__", "group"),
+            ("zone=UTC", "zone"),
+        ] {
+            let asked = format!("/api/analytics/{path}?{query}");
+            let body = operator.at(Method::GET, &asked).await.refused(422, "VALIDATION_ERROR");
+            assert_eq!(body["errors"][0]["field"], field, "{asked}");
+        }
+    }
     for (form, field) in [
         (json!({ "from": "2027-01-16", "to": "2027-01-15" }), "to"),
         (json!({ "from": {} }), "from"),

@@ -239,12 +239,21 @@ async fn who_may_not_ask_is_told_so_and_what_does_not_read_is_named() {
         ("at=2027-13-01", "at"),
         ("at=", "at"),
         ("after=-1", "after"),
+        ("at=99999999999999999999", "at"),
+        ("at=2027-01-15T08:00:00 Europe/Berlin", "at"),
+        ("after=18446744073709551616", "after"),
         ("limit=few", "limit"),
+        ("limit=-1", "limit"),
+        ("timeZone=Europe/Berlin", "timeZone"),
         ("until=2027-01-01", "until"),
     ] {
         let body = get(&auditor, &format!("{path}?{query}")).await.refused(422, "VALIDATION_ERROR");
         assert_eq!(body["errors"][0]["field"], field, "{query}: {body}");
     }
+    // Times and places that nothing has are no mistake: before the first event there was nobody, behind the last is nothing.
+    let long_ago = get(&auditor, &format!("{path}?at=0")).await.ok();
+    assert_eq!((&long_ago["state"], &long_ago["timeline"]), (&Value::Null, &json!([])));
+    assert_eq!(get(&auditor, &format!("{path}?after=18446744073709551615")).await.ok()["timeline"], json!([]));
     for (body, field) in [
         (json!({}), "userId"),
         (json!({ "userId": { "userId": user } }), "userId"),

@@ -151,11 +151,18 @@ async fn malformed_and_reversed_ranges_are_refused_by_their_field() {
         (format!("/proof/consistency?from={beyond}&to={size}"), "from"),
         (format!("/proof/consistency?from=1&to={beyond}"), "to"),
         ("/proof/consistency?from=1&to=x".to_owned(), "to"),
+        // What is misspelled is not taken for what was left out.
+        ("/proof/inclusion?position=1&sise=1".to_owned(), "sise"),
+        ("/proof/consistency?from=1&until=1".to_owned(), "until"),
+        ("/checkpoint?sizes=1".to_owned(), "sizes"),
+        ("/checkpoints?before=1".to_owned(), "before"),
     ] {
         let refused = get(&operator, &path).await.refused(422, "VALIDATION_ERROR");
         assert_eq!(refused["errors"][0]["field"], field, "{path}");
     }
     assert_eq!(get(&operator, "/checkpoints?after=99999").await.ok()["checkpoints"], json!([]));
+    // Nor is what is wrong with a question told to whom may not ask it.
+    get(&app.program(), "/proof/inclusion?sise=1").await.refused(401, "UNAUTHORIZED");
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ fn nothing_signed() -> ApiError {
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct CheckpointQuery {
     /// How many events it is about; the newest, where nothing is said.
     #[param(value_type = Option<u64>)]
@@ -86,16 +86,17 @@ pub struct CheckpointQuery {
 pub async fn checkpoint(
     State(http): State<Http>,
     who: Who,
-    Query(query): Query<CheckpointQuery>,
+    query: Result<Query<CheckpointQuery>, ApiError>,
 ) -> Result<Response, ApiError> {
     who.authority(Permission::AuditRead)?;
+    let Query(query) = query.map_err(unprocessable)?;
     let signed = signed(http.app.log.as_ref(), "size", query.size.as_deref()).await?;
     Ok(text(signed.note))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct CheckpointsQuery {
     /// Checkpoints of more events than these; `next` of the page before.
     #[param(value_type = Option<u64>)]
@@ -141,9 +142,10 @@ pub struct CheckpointRow {
 pub async fn checkpoints(
     State(http): State<Http>,
     who: Who,
-    Query(query): Query<CheckpointsQuery>,
+    query: Result<Query<CheckpointsQuery>, ApiError>,
 ) -> Result<Json<CheckpointPage>, ApiError> {
     who.authority(Permission::AuditRead)?;
+    let Query(query) = query.map_err(unprocessable)?;
     let after = number("after", query.after.as_deref())?.unwrap_or(0);
     let limit = number("limit", query.limit.as_deref())?.unwrap_or(LIMIT.into());
     let limit = u32::try_from(limit).unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
@@ -162,7 +164,7 @@ pub async fn checkpoints(
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct InclusionQuery {
     /// Of the event.
     #[param(value_type = u64)]
@@ -189,9 +191,10 @@ pub struct InclusionQuery {
 pub async fn inclusion(
     State(http): State<Http>,
     who: Who,
-    Query(query): Query<InclusionQuery>,
+    query: Result<Query<InclusionQuery>, ApiError>,
 ) -> Result<Response, ApiError> {
     who.authority(Permission::AuditRead)?;
+    let Query(query) = query.map_err(unprocessable)?;
     let log = http.app.log.as_ref();
     let position = required("position", query.position.as_deref())?;
     let signed = signed(log, "size", query.size.as_deref()).await?;
@@ -203,7 +206,7 @@ pub async fn inclusion(
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ConsistencyQuery {
     /// How many events the older checkpoint is about.
     #[param(value_type = u64)]
@@ -229,9 +232,10 @@ pub struct ConsistencyQuery {
 pub async fn consistency(
     State(http): State<Http>,
     who: Who,
-    Query(query): Query<ConsistencyQuery>,
+    query: Result<Query<ConsistencyQuery>, ApiError>,
 ) -> Result<Response, ApiError> {
     who.authority(Permission::AuditRead)?;
+    let Query(query) = query.map_err(unprocessable)?;
     let log = http.app.log.as_ref();
     let from = required("from", query.from.as_deref())?;
     let signed = signed(log, "to", query.to.as_deref()).await?;
