@@ -192,9 +192,9 @@ impl Named<'_> {
 fn commitments(events: &[Recorded], upto: Position) -> impl Iterator<Item = Commitment> {
     let events = events.iter().filter(move |event| event.position <= upto);
     events.flat_map(|event| {
-        let of = |sealed: SealedRef| (sealed.id, sealed.commitment);
-        let sealed = SealedRef::decode(&event.sealed).into_iter().map(of);
-        sealed.map(|(record, digest)| Commitment { record, position: event.position, digest })
+        let position = event.position;
+        let of = move |sealed: SealedRef| Commitment { record: sealed.id, position, digest: sealed.commitment };
+        SealedRef::decode(&event.sealed).into_iter().map(of)
     })
 }
 

@@ -349,10 +349,10 @@ impl Range {
             Grain::Day => (DAY, offset, Leads::Days(1, 0)),
             _ => (self.grain.size(), offset, Leads::Since(since)),
         };
-        let piece = |what| Piece { what, size, offset: ahead, leads_to };
+        let piece = move |what| Piece { what, size, offset: ahead, leads_to };
         let fit = |width: &i64| size % width == 0 && offset % width == 0;
         let widths: Vec<_> = [DAY, HOUR, QUARTER].into_iter().filter(fit).collect();
-        let spans = |from, to| widest(from, to, &widths).into_iter().map(|stretch| piece(What::Spans(stretch)));
+        let spans = |from, to| widest(from, to, &widths).into_iter().map(move |stretch| piece(What::Spans(stretch)));
         let midnight = (-offset).rem_euclid(DAY);
         let (from, to) = (since + (-since).rem_euclid(DAY), until - until.rem_euclid(DAY));
         if size < DAY || midnight == 0 || from >= to {
