@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use chrysalis_domain::id::{PersonId, SessionId, UserId};
 use chrysalis_domain::user::{Standing, UserCommand, UserEvent};
-use chrysalis_domain::value::{Authentication, Carrier, Entry, Label};
+use chrysalis_domain::value::{Authentication, Carrier, Entry};
 use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::sessions::SessionRow;
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ impl App {
         let entry = Entry {
             channel: origin.channel.and_then(|text| listed.channel(&text)),
             campaign: origin.campaign.and_then(|text| listed.campaign(&text)),
-            referrer_host: host.and_then(|host| Label::parse(&host)),
+            referrer_host: host.and_then(|host| listed.referrer(&host)),
             referrer: sealed.as_ref().map(|record| record.id),
         };
         (entry, sealed)

@@ -9,10 +9,12 @@ use super::reader::Reader;
 pub struct Entry {
     channels: Vec<Label>,
     campaigns: Vec<Label>,
+    referrers: Vec<Label>,
 }
 
 pub(super) fn read(r: &mut Reader) -> Entry {
-    Entry { channels: labels(r, "entry.channels"), campaigns: labels(r, "entry.campaigns") }
+    let mut of = |key| labels(r, key);
+    Entry { channels: of("entry.channels"), campaigns: of("entry.campaigns"), referrers: of("entry.referrers") }
 }
 
 fn labels(r: &mut Reader, key: &str) -> Vec<Label> {
@@ -34,6 +36,11 @@ impl Entry {
 
     pub fn campaign(&self, text: &str) -> Option<Label> {
         listed(&self.campaigns, text)
+    }
+
+    /// By the host of the page.
+    pub fn referrer(&self, host: &str) -> Option<Label> {
+        listed(&self.referrers, host)
     }
 }
 

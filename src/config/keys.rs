@@ -126,6 +126,7 @@ pub const KEYS: &[Key] = &[
         "Channels that are kept of where a guest comes from, for the conversion figures, with commas between them. Default: any. A bound for figures where strangers may say what they like.",
     ),
     key("entry.campaigns", "", "The same of campaigns."),
+    key("entry.referrers", "", "The same of the hosts of pages that guests come from."),
     key("email_password.enabled", "on", "Whether passwords may be used."),
     key("email_password.sign_up", "on", "Whether new members may come by password, upgrades included."),
     key("email_password.auto_sign_in", "on", "Whether a sign-up opens a session."),

@@ -27,6 +27,7 @@ every_store! {
     counts_are_those_of_the_log,
     every_table_that_analysts_read_is_there_and_stays,
     another_definition_is_counted_over_all_history_beside_the_one_that_is_read,
+    of_many_values_the_largest_are_told_apart_and_nothing_is_lost,
 }
 
 static COUNTED: [&Model; 1] = [&MODEL];
@@ -224,4 +225,28 @@ async fn another_definition_is_counted_over_all_history_beside_the_one_that_is_r
     assert_eq!(answered(&world).await, (twice.collect(), methods));
     assert_eq!(in_sql().await, 2 * guests);
     assert_clean(&verified(&world).await);
+}
+
+/// However many there are: strangers say what they like.
+async fn of_many_values_the_largest_are_told_apart_and_nothing_is_lost(store: &dyn Store) {
+    let clock = clock();
+    let world = World::around(store.open_with(&clock, &COUNTED).await, clock, 25).await;
+    let first = world.now().as_millis() / 1_000 / DAY * DAY;
+    for at in [first, first + DAY] {
+        let rows = (1..=30).map(|n| format!("(86400, 'campaign', {at}, 'c{n}', {n}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)"));
+        let all = format!("(86400, '', {at}, '', 500, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)");
+        let rows: Vec<_> = rows.chain([all]).collect();
+        assert_eq!(store.behind(&format!("INSERT INTO conversion_counts VALUES {}", rows.join(", "))).await, 31);
+    }
+    let analytics = Analytics { log: world.log.as_ref(), now: world.now() };
+    for grain in ["day", "month", "all"] {
+        let asked = Asked { from: Some("2027-01-01".to_owned()), grain: Some(grain.to_owned()), ..Asked::default() };
+        let range = asked.read(world.now() + Span::from_days(3)).unwrap();
+        let few = analytics.conversion_of(&range, Split::Campaign, 10).await.unwrap();
+        assert_eq!(few, analytics.conversion(&range, Split::Campaign).await.unwrap(), "{grain}");
+        assert_eq!(few.rows.iter().map(|row| row.guests).sum::<u64>(), 1_000);
+        let others: u64 =
+            few.rows.iter().filter(|row| row.value.as_deref() == Some("(others)")).map(|row| row.guests).sum();
+        assert_eq!(others, 2 * (1..=10).sum::<u64>());
+    }
 }

@@ -153,9 +153,16 @@ async fn conversions_are_told_apart_by_method_and_by_where_guests_came_from() {
 
 #[tokio::test]
 async fn what_is_not_listed_is_not_kept() {
-    let lists = [KEY, ("rate_limits", "off"), ("entry.channels", "email, search"), ("entry.campaigns", "spring")];
+    let lists = [
+        KEY,
+        ("rate_limits", "off"),
+        ("entry.channels", "email, search"),
+        ("entry.campaigns", "spring"),
+        ("entry.referrers", "news.example, www.example"),
+    ];
     let app = App::with(&lists).await;
-    arrive(&app, json!({ "channel": "search", "campaign": "autumn" })).await;
+    let elsewhere = "https://elsewhere.example/page";
+    arrive(&app, json!({ "channel": "search", "campaign": "autumn", "referrer": elsewhere })).await;
     arrive(&app, json!({ "channel": "anything", "campaign": "spring", "referrer": "https://news.example" })).await;
     for (group, kept) in [("channel", "search"), ("campaign", "spring"), ("referrer", "news.example")] {
         let said = asked(&app.operator(), &format!("conversion?{WEEK}&grain=all&group={group}")).await;
@@ -163,7 +170,7 @@ async fn what_is_not_listed_is_not_kept() {
         assert_eq!(values, [kept, "(none)"]);
     }
     let said = app.everything().await;
-    assert!(!said.contains("autumn") && !said.contains("anything"));
+    assert!(!said.contains("autumn") && !said.contains("anything") && !said.contains("elsewhere"));
 }
 
 /// What is counted is not forgotten with anybody, so nothing is counted that may be somebody's.

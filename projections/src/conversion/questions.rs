@@ -108,15 +108,48 @@ fn sum(name: &str) -> String {
     format!("CAST(SUM(c.{name}) AS bigint)")
 }
 
-pub fn counts(split: Split, stretch: Stretch, size: i64, offset: i64) -> Statement {
+/// The values that are told apart, and what all others are called.
+#[derive(Clone, Debug)]
+pub struct Few {
+    pub values: Vec<String>,
+    pub others: &'static str,
+}
+
+/// `few`: only these values are told apart; all are, where nothing is said.
+pub fn counts(split: Split, stretch: Stretch, size: i64, offset: i64, few: Option<&Few>) -> Statement {
     let Stretch { width, from, to } = stretch;
+    let mut parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), from.into(), to.into()];
+    let value = few.map_or("c.value".to_owned(), |few| {
+        let others = parameters.len() + 1;
+        parameters.push(few.others.into());
+        let first = parameters.len() + 1;
+        parameters.extend(few.values.iter().map(|value| value.clone().into()));
+        let among: Vec<_> = (first..=parameters.len()).map(|n| format!("?{n}")).collect();
+        format!("CASE WHEN c.value IN ({}) THEN c.value ELSE ?{others} END", among.join(", "))
+    });
     let sql = format!(
-        "SELECT (c.at + ?1) / ?2, c.value, {} FROM conversion_counts c
+        "SELECT (c.at + ?1) / ?2, {value}, {} FROM conversion_counts c
          WHERE c.width = ?3 AND c.split = ?4 AND c.at >= ?5 AND c.at < ?6 GROUP BY 1, 2",
         numbers(split, sum)
     );
-    let parameters = vec![offset.into(), size.into(), width.into(), split.name().into(), from.into(), to.into()];
     Statement { sql, parameters }
+}
+
+/// How many rows days of UTC have, counted no further than to a bound.
+pub fn rows_of_days(split: Split, from: i64, to: i64, most: i64) -> Statement {
+    let sql = "SELECT COUNT(*) FROM (SELECT c.at FROM conversion_counts c
+               WHERE c.width = 86400 AND c.split = ?1 AND c.at >= ?2 AND c.at < ?3 LIMIT ?4) AS bounded";
+    let parameters = vec![split.name().into(), from.into(), to.into(), most.into()];
+    Statement { sql: sql.to_owned(), parameters }
+}
+
+/// The values with the most guests of days of UTC.
+pub fn largest(split: Split, from: i64, to: i64, most: i64) -> Statement {
+    let sql = "SELECT c.value FROM conversion_counts c
+               WHERE c.width = 86400 AND c.split = ?1 AND c.at >= ?2 AND c.at < ?3
+               GROUP BY c.value ORDER BY SUM(c.guests + c.upgrades) DESC, c.value LIMIT ?4";
+    let parameters = vec![split.name().into(), from.into(), to.into(), most.into()];
+    Statement { sql: sql.to_owned(), parameters }
 }
 
 /// Counts of a whole day of UTC, or of the smaller part of it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrysalis_projections::conversion::Split;
-use chrysalis_projections::conversion::questions::{self, Counted, Counts, OfDay};
+use chrysalis_projections::conversion::questions::{self, Counted, Counts, Few, OfDay};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,6 +20,9 @@ const STEPS_MAX: usize = 1_200;
 /// Whom no value was given for, and all beyond [`VALUES_MAX`]: no label can be written so.
 const NONE: &str = "(none)";
 const OTHERS: &str = "(others)";
+/// Rows of days that are told apart by their values as they are read. Whoever makes a guest may say anything: of more rows the
+/// largest values are found first.
+const ROWS_MAX: i64 = 200_000;
 
 /// Reads `group`.
 pub fn group(text: Option<&str>, range: &Range) -> Result<Split, Unfit> {
@@ -153,7 +156,12 @@ type Table = BTreeMap<(i64, String), Counts>;
 
 impl Analytics<'_> {
     pub async fn conversion(&self, range: &Range, split: Split) -> Result<Conversion, LogFault> {
-        let all = self.counts(range, Split::All).await?;
+        self.conversion_of(range, split, ROWS_MAX).await
+    }
+
+    /// The same, where so many rows are many.
+    pub async fn conversion_of(&self, range: &Range, split: Split, many: i64) -> Result<Conversion, LogFault> {
+        let all = self.counts(range, Split::All, None).await?;
         let of = |key: i64| all.get(&(key, String::new())).copied().unwrap_or_default();
         let mut sum = Counts::default();
         all.values().for_each(|counts| sum.add(*counts));
@@ -164,7 +172,8 @@ impl Analytics<'_> {
             let row = |step: &Step| ConversionRow::of(step, split, None, of(step.key).guests, of(step.key));
             return Ok(Conversion { rows: steps.iter().map(row).collect(), total });
         }
-        let parts = largest(self.counts(range, split).await?);
+        let few = self.few(range, split, many).await?;
+        let parts = largest(self.counts(range, split, few.as_ref()).await?);
         let mut rows = Vec::new();
         for step in &steps {
             let (whole, mut said) = (of(step.key), Counts::default());
@@ -184,12 +193,28 @@ impl Analytics<'_> {
         Ok(Conversion { rows, total })
     }
 
-    async fn counts(&self, range: &Range, split: Split) -> Result<Table, LogFault> {
+    /// The values to tell apart, where there are many of them.
+    async fn few(&self, range: &Range, split: Split, many: i64) -> Result<Option<Few>, LogFault> {
+        if split == Split::Method {
+            return Ok(None);
+        }
+        let (from, to) = (range.from, range.to);
+        let rows = list(self.log, questions::rows_of_days(split, from, to, many), |row| row.integer(0)).await?;
+        if rows.first().is_none_or(|rows| *rows < many) {
+            return Ok(None);
+        }
+        let most = i64::try_from(VALUES_MAX).unwrap_or(i64::MAX);
+        let asked = questions::largest(split, from, to, most);
+        let values = list(self.log, asked, |row| row.text(0).map(str::to_owned)).await?;
+        Ok(Some(Few { values, others: OTHERS }))
+    }
+
+    async fn counts(&self, range: &Range, split: Split, few: Option<&Few>) -> Result<Table, LogFault> {
         let mut table = Table::new();
         for piece in range.pieces() {
             match piece.what {
                 What::Spans(stretch) => {
-                    let asked = questions::counts(split, stretch, piece.size, piece.offset);
+                    let asked = questions::counts(split, stretch, piece.size, piece.offset, few);
                     for Counted { nth, value, counts } in list(self.log, asked, questions::read_counts).await? {
                         table.entry((range.key(nth, &piece), value)).or_default().add(counts);
                     }
@@ -220,7 +245,7 @@ impl Analytics<'_> {
 /// The largest values as they are, and the others as one.
 fn largest(table: Table) -> Table {
     let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
-    for ((_, value), counts) in &table {
+    for ((_, value), counts) in table.iter().filter(|((_, value), _)| value != OTHERS) {
         *sizes.entry(value).or_default() += counts.guests + counts.upgrades + counts.signups;
     }
     if sizes.len() <= VALUES_MAX {
