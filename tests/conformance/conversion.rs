@@ -193,7 +193,8 @@ async fn another_definition_is_counted_over_all_history_beside_the_one_that_is_r
     followed(&history.world.log).await;
     let before = by_hand(&history.world).await;
     assert_eq!(answered(&history.world).await, before);
-    let in_sql = async || store.seen("SELECT cast(sum(guests) AS text) FROM analytics_days").await.parse::<u64>().unwrap();
+    let in_sql =
+        async || store.seen("SELECT cast(sum(guests) AS text) FROM analytics_days").await.parse::<u64>().unwrap();
     let guests = before.0.values().map(|counts| counts[0]).sum::<u64>();
     assert_eq!(in_sql().await, guests);
 

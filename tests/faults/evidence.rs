@@ -216,7 +216,8 @@ fn verify_names_a_sealed_record_that_was_altered_and_goes_on() {
         folder.alter("UPDATE sealed SET ciphertext = zeroblob(length(ciphertext)) WHERE kind = 'email'");
         let (code, found) = said(&folder, &["verify"]);
         assert_eq!(code, 3, "{found}");
-        let named = found.lines().find(|line| line.starts_with("sealed record sld_")).unwrap_or_else(|| panic!("{found}"));
+        let named =
+            found.lines().find(|line| line.starts_with("sealed record sld_")).unwrap_or_else(|| panic!("{found}"));
         let (_, says) = named.split_once("was altered: it is not what the event at position ").unwrap();
         let position = says.split_once(' ').unwrap().0;
         let shown = said(&folder, &["log", "show", "--position", position]).1;

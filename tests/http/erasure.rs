@@ -322,7 +322,8 @@ async fn persons_keys_are_wrapped_anew_while_the_server_runs() {
     assert_eq!(keys.lines().filter(|line| line.starts_with("person-kek")).count(), 1, "{keys}");
     // Each step of it stands in the log, once.
     let told = |deeds: Vec<Value>| -> Vec<_> {
-        let each = deeds.into_iter().map(|deed| format!("{} {}", deed["action"], deed["targets"][0]["id"]).replace('"', ""));
+        let each =
+            deeds.into_iter().map(|deed| format!("{} {}", deed["action"], deed["targets"][0]["id"]).replace('"', ""));
         each.collect()
     };
     let steps = ["key.rotated person-kek/2", "key.retired person-kek/1", "key.destroyed person-kek/1"];

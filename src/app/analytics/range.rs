@@ -334,7 +334,8 @@ impl Range {
             let piece = |step: &Step| {
                 let (size, leads_to) = (WHOLE, Leads::To(step.key));
                 let all = widest(step.from, step.to, &[DAY, HOUR, QUARTER]).into_iter();
-                all.map(move |stretch| Piece { what: What::Spans(stretch), size, offset: 0, leads_to }).collect::<Vec<_>>()
+                all.map(move |stretch| Piece { what: What::Spans(stretch), size, offset: 0, leads_to })
+                    .collect::<Vec<_>>()
             };
             return self.steps().iter().flat_map(piece).collect();
         }

@@ -7,8 +7,8 @@ use chrysalis_projections::Value as Cell;
 use serde_json::{Map, Value};
 
 use super::{
-    ApiKey, Challenge, Decider, Expiry, Job, Keyring, Loaded, LogFault, Organization, PAGE, Settings, StreamId, User, Version,
-    Webhook, freeze,
+    ApiKey, Challenge, Decider, Expiry, Job, Keyring, Loaded, LogFault, Organization, PAGE, Settings, StreamId, User,
+    Version, Webhook, freeze,
 };
 use crate::log::Store;
 use crate::log::refold::{Difference, Report};

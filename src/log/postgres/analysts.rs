@@ -49,7 +49,8 @@ async fn let_read(
     views: &[&'static str],
 ) -> Result<LetRead, tokio_postgres::Error> {
     let quoted = format!("\"{}\"", role.replace('"', "\"\""));
-    let known = "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = $1";
+    let known =
+        "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = $1";
     let known = transaction.query_opt(known, &[&role]).await?;
     let made = known.is_none();
     if let Some(row) = known {

@@ -92,7 +92,8 @@ fn a_role_that_may_do_more_is_left_as_it_is() {
             store.seen(&sql).await == "true"
         };
         // By itself, column by column, or by somebody whose part it can take.
-        let [writer, column, member, maker] = ["writer", "column", "member", "maker"].map(|end| format!("{schema}_{end}"));
+        let [writer, column, member, maker] =
+            ["writer", "column", "member", "maker"].map(|end| format!("{schema}_{end}"));
         for (role, attributes) in [(&writer, ""), (&column, ""), (&member, "NOINHERIT"), (&maker, "CREATEROLE")] {
             store.behind(&format!("CREATE ROLE {role} {attributes}")).await;
         }
