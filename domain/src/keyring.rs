@@ -117,11 +117,14 @@ impl Keyring {
     }
 
     pub fn apply(&mut self, event: &KeyringEvent) {
-        let mut of = |purpose: &String| self.purposes.entry(purpose.clone()).or_default();
+        let (KeyringEvent::KeyAdded(KeyAdded { purpose, .. })
+        | KeyringEvent::KeysRetired(KeysRetired { purpose, .. })
+        | KeyringEvent::KeysDestroyed(KeysDestroyed { purpose, .. })) = event;
+        let told = self.purposes.entry(purpose.clone()).or_default();
         match event {
-            KeyringEvent::KeyAdded(e) => of(&e.purpose).added = e.key,
-            KeyringEvent::KeysRetired(e) => of(&e.purpose).retired = e.upto,
-            KeyringEvent::KeysDestroyed(e) => of(&e.purpose).destroyed = e.upto,
+            KeyringEvent::KeyAdded(e) => told.added = e.key,
+            KeyringEvent::KeysRetired(e) => told.retired = e.upto,
+            KeyringEvent::KeysDestroyed(e) => told.destroyed = e.upto,
         }
     }
 }
