@@ -323,7 +323,7 @@ async fn nothing_is_signed_once_a_checkpoint_is_gone(store: &dyn Store) {
     let signed = prover.cover(end).await.unwrap().unwrap();
     // Somebody alters an event, and does away with all that was signed and with the tree, while it is signed on.
     store.unguard().await;
-    store.flip(100, "body", 1).await;
+    flip(store, 100, "body", 1).await;
     store.behind("DELETE FROM signed_checkpoints").await;
     store.behind("DELETE FROM tiles").await;
     store.behind("UPDATE generations SET position = 0 WHERE model = 'tiles'").await;
@@ -375,7 +375,7 @@ async fn what_was_found_altered_is_signed_by_nobody_until_it_is_set_right(store:
     let world = lived(store, 43, 600).await;
     covered(&world).await;
     store.unguard().await;
-    store.flip(300, "body", 0).await;
+    flip(store, 300, "body", 0).await;
     assert!(prover(&world).look_again(290).await.is_err());
     world.append(bare("later", Expected::NoStream, 5)).await.unwrap();
     let end = world.log.end().await.unwrap();
@@ -384,7 +384,7 @@ async fn what_was_found_altered_is_signed_by_nobody_until_it_is_set_right(store:
         let refused = prover(&world).cover(end).await;
         assert!(matches!(refused, Err(ProverFault::Fork(Fork::Event(300)))), "{refused:?}");
     }
-    store.flip(300, "body", 0).await;
+    flip(store, 300, "body", 0).await;
     assert_eq!(covered(&world).await.size, end);
     world.append(bare("more", Expected::NoStream, 5)).await.unwrap();
     assert_eq!(covered(&world).await.size, end + 5);
