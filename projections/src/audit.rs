@@ -13,7 +13,7 @@ use crate::model::{Entry, Fold, Model};
 use crate::table::{Change, Column, Cursor, Index, Question, Row, Table, Value, id, integer, text};
 
 pub static MODEL: Model =
-    Model { name: "audit", version: 2, tables: &[&ROWS, &MORE], views: &[], fold: Fold::Plain(fold) };
+    Model { name: "audit", version: 3, tables: &[&ROWS, &MORE], views: &[], fold: Fold::Plain(fold) };
 
 static ROWS: Table = Table {
     name: "audit",
