@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use chrysalis::app::webhooks::ReplayFrom;
 use chrysalis::config::{Config, Overrides, parse_span};
-use chrysalis::proof::VerifyingKey;
 use chrysalis::serve::StartError;
 use chrysalis::wire::moment::Moment;
 use chrysalis_domain::id::{ApiKeyId, JobId, UserId, WebhookId};
@@ -279,9 +278,9 @@ struct Prove {
 struct CheckProof {
     /// What `audit prove`, `audit checkpoint` or `users certificate` printed; `-` reads it from the input.
     file: PathBuf,
-    /// A key of the log, as `audit keys` prints it; may be given several times.
+    /// A key of the log, or a file with some, as `audit keys` prints them; may be given several times.
     #[arg(long = "key", value_name = "KEY", required = true)]
-    keys: Vec<VerifyingKey>,
+    keys: Vec<String>,
     /// A file with the older checkpoint, for a proof that nothing of it was changed.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,

@@ -13,16 +13,7 @@ use crate::{USAGE, Verify};
 
 pub fn verify(asked: &Verify) -> Result<ExitCode, StartError> {
     let Verify { exports, keys: given, checkpoints: files, against } = asked;
-    let mut keys = Vec::new();
-    for key in given {
-        match read_keys(key) {
-            Ok(read) => keys.extend(read),
-            Err(said) => {
-                eprintln!("chrysalis: {said}");
-                return Ok(ExitCode::from(USAGE));
-            }
-        }
-    }
+    let Some(keys) = keys(given) else { return Ok(ExitCode::from(USAGE)) };
     let mut checkpoints = Vec::new();
     for file in files {
         checkpoints.push((file.display().to_string(), read(file)?));
@@ -37,16 +28,35 @@ fn read(file: &Path) -> Result<String, StartError> {
     std::fs::read_to_string(file).map_err(|error| StartError::Other(format!("{}: {error}", file.display())))
 }
 
-/// Keys, as they are written on the command line, or in a file of that name: a line each.
+/// All of them; nothing where one can't be read, and that is said.
+pub(super) fn keys(given: &[String]) -> Option<Vec<VerifyingKey>> {
+    let mut keys = Vec::new();
+    for key in given {
+        match read_keys(key) {
+            Ok(read) => keys.extend(read),
+            Err(said) => {
+                eprintln!("chrysalis: {said}");
+                return None;
+            }
+        }
+    }
+    Some(keys)
+}
+
+/// Keys, as they are written on the command line, or in a file of that name: a line each, for a log that changed its key
+/// has several.
 fn read_keys(given: &str) -> Result<Vec<VerifyingKey>, String> {
-    if let Ok(key) = given.parse() {
-        return Ok(vec![key]);
+    let lines = |text: &str| -> Option<Vec<VerifyingKey>> {
+        let keys: Option<Vec<_>> =
+            text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.parse().ok()).collect();
+        keys.filter(|keys| !keys.is_empty())
+    };
+    if let Some(keys) = lines(given) {
+        return Ok(keys);
     }
     let text =
         std::fs::read_to_string(given).map_err(|error| format!("--key {given}: no key, and no file: {error}"))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let keys: Result<Vec<VerifyingKey>, _> = lines.map(str::parse).collect();
-    keys.ok().filter(|keys| !keys.is_empty()).ok_or_else(|| format!("--key {given}: the file holds no keys of a log"))
+    lines(&text).ok_or_else(|| format!("--key {given}: the file holds no keys of a log"))
 }
 
 fn tell(question: &Question, report: &Report) -> std::io::Result<()> {

@@ -18,8 +18,8 @@ use chrysalis::proof::{
 };
 use chrysalis::serve::{StartError, log_signer};
 
-use super::{DIFFERENT, ports, progress};
-use crate::{CheckProof, Proof, Prove};
+use super::{DIFFERENT, audit, ports, progress};
+use crate::{CheckProof, Proof, Prove, USAGE};
 
 pub(super) async fn run(config: &Config, what: Proof) -> Result<ExitCode, StartError> {
     let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
@@ -97,7 +97,8 @@ pub(crate) fn check(what: &CheckProof) -> Result<ExitCode, StartError> {
         let said = "it proves that a checkpoint adds to an older one: give that one with --checkpoint";
         return Err(StartError::Other(said.to_owned()));
     }
-    Ok(match checked(&text, older.as_deref(), &what.keys) {
+    let Some(keys) = audit::keys(&what.keys) else { return Ok(ExitCode::from(USAGE)) };
+    Ok(match checked(&text, older.as_deref(), &keys) {
         Ok(said) => {
             println!("{said}");
             ExitCode::SUCCESS

@@ -223,6 +223,11 @@ async fn the_command_line_proves_and_checks() {
     assert!(said.starts_with(&format!("it adds to the checkpoint of {} events", size(&older))), "{said}");
     let said = app.command(&["audit", "check-proof", &newest_file, "--key", key]);
     assert!(said.contains(&format!("the checkpoint of {} events", size(&newest))), "{said}");
+    // A log that changed its key has several: as they are printed, or in a file.
+    let several = format!("{key}\n{key}\n");
+    for keys in [several.as_str(), &file("keys", &several)] {
+        assert_eq!(app.command(&["audit", "check-proof", &newest_file, "--key", keys]), said);
+    }
     assert!(app.command(&["verify"]).contains("is the one that was signed"));
     let held = app.command(&["verify", "--checkpoint", &older_file, "--checkpoint", &newest_file]);
     assert!(held.contains("checkpoints that were kept elsewhere: 2 hold\n"), "{held}");
