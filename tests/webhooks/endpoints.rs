@@ -188,11 +188,10 @@ async fn addresses_that_only_this_machine_can_reach_are_refused() {
         "javascript:alert(1)",
         "file:///etc/passwd",
     ] {
-        operator.post("/banata/webhooks/create", &json!({ "url": url })).await.says(
-            400,
-            "INVALID_WEBHOOK_URL",
-            "Invalid webhook URL",
-        );
+        let refused = operator.post("/banata/webhooks/create", &json!({ "url": url })).await;
+        let refused = refused.refused(400, "INVALID_WEBHOOK_URL");
+        // It says why.
+        assert!(refused["message"].as_str().unwrap().starts_with("Invalid webhook URL: "), "{url}: {refused}");
         let update = json!({ "id": made["id"], "url": url });
         operator.post("/banata/webhooks/update", &update).await.refused(400, "INVALID_WEBHOOK_URL");
     }
