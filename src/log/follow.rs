@@ -65,7 +65,8 @@ pub async fn behind(log: &dyn Log, model: &Model, patience: Duration) -> Result<
 /// from there would give positions out a second time, and the models would pass over what they are given to.
 pub async fn beyond_the_end(store: &dyn Store) -> Result<Option<Position>, LogFault> {
     let all = store.generations().await?;
-    let furthest = all.iter().map(|one| one.position).max().unwrap_or(0);
+    // Of those that are read: one that is being built may count otherwise meanwhile.
+    let furthest = all.iter().filter(|one| one.stage == Stage::Live).map(|one| one.position).max().unwrap_or(0);
     // Asked for later: what was folded was in the log before.
     let end = store.end().await?;
     Ok(Some(furthest).filter(|furthest| *furthest > end))
@@ -75,7 +76,8 @@ pub async fn beyond_the_end(store: &dyn Store) -> Result<Option<Position>, LogFa
 /// further, can take its place.
 pub async fn draw_back(store: &dyn Store, model: &Model) -> Result<(), LogFault> {
     let (all, end) = (store.generations().await?, store.end().await?);
-    for ahead in all.into_iter().filter(|one| one.model.name == model.name && one.position > end) {
+    let live = all.into_iter().filter(|one| one.stage == Stage::Live && one.model.name == model.name);
+    for ahead in live.filter(|one| one.position > end) {
         let (seen, name) = (ahead.position, model.name);
         tracing::warn!(model = name, seen, end, "the end of the log is gone; this read model is made of what is left");
         store.fold(Folded::plain(ahead, end, Vec::new())).await?;
