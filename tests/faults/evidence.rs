@@ -30,15 +30,19 @@ fn readers_of_the_log_do_not_hold_up_a_stop() {
             }
             readers.push(answer);
         }
-        server.terminate();
-        // Each is told to its end, and not cut off.
-        for mut answer in readers {
-            while answer.chunk().await.unwrap().is_some() {}
-        }
-        let (status, lines) = server.wait();
-        assert!(status.success(), "{status}:\n{}", lines.join("\n"));
-        assert!(!lines.iter().any(|line| line.contains("not finished in time")), "{}", lines.join("\n"));
+        assert_stops_with(server, readers).await;
     });
+}
+
+/// Each reader is told to its end, and not cut off; nobody is waited for beyond that.
+async fn assert_stops_with(server: Server, readers: Vec<reqwest::Response>) {
+    server.terminate();
+    for mut answer in readers {
+        while answer.chunk().await.unwrap().is_some() {}
+    }
+    let (status, lines) = server.wait();
+    assert!(status.success(), "{status}:\n{}", lines.join("\n"));
+    assert!(!lines.iter().any(|line| line.contains("not finished in time")), "{}", lines.join("\n"));
 }
 
 /// Behind a filter for what never happens there is always more to look at.
@@ -73,13 +77,7 @@ fn readers_of_what_is_rare_hold_up_neither_others_nor_a_stop() {
         for answer in &mut readers {
             while !std::str::from_utf8(&answer.chunk().await.unwrap().unwrap()).unwrap().contains("id: ") {}
         }
-        server.terminate();
-        for mut answer in readers {
-            while answer.chunk().await.unwrap().is_some() {}
-        }
-        let (status, lines) = server.wait();
-        assert!(status.success(), "{status}:\n{}", lines.join("\n"));
-        assert!(!lines.iter().any(|line| line.contains("not finished in time")), "{}", lines.join("\n"));
+        assert_stops_with(server, readers).await;
     });
 }
 
