@@ -1,10 +1,17 @@
-//! How far a copy has come: a bar on a terminal, a line now and then in a log.
+//! How far something has come that takes long. Of a copy: a bar on a terminal, a line now and then in a log.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use chrysalis::log::copy::Step;
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// So many events are folded.
+pub fn folded(events: u64) {
+    if events > 0 {
+        tracing::info!(events, "folded");
+    }
+}
 
 /// Between two lines in a log.
 const EVERY: Duration = Duration::from_secs(10);

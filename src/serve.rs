@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::app::acting::Acting;
 use crate::app::api_keys::ApiKeys;
 use crate::clock::Clock;
-use crate::config::{Config, secret};
+use crate::config::{Config, ConfigErrors, secret};
 use crate::entropy::{self, Entropy};
 use crate::followers::Turn;
 use crate::followers::attempts::Writer;
@@ -51,6 +51,8 @@ use crate::wire::signed::{Signer, SigningKey};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     #[error(transparent)]
     Secret(#[from] secret::SecretError),
     #[error(transparent)]

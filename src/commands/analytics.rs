@@ -1,57 +1,110 @@
-//! Counts of guests who become members, for taking away.
+//! `chrysalis analytics`: counts of guests who become members, for taking away.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use chrysalis::app::analytics::export::{Width, to_csv};
 use chrysalis::app::analytics::parquet::to_parquet;
 use chrysalis::app::analytics::range::{self, Unfit};
 use chrysalis::app::analytics::{Analytics, overview, report};
-use chrysalis::config::Config;
 use chrysalis::followers::models;
 use chrysalis::log::Store;
 use chrysalis::log::analysts::LetRead;
-use chrysalis::open::{Opened, open};
-use chrysalis::serve::{Ports, StartError};
+use chrysalis::serve::StartError;
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::conversion::VIEWS;
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::ports;
-use crate::{Analytics as Asked, AnalyticsFormat, Partitions, Report};
+use super::values::time;
+use super::{Here, Outcome, on_store};
+use crate::flags::Flags;
 
-pub async fn run(config: &Config, what: Asked) -> Result<ExitCode, StartError> {
-    let ports = ports();
-    let Opened { store, .. } = open(config, &ports, Arc::new(())).await?;
-    match what {
-        Asked::Export { format, out, partition, from, to } => {
+#[derive(Debug, Subcommand)]
+pub enum Words {
+    /// Writes every table that analysts read, as files by day or month of UTC: TABLE/2027-01.csv and so on.
+    Export {
+        #[arg(long, value_enum, default_value = "csv")]
+        format: Format,
+        /// Folder to write to; files of an earlier time are replaced.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        #[arg(long, value_enum, default_value = "month")]
+        partition: Partitions,
+        /// Only files that begin at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        from: Option<Timestamp>,
+        /// Only files that begin before this time.
+        #[arg(long, value_parser = time)]
+        to: Option<Timestamp>,
+    },
+    /// Writes one page of HTML with pictures and their numbers, which needs nothing else.
+    Report(Report),
+    /// Lets a role of PostgreSQL's read the tables that analysts read, and nothing else; makes it where it is not there. A role
+    /// that may do more is left as it is. On SQLite, says how to read the file.
+    Role { name: String },
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// YYYY-MM-DD, or a moment on a quarter of an hour. Without it, 30 days before the end.
+    #[arg(long)]
+    from: Option<String>,
+    /// No part of it. Without it, the end of today.
+    #[arg(long)]
+    to: Option<String>,
+    /// day, week, month or all.
+    #[arg(long)]
+    grain: Option<String>,
+    /// Such as Europe/Berlin.
+    #[arg(long, value_name = "NAME")]
+    time_zone: Option<String>,
+    /// File to write to.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Csv,
+    Parquet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Partitions {
+    Day,
+    Month,
+}
+
+pub fn run(flags: &Flags, words: Words) -> Outcome {
+    on_store(flags, async |here| match words {
+        Words::Export { format, out, partition, from, to } => {
             let width = match partition {
                 Partitions::Day => Width::Day,
                 Partitions::Month => Width::Month,
             };
-            export(&counted(&store, &ports).await?, format, &out, width, from, to).await
+            export(&counted(&here).await?, format, &out, width, from, to).await
         }
-        Asked::Report(report) => draw(&counted(&store, &ports).await?, report).await,
-        Asked::Role { name } => let_read(store.as_ref(), &name).await,
-    }
+        Words::Report(report) => draw(&counted(&here).await?, report).await,
+        Words::Role { name } => let_read(here.store.as_ref(), &name).await,
+    })
 }
 
 /// All that happened so far.
-async fn counted<'s>(store: &'s Arc<dyn Store>, ports: &Ports) -> Result<Analytics<'s>, StartError> {
-    models::fold_the_rest(store.clone()).await?;
-    Ok(Analytics { log: store.as_ref(), now: ports.clock.now() })
+async fn counted(here: &Here) -> Result<Analytics<'_>, StartError> {
+    models::fold_the_rest(here.store.clone()).await?;
+    Ok(Analytics { log: here.store.as_ref(), now: here.now() })
 }
 
 async fn export(
     analytics: &Analytics<'_>,
-    format: AnalyticsFormat,
+    format: Format,
     out: &Path,
     width: Width,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-) -> Result<ExitCode, StartError> {
+) -> Outcome {
     let Some((first, last)) = analytics.counted().await? else {
         println!("nothing was counted yet");
         return Ok(ExitCode::SUCCESS);
@@ -68,8 +121,8 @@ async fn export(
                 continue;
             }
             let (extension, file) = match format {
-                AnalyticsFormat::Csv => ("csv", to_csv(view, &found).into_bytes()),
-                AnalyticsFormat::Parquet => ("parquet", to_parquet(view, &found).map_err(std::io::Error::other)?),
+                Format::Csv => ("csv", to_csv(view, &found).into_bytes()),
+                Format::Parquet => ("parquet", to_parquet(view, &found).map_err(std::io::Error::other)?),
             };
             let folder = out.join(view.name);
             std::fs::create_dir_all(&folder)?;
@@ -81,7 +134,7 @@ async fn export(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn draw(analytics: &Analytics<'_>, asked: Report) -> Result<ExitCode, StartError> {
+async fn draw(analytics: &Analytics<'_>, asked: Report) -> Outcome {
     let Report { from, to, grain, time_zone, out } = asked;
     let unfit = |Unfit { field, message }: Unfit| {
         let flag = if field == "timeZone" { "time-zone" } else { field };
@@ -98,7 +151,7 @@ async fn draw(analytics: &Analytics<'_>, asked: Report) -> Result<ExitCode, Star
 }
 
 /// Lets a role of the database's read the views, and says how, where there are no roles.
-async fn let_read(store: &dyn Store, role: &str) -> Result<ExitCode, StartError> {
+async fn let_read(store: &dyn Store, role: &str) -> Outcome {
     let views: Vec<_> = VIEWS.iter().map(|view| view.name).collect();
     match store.let_read(role, &views).await? {
         LetRead::Reads { made, grants } => {

@@ -1,117 +1,31 @@
-//! An export, verified: what an auditor runs. No store, no server and no configuration is asked for anything.
+//! `chrysalis audit`: who did what, and what is proven of the log.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::ExitCode;
+mod export;
+mod keys;
+pub(super) mod proof;
+mod verify;
 
-use chrysalis::evidence::verify::{self, Question, Report, Verdict};
-use chrysalis::proof::note::VerifyingKey;
-use chrysalis::serve::StartError;
+use clap::Subcommand;
 
-use super::DIFFERENT;
-use crate::{USAGE, Verify};
+use super::{Outcome, on_store};
+use crate::flags::Flags;
 
-pub fn verify(asked: &Verify) -> Result<ExitCode, StartError> {
-    let Verify { exports, keys: given, checkpoints: files, against } = asked;
-    let Some(keys) = keys(given) else { return Ok(ExitCode::from(USAGE)) };
-    let mut checkpoints = Vec::new();
-    for file in files {
-        checkpoints.push((file.display().to_string(), read(file)?));
-    }
-    let question = Question { exports: exports.clone(), keys, checkpoints, against: against.clone() };
-    let report = verify::verify(&question)?;
-    tell(&question, &report)?;
-    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+#[derive(Debug, Subcommand)]
+pub enum Words {
+    /// Verifies an export offline: what was altered, removed, inserted, moved or cut off, and what is proven. Needs no
+    /// store and no configuration. Exits with 3 when anything is wrong.
+    Verify(verify::Words),
+    /// Who did what to whom, oldest first, one line each.
+    Export(export::Words),
+    #[command(flatten)]
+    Proof(proof::Words),
 }
 
-fn read(file: &Path) -> Result<String, StartError> {
-    std::fs::read_to_string(file).map_err(|error| StartError::Other(format!("{}: {error}", file.display())))
-}
-
-/// All of them; nothing where one can't be read, and that is said.
-pub(super) fn keys(given: &[String]) -> Option<Vec<VerifyingKey>> {
-    let mut keys = Vec::new();
-    for key in given {
-        match read_keys(key) {
-            Ok(read) => keys.extend(read),
-            Err(said) => {
-                eprintln!("chrysalis: {said}");
-                return None;
-            }
-        }
+pub fn run(flags: &Flags, words: Words) -> Outcome {
+    match words {
+        // Whoever checks has neither a server nor its configuration.
+        Words::Verify(words) => verify::run(words),
+        Words::Export(words) => on_store(flags, async |here| export::run(here, words).await),
+        Words::Proof(words) => proof::run(flags, words),
     }
-    Some(keys)
-}
-
-/// Keys, as they are written on the command line, or in a file of that name: a line each, for a log that changed its key
-/// has several.
-fn read_keys(given: &str) -> Result<Vec<VerifyingKey>, String> {
-    let lines = |text: &str| -> Option<Vec<VerifyingKey>> {
-        let keys: Option<Vec<_>> =
-            text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.parse().ok()).collect();
-        keys.filter(|keys| !keys.is_empty())
-    };
-    if let Some(keys) = lines(given) {
-        return Ok(keys);
-    }
-    let text =
-        std::fs::read_to_string(given).map_err(|error| format!("--key {given}: no key, and no file: {error}"))?;
-    lines(&text).ok_or_else(|| format!("--key {given}: the file holds no keys of a log"))
-}
-
-fn tell(question: &Question, report: &Report) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for finding in &report.findings {
-        if finding.line > 0 {
-            write!(out, "{}:{}: ", question.exports[finding.file].display(), finding.line)?;
-        }
-        writeln!(out, "{}", finding.fault)?;
-    }
-    if report.unlisted > 0 {
-        writeln!(out, "and {} more", report.unlisted)?;
-    }
-    let Report { events, from, through, .. } = report;
-    writeln!(out, "{events} events, positions {from} to {through}")?;
-    if let Some(root) = report.root {
-        writeln!(out, "Merkle root {root}")?;
-    }
-    for held in &report.checkpoints {
-        let Ok(checkpoint) = &held.checkpoint else { continue };
-        let by: Vec<_> = checkpoint.signed_by.iter().map(VerifyingKey::number).collect();
-        let how = match held.verdict {
-            Verdict::Holds => "holds",
-            Verdict::AsStated => "holds for what the lines state of themselves",
-            Verdict::Differs => "does not hold",
-            Verdict::Unmet => "could not be held against anything",
-        };
-        let (size, origin) = (checkpoint.size, &checkpoint.origin);
-        writeln!(out, "the checkpoint {} {how}: {size} events of {origin}, signed by {}", held.name, by.join(", "))?;
-    }
-    conclude(question, report, &mut out)
-}
-
-/// What is proven by it, and what is not.
-fn conclude(question: &Question, report: &Report, out: &mut impl Write) -> std::io::Result<()> {
-    let (proven, stated) = (report.proven(), report.stated());
-    if proven > 0 {
-        writeln!(out, "proven: positions 1 to {proven} are, field by field, what was signed")?;
-    }
-    if stated > proven {
-        writeln!(
-            out,
-            "proven: positions 1 to {stated} are what was signed, but for the lines above that were altered"
-        )?;
-    }
-    if report.filtered {
-        writeln!(out, "not proven: an export of some events only shows that each line agrees with itself")?;
-    } else if question.keys.is_empty() {
-        writeln!(
-            out,
-            "not proven: the file agrees with itself or not, as anybody's can; give --key to hold it against what was signed"
-        )?;
-    } else if stated < report.through {
-        let why = if report.findings.is_empty() { ", which came after the newest checkpoint" } else { "" };
-        writeln!(out, "not proven: positions {} to {}{why}", stated + 1, report.through)?;
-    }
-    writeln!(out, "{}", if report.findings.is_empty() { "nothing is wrong" } else { "something is wrong: see above" })
 }

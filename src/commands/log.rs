@@ -1,57 +1,138 @@
-//! The log on the command line: shown, followed, exported. A server may run meanwhile.
+//! `chrysalis log`: the log shown, followed, exported, copied. A server may run meanwhile.
+
+mod copy;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrysalis::app::audit::events::type_named;
-use chrysalis::config::Config;
 use chrysalis::evidence::export::{self, Asked, Cursor, Done, ExportError, settle};
 use chrysalis::evidence::frame::Filter;
 use chrysalis::evidence::line::Line;
 use chrysalis::evidence::output::Tally;
-use chrysalis::keys::Keyring;
 use chrysalis::log::{Position, Recorded, SealedRef, Store, StreamId};
-use chrysalis::open::{Opened, open};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
+use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::UserId;
+use clap::{Args, Subcommand};
 
-use super::{ports, proof, told_to_stop};
-use crate::{Log, Only};
+use super::audit::proof;
+use super::serve::told_to_stop;
+use super::values::time;
+use super::{Here, Outcome, on_store};
+use crate::flags::Flags;
+
+#[derive(Debug, Subcommand)]
+pub enum Words {
+    /// The last position.
+    Head,
+    /// Events as JSON lines, each as an export has it.
+    Show {
+        /// Only events after this position.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// At most this many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Only the event at this position.
+        #[arg(long, conflicts_with_all = ["after", "limit"], value_parser = clap::value_parser!(u64).range(1..))]
+        position: Option<u64>,
+        #[command(flatten)]
+        only: Only,
+        /// Only what happened to this user.
+        #[arg(long, conflicts_with = "stream")]
+        user: Option<UserId>,
+        /// For reading, not for programs.
+        #[arg(long)]
+        readable: bool,
+    },
+    /// Follows the log: every event as it comes, or those that are asked for, until it is told to stop.
+    Tail {
+        /// A position to begin with, such as the one behind the last that was seen; or now.
+        #[arg(long, default_value = "now", value_parser = tail_from)]
+        from: TailFrom,
+        #[command(flatten)]
+        only: Only,
+        /// Only what happens to this user.
+        #[arg(long, conflicts_with = "stream")]
+        user: Option<UserId>,
+        /// For reading, not for programs.
+        #[arg(long)]
+        readable: bool,
+    },
+    /// Writes the log as JSON lines: what an auditor is given. See docs/audit.md. Begun again with the same file, it goes
+    /// on where it was broken off.
+    Export {
+        /// The first position.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        from: Option<u64>,
+        /// The last position. Without it, where the log ends now.
+        #[arg(long)]
+        to: Option<u64>,
+        /// Only what was recorded at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        since: Option<Timestamp>,
+        /// Only what was recorded at this time or before.
+        #[arg(long, value_parser = time)]
+        until: Option<Timestamp>,
+        #[command(flatten)]
+        only: Only,
+        /// The file to write, or to go on with. Without it, standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Compresses it, by zstd.
+        #[arg(long)]
+        compress: bool,
+    },
+    /// Copies a whole store into another one, which is empty or was copied into before. Can be stopped, and run again;
+    /// the source may be served from until the last time. Both ends share the secret.
+    Copy(copy::Words),
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct Only {
+    /// Only events of this stream, such as user-usr_….
+    #[arg(long)]
+    stream: Option<String>,
+    /// Only events of this type, such as GuestUpgraded.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+}
 
 /// Events that are shown at a time.
 const PAGE: usize = 1_024;
 
-pub async fn run(config: &Config, what: Log) -> Result<ExitCode, StartError> {
-    let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
-    match what {
-        Log::Head => writeln!(io::stdout(), "{}", store.end().await?)?,
-        Log::Show { after, limit, position, only, user, readable } => {
+pub fn run(flags: &Flags, words: Words) -> Outcome {
+    match words {
+        Words::Head => on_store(flags, head),
+        Words::Show { after, limit, position, only, user, readable } => {
             let (from, to) = position.map_or((Some(after.saturating_add(1)), None), |at| (Some(at), Some(at)));
+            let asked = Asked { from, to, filter: of_user(only.into(), user), ..Asked::default() };
+            on_store(flags, async |here| show(here.store, asked, limit, readable).await)
+        }
+        Words::Tail { from, only, user, readable } => {
             let filter = of_user(only.into(), user);
-            show(store, Asked { from, to, filter, ..Asked::default() }, limit, readable).await?;
+            on_store(flags, async |here| tail(here.store, from, &filter, readable).await)
         }
-        Log::Tail { from, only, user, readable } => {
-            // What never comes would be waited for.
-            if let Some(unknown) = only.event_type.as_deref().filter(|name| type_named(name).is_none()) {
-                return Err(StartError::Other(format!("no event is called {unknown}")));
-            }
-            tail(store, from, &of_user(only.into(), user), readable).await?;
-        }
-        Log::Export { from, to, since, until, only, output, compress } => {
+        Words::Export { from, to, since, until, only, output, compress } => {
             let asked = Asked { from, to, since, until, filter: only.into() };
-            write(store, &keyring, asked, output.as_deref(), compress).await?;
+            on_store(flags, async |here| write(here, asked, output.as_deref(), compress).await)
         }
-        // Has a configuration for each end: see `copy`.
-        Log::Copy { .. } => {}
+        Words::Copy(words) => copy::run(flags, &words),
     }
+}
+
+async fn head(here: Here) -> Outcome {
+    writeln!(io::stdout(), "{}", here.store.end().await?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(store: Arc<dyn Store>, asked: Asked, limit: usize, readable: bool) -> Result<(), StartError> {
+async fn show(store: Arc<dyn Store>, asked: Asked, limit: usize, readable: bool) -> Outcome {
     let header = settle(store.as_ref(), &asked).await?;
     let mut cursor = Cursor::new(store, header, 0, limit.min(PAGE));
     let mut left = limit;
@@ -61,7 +142,7 @@ async fn show(store: Arc<dyn Store>, asked: Asked, limit: usize, readable: bool)
         left -= events.len();
         print(&events, readable)?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Where to follow the log from.
@@ -71,7 +152,7 @@ pub enum TailFrom {
     Position(Position),
 }
 
-pub fn tail_from(text: &str) -> Result<TailFrom, String> {
+fn tail_from(text: &str) -> Result<TailFrom, String> {
     match text.parse() {
         // No log has more.
         Ok(position) if (1..i64::MAX.cast_unsigned()).contains(&position) => Ok(TailFrom::Position(position)),
@@ -83,7 +164,11 @@ pub fn tail_from(text: &str) -> Result<TailFrom, String> {
 /// Between two looks at whether something came. Another process writes it: only the store knows.
 const LOOK: Duration = Duration::from_millis(100);
 
-async fn tail(store: Arc<dyn Store>, from: TailFrom, filter: &Filter, readable: bool) -> Result<(), StartError> {
+async fn tail(store: Arc<dyn Store>, from: TailFrom, filter: &Filter, readable: bool) -> Outcome {
+    // What never comes would be waited for.
+    if let Some(unknown) = filter.event_type.as_deref().filter(|name| type_named(name).is_none()) {
+        return Err(StartError::Other(format!("no event is called {unknown}")));
+    }
     let stop = told_to_stop()?;
     tokio::pin!(stop);
     let mut after = match from {
@@ -93,7 +178,7 @@ async fn tail(store: Arc<dyn Store>, from: TailFrom, filter: &Filter, readable: 
     loop {
         let mut events = tokio::select! {
             biased;
-            () = &mut stop => return Ok(()),
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
             events = store.read_all(after, PAGE) => events?,
         };
         if let Some(last) = events.last() {
@@ -103,7 +188,7 @@ async fn tail(store: Arc<dyn Store>, from: TailFrom, filter: &Filter, readable: 
             continue;
         }
         tokio::select! {
-            () = &mut stop => return Ok(()),
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -163,24 +248,19 @@ fn told(event: &Recorded) -> String {
     told
 }
 
-async fn write(
-    store: Arc<dyn Store>,
-    keyring: &Keyring,
-    mut asked: Asked,
-    output: Option<&Path>,
-    compressed: bool,
-) -> Result<(), StartError> {
+async fn write(here: Here, mut asked: Asked, output: Option<&Path>, compressed: bool) -> Outcome {
     // Signed now, so that there is nothing in it that no signature covers.
-    match proof::cover(&store, keyring).await {
+    match proof::cover(&here).await {
         Ok(signed) => asked.to = asked.to.or(signed.map(|signed| signed.size)),
         // An auditor is to see it all the same.
         Err(error) => eprintln!("chrysalis: what is exported is not signed: {error}"),
     }
+    let store = here.store;
     let now = settle(store.as_ref(), &asked).await?;
     let Some(path) = output else {
         let tally = export::to_pipe(store, now, io::stdout(), compressed).await.map_err(failed)?;
         say(&tally, "written");
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     };
     let Done { tally, before, finished } = export::to_file(store, now, path, compressed).await.map_err(failed)?;
     match before {
@@ -188,7 +268,7 @@ async fn write(
         Some(before) => say(&tally, &format!("there, {} of them written now", tally.count - before)),
         None => say(&tally, "written"),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Beside the export, which may go to standard output.

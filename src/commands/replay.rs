@@ -2,37 +2,55 @@
 
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use chrysalis::app::audit::Trail;
 use chrysalis::app::audit::replay::{Asked, Replayed, StepRow};
 use chrysalis::app::audit::totals::{Census, Totals};
-use chrysalis::config::Config;
 use chrysalis::log::times;
-use chrysalis::open::{Opened, open};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::UserId;
+use clap::Args;
 use serde::Serialize;
 
-use super::ports;
-use crate::Replay;
+use super::values::time;
+use super::{Here, Outcome, on_store};
+use crate::flags::Flags;
+
+#[derive(Debug, Args)]
+pub struct Words {
+    /// By the log's own time, what was recorded then or before: RFC 3339, a date (its first moment in UTC), or epoch
+    /// milliseconds. Without it, now.
+    #[arg(long, value_parser = time)]
+    at: Option<Timestamp>,
+    /// One user: what they were, and each step that made them so, in words.
+    #[arg(long)]
+    user: Option<UserId>,
+    /// Every user there was, a line of JSON each, instead of figures.
+    #[arg(long, conflicts_with = "user")]
+    users: bool,
+    /// Lines of JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Steps of a timeline that are held in memory at a time.
 const STEPS: usize = 500;
 
-pub(super) async fn run(config: &Config, asked: Replay) -> Result<ExitCode, StartError> {
-    let ports = ports();
-    let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
-    store.fit().await?;
-    let trail = Trail { log: store.as_ref(), keyring: &keyring };
+pub fn run(flags: &Flags, words: Words) -> Outcome {
+    on_store(flags, async |here| replay(here, words).await)
+}
+
+async fn replay(here: Here, Words { at, user, users, json }: Words) -> Outcome {
+    here.store.fit().await?;
+    let trail = Trail { log: here.store.as_ref(), keyring: &here.keyring };
     // Of a time that is yet to come nothing can be said but what is so now.
-    let now = times::now(store.as_ref(), ports.clock.now()).await?;
-    let at = asked.at.map_or(now, |at| at.min(now));
-    match asked.user {
-        Some(user) => of_user(trail, user, at, asked.json).await?,
-        None => of_everybody(trail, at, asked.users, asked.json).await?,
+    let now = times::now(here.store.as_ref(), here.now()).await?;
+    let at = at.map_or(now, |at| at.min(now));
+    match user {
+        Some(user) => of_user(trail, user, at, json).await?,
+        None => of_everybody(trail, at, users, json).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

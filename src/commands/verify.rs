@@ -2,24 +2,34 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use chrysalis::config::Config;
 use chrysalis::followers::search::Indexer;
-use chrysalis::keys::{Keyring, KeyringClaims};
+use chrysalis::keys::KeyringClaims;
 use chrysalis::log::cqrs::stored_states;
 use chrysalis::log::refold::{Difference, Report};
-use chrysalis::log::{LogFault, Store, sealed};
-use chrysalis::open::{Opened, open};
-use chrysalis::serve::{Ports, StartError};
+use chrysalis::log::{LogFault, sealed};
+use chrysalis::serve::Ports;
+use clap::Args;
 
-use super::{DIFFERENT, ports, proof};
+use super::audit::proof;
+use super::{DIFFERENT, Here, Outcome, on_store};
+use crate::flags::Flags;
 
-pub(super) async fn run(config: &Config, kept: &[PathBuf]) -> Result<ExitCode, StartError> {
-    let Opened { store, keyring, .. } = open(config, &ports(), Arc::new(())).await?;
+#[derive(Debug, Args)]
+pub struct Words {
+    /// A checkpoint of this log that was kept elsewhere, in a file: whoever can write to the store can't make it fit another
+    /// history. May be given several times.
+    #[arg(long = "checkpoint", value_name = "OLD")]
+    checkpoints: Vec<PathBuf>,
+}
+
+pub fn run(flags: &Flags, words: &Words) -> Outcome {
+    on_store(flags, async |here| verify(&here, &words.checkpoints).await)
+}
+
+async fn verify(here: &Here, kept: &[PathBuf]) -> Outcome {
     let mut report = Report::default();
-    let (proven, compared) =
-        tokio::join!(proof::verify(store.as_ref(), &keyring, kept), compare(&store, &keyring, config, &mut report));
+    let (proven, compared) = tokio::join!(proof::verify(here, kept), compare(here, &mut report));
     let proven = proven?;
     // What is found before something that does not read is told all the same: that may be why.
     tell(&report, proven.verdict.findings.len(), compared.is_ok());
@@ -30,18 +40,14 @@ pub(super) async fn run(config: &Config, kept: &[PathBuf]) -> Result<ExitCode, S
 }
 
 /// Every sealed record, every row of every read model, and of what is kept of them.
-async fn compare(
-    store: &Arc<dyn Store>,
-    keyring: &Arc<Keyring>,
-    config: &Config,
-    report: &mut Report,
-) -> Result<(), LogFault> {
+async fn compare(here: &Here, report: &mut Report) -> Result<(), LogFault> {
+    let Here { config, ports: Ports { clock, entropy }, store, keyring, .. } = here;
     // Records first: one that was altered does not open where a row needs it.
     sealed::compare(store.as_ref(), report).await?;
     let rows = store.verify(&KeyringClaims(keyring), &mut |_| ()).await?;
     *report = std::mem::take(report).and(rows);
     stored_states::compare(store.as_ref(), report).await?;
-    let Ports { clock, entropy } = ports();
+    let (clock, entropy) = (clock.clone(), entropy.clone());
     let indexer = Indexer::new(store.clone(), keyring.clone(), clock, entropy, config.search);
     indexer.compare(report).await
 }

@@ -1,28 +1,22 @@
-//! A clean-up, rehearsed on the command line.
+//! A clean-up, rehearsed.
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use chrysalis::app::admin::rehearse::{Rehearsal, rehearse};
-use chrysalis::config::Config;
 use chrysalis::followers::models;
-use chrysalis::open::{Opened, open};
-use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
 use chrysalis_domain::Span;
 
-use super::ports;
+use crate::commands::{Here, Outcome};
 
 /// Guests of each kind that are named.
 const NAMED: u32 = 5;
 
 /// Says what a maximum age would do.
-pub async fn run(config: &Config, max_age: Span) -> Result<ExitCode, StartError> {
-    let ports = ports();
-    let Opened { store, .. } = open(config, &ports, Arc::new(())).await?;
-    models::fold_the_rest(store.clone()).await?;
-    let rehearsal = rehearse(store.as_ref(), max_age, ports.clock.now(), NAMED).await?;
+pub async fn run(here: Here, max_age: Span) -> Outcome {
+    models::fold_the_rest(here.store.clone()).await?;
+    let rehearsal = rehearse(here.store.as_ref(), max_age, here.now(), NAMED).await?;
     write!(std::io::stdout().lock(), "{}", told(&rehearsal))?;
     Ok(ExitCode::SUCCESS)
 }

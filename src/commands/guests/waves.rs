@@ -1,35 +1,73 @@
-//! Waves of bots, from the command line: counted in the store itself; taken out of use and put back by whichever server runs
-//! on it.
+//! Waves of bots: counted in the store itself; taken out of use and put back by whichever server runs on it.
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use chrysalis::app::acting::Acting;
 use chrysalis::app::admin::waves::{Came, Counted, Waves};
 use chrysalis::app::{AppError, Refusal};
-use chrysalis::config::Config;
 use chrysalis::log::origins::{Grouping, Tally, Width, named, network};
-use chrysalis::open::{Opened, open};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
+use chrysalis_domain::id::JobId;
+use chrysalis_domain::{Span, Timestamp};
+use clap::{Subcommand, ValueEnum};
 
-use super::{in_words, ports};
-use crate::GroupedBy;
+use crate::commands::values::{span, time};
+use crate::commands::{Here, Outcome, in_words};
 
-pub async fn run(config: &Config, what: crate::Waves) -> Result<ExitCode, StartError> {
-    let ports = ports();
-    let Opened { store, keyring, .. } = open(config, &ports, Arc::new(())).await?;
-    store.fit().await?;
-    let at = ports.clock.now();
-    let waves = Waves::by(Acting::operator(store.as_ref(), &keyring, ports.entropy.as_ref(), at));
-    match what {
-        crate::Waves::Origins { since, by, limit } => {
+/// Many guests who came together.
+#[derive(Debug, Subcommand)]
+pub enum Words {
+    /// How many guests came from where and when, and what became of them: the largest groups first, one line each.
+    Origins {
+        /// Who came within this time, such as 90m, 24h or 7d.
+        #[arg(long, default_value = "24h", value_parser = span)]
+        since: Span,
+        /// What is told apart: one width of networks, hours, or both.
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "network")]
+        by: Vec<GroupedBy>,
+        /// At most this many groups.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Takes all guests out of use who came in a time and still are guests: a running server does it. Prints the job.
+    DisableWave {
+        /// Who came at this time or later: a date, a time of RFC 3339, or epoch milliseconds.
+        #[arg(long, value_parser = time)]
+        from: Timestamp,
+        /// Who came at this time or before.
+        #[arg(long, value_parser = time)]
+        to: Timestamp,
+        /// Only from this network, as `guests origins` names it.
+        #[arg(long, allow_hyphen_values = true)]
+        network: Option<String>,
+    },
+    /// Puts back whom that job took out of use: a running server does it. Prints the job.
+    RestoreWave { job: JobId },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupedBy {
+    /// An IPv4 address, an IPv6 /64.
+    Network,
+    /// The IPv6 /56 around it.
+    Network56,
+    /// The IPv6 /48 around it.
+    Network48,
+    Hour,
+}
+
+pub async fn run(here: Here, words: Words) -> Outcome {
+    here.store.fit().await?;
+    let at = here.now();
+    let waves = Waves::by(here.acting(at));
+    match words {
+        Words::Origins { since, by, limit } => {
             // All of them, however many there are.
             let counted = waves.count(grouping(&by), at - since, at, usize::MAX).await.map_err(failed)?;
             tell(counted, limit)?;
         }
-        crate::Waves::DisableWave { from, to, network: name } => {
+        Words::DisableWave { from, to, network: name } => {
             let named = name.map(|name| network(&name).ok_or_else(|| format!("{name:?} names no network")));
             let came = Came { from, to: to.min(at), network: named.transpose().map_err(StartError::Other)? };
             if came.from > came.to {
@@ -37,7 +75,7 @@ pub async fn run(config: &Config, what: crate::Waves) -> Result<ExitCode, StartE
             }
             println!("{}", waves.disable(&came).await.map_err(failed)?);
         }
-        crate::Waves::RestoreWave { job } => println!("{}", waves.restore(job).await.map_err(failed)?),
+        Words::RestoreWave { job } => println!("{}", waves.restore(job).await.map_err(failed)?),
     }
     Ok(ExitCode::SUCCESS)
 }
