@@ -1,24 +1,18 @@
 //! Random lives: every command there is, in no sensible order, by people who want each other's addresses.
 
 mod admin;
+mod guests;
+mod proofs;
 
 use chrysalis::keys::SealKind;
-use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
-use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord, ask};
-use chrysalis_domain::challenge::event::{AuthorizationRequested, ChallengeIssued, VoidReason};
-use chrysalis_domain::challenge::{Asker, Bound, Challenge, ChallengeCommand, Ended, Intent, Purpose};
-use chrysalis_domain::id::{
-    AccountId, ApiKeyId, ChallengeId, ClaimId, EventId, JobId, OrganizationId, SessionId, UserId,
-};
-use chrysalis_domain::mail::{MailDeferred, MailEvent, MailGivenUp, MailSent, Reason};
-use chrysalis_domain::user::command::{
-    ExpiryTerms, NewPassword, NewSession, Profile, ProvenAddress, SocialEmail, SocialIdentity,
-};
+use chrysalis::log::cqrs::{Ask, ExecuteError, load};
+use chrysalis::log::{AppendError, Claim, Expected, Group, SealedRecord};
+use chrysalis_domain::Span;
+use chrysalis_domain::id::{AccountId, ApiKeyId, ChallengeId, ClaimId, EventId, OrganizationId, SessionId, UserId};
+use chrysalis_domain::user::command::{NewPassword, NewSession, Profile};
 use chrysalis_domain::user::event::{DeletionReason, EndReason};
 use chrysalis_domain::user::{Standing, User, UserCommand};
-use chrysalis_domain::value::{Carrier, Change, Locale, ProofKind};
-use chrysalis_domain::{EmailAddress, Event, Passed, Span, Subject};
-use chrysalis_projections::{codes, mails};
+use chrysalis_domain::value::{Carrier, Change, ProofKind};
 
 use crate::conformance::world::{Person, World, command};
 
@@ -49,9 +43,6 @@ pub(super) const ADDRESSES: [&str; 24] = [
     "m@example.com",
     "n@example.com",
 ];
-const SUBJECTS: [&str; 4] =
-    ["https://idp.example/1", "https://idp.example/2", "https://other.example/1", "https://other.example/2"];
-const PROVIDERS: [&str; 2] = ["idp", "other"];
 
 pub struct History {
     pub world: World,
@@ -278,202 +269,6 @@ impl History {
             }
             _ => plain(C::DeleteUser { reason: DeletionReason::Requested, only_if_guest: chance.toss() }),
         }
-    }
-
-    /// What becomes of guests who stay away.
-    fn clean_up(&self, state: &User) -> UserCommand {
-        use UserCommand as C;
-        let (world, chance) = (&self.world, &self.world.chance);
-        let passed = Passed::default();
-        // So that a few seconds are long enough.
-        let max_age = Span::from_secs(5) - ExpiryTerms::RECORDED_WITHIN;
-        let undo = Span::from_secs(*chance.pick(&[0, 1, 30, 3_600]));
-        let mut terms = ExpiryTerms { settings_version: 3, max_age, notice: Span::ZERO, undo, job: None };
-        // Nobody else brings them back.
-        if let Some(by) = state.disabled.as_ref().and_then(|disabled| disabled.by) {
-            return C::ReinstateGuest { by };
-        }
-        match (&state.disabled, chance.below(8)) {
-            (Some(_), 0..3) => C::RestoreGuest,
-            (Some(_), 3..6) => C::FinishExpiry { passed },
-            (_, 6) => C::HoldGuest { until: world.now() + Span::from_secs(10), reason: None },
-            (_, 7) => C::ReleaseGuest,
-            (None, 0) => C::DisableGuest { by: world.fresh(JobId::from_ulid) },
-            (None, 1..3) => {
-                terms.notice = Span::from_secs(2);
-                C::AnnounceExpiry { terms, passed }
-            }
-            _ => C::ExpireGuest { terms, passed },
-        }
-    }
-
-    /// Codes by which a guest comes back: each step of the way, mostly in its order.
-    fn come_back(
-        &self,
-        person: &Person,
-        state: &User,
-        session: SessionId,
-    ) -> (UserCommand, Vec<SealedRecord>, Vec<Claim>) {
-        use UserCommand as C;
-        let (world, chance) = (&self.world, &self.world.chance);
-        let plain = |command| (command, Vec::new(), Vec::new());
-        let fresh = || world.token().1.hash;
-        match (&state.link, state.recovery) {
-            (Some(link), _) if link.confirmed => plain(C::UseDeviceLink {
-                hash: link.hash,
-                ticket: link.ticket.unwrap_or_else(fresh),
-                session: world.session(world.token().1),
-            }),
-            (Some(link), _) if link.ticket.is_some() && chance.below(4) > 0 => plain(C::ConfirmDeviceLink { session }),
-            (Some(link), _) if chance.below(4) > 0 => {
-                let client = world.seal(person, SealKind::Client, "{}");
-                let command = C::ClaimDeviceLink { hash: link.hash, ticket: fresh(), client: client.id };
-                (command, vec![client], Vec::new())
-            }
-            (Some(_), _) => plain(C::WithdrawDeviceLink { session }),
-            (None, Some(hash)) => match chance.below(3) {
-                0 => plain(C::UseRecoveryCode { hash, session: world.session(world.token().1) }),
-                1 => plain(C::RevokeRecoveryCode { session }),
-                _ => plain(C::OfferDeviceLink { session, hash: fresh(), expires_at: world.now() + Span::from_days(1) }),
-            },
-            (None, None) => plain(C::IssueRecoveryCode { session, hash: fresh() }),
-        }
-    }
-
-    fn proven(&self, person: &Person) -> (ProvenAddress, SealedRecord, Claim) {
-        let (world, address) = (&self.world, *self.world.chance.pick(&ADDRESSES));
-        let sealed = world.seal(person, SealKind::Email, address);
-        let key = world.keyring.email_claim(&EmailAddress::parse(address).unwrap());
-        let claim = Claim { claim: world.fresh(ClaimId::from_ulid), key };
-        (ProvenAddress { claim: claim.claim, address: sealed.id, proof: ProofKind::EmailOtp }, sealed, claim)
-    }
-
-    /// By a user, or by somebody who is none yet.
-    async fn ask_for_a_proof(&self, user: UserId, person: &Person) -> Result<ChallengeId, ExecuteError> {
-        let (world, chance) = (&self.world, &self.world.chance);
-        let stranger = chance.toss().then(|| world.person());
-        let person = stranger.as_ref().unwrap_or(person);
-        let holder = stranger.is_none().then_some(Bound { user, epoch: 0 });
-        let session = world.fresh(SessionId::from_ulid);
-        let asker = holder.map(|Bound { user, epoch }| Asker { user, epoch, session });
-        let (address, challenge) = (*chance.pick(&ADDRESSES), world.fresh(ChallengeId::from_ulid));
-        let (email, details) =
-            (world.seal(person, SealKind::Email, address), world.seal(person, SealKind::Details, "{}"));
-        let issued = ChallengeIssued {
-            challenge,
-            purpose: *chance.pick(&Purpose::ALL),
-            person: person.id,
-            address: email.id,
-            details: chance.toss().then_some(details.id),
-            asker: None,
-            holder,
-            silent: chance.toss(),
-            locale: Locale::ENGLISH,
-            at: world.now(),
-            expires_at: world.now() + Span::from_secs(600),
-        };
-        let command = match chance.below(4) {
-            0 => ChallengeCommand::RequestAuthorization(Box::new(AuthorizationRequested {
-                challenge,
-                provider: (*chance.pick(&PROVIDERS)).to_owned(),
-                intent: *chance.pick(&Intent::ALL),
-                person: person.id,
-                details: details.id,
-                asker,
-                at: world.now(),
-                expires_at: world.now() + Span::from_secs(600),
-            })),
-            _ => ChallengeCommand::Issue(Box::new(issued)),
-        };
-        let mut ask =
-            Ask::new(world.context(), world.now()).then(Step::Challenge(challenge, Concurrency::New, command));
-        let key = world.keyring.email_claim(&EmailAddress::parse(address).unwrap());
-        ask.keys = vec![Claim { claim: codes::of_address(challenge), key }];
-        ask.sealed = vec![email, details];
-        ask.person_keys = stranger.into_iter().map(|stranger| stranger.key).collect();
-        world.execute(ask).await?;
-        Ok(challenge)
-    }
-
-    async fn bring_a_proof_back(&self) -> Result<(), ExecuteError> {
-        let (world, chance) = (&self.world, &self.world.chance);
-        if self.asked.is_empty() {
-            return Ok(());
-        }
-        let challenge = *chance.pick(&self.asked);
-        let Challenge { issued, ended, .. } = load::<Challenge>(world.log.as_ref(), challenge).await?.state;
-        let purpose = issued.map_or(Purpose::MagicLink, |issued| issued.purpose);
-        let purpose = if chance.below(4) == 0 { *chance.pick(&Purpose::ALL) } else { purpose };
-        let command = match chance.below(7) {
-            6 => ChallengeCommand::ForgetStranger { met: ended == Some(Ended::Met) },
-            5 => ChallengeCommand::MeetAuthorization,
-            4 => ChallengeCommand::Check { purpose },
-            0 => ChallengeCommand::Meet { purpose },
-            1 => ChallengeCommand::Void { reason: *chance.pick(&[VoidReason::Replaced, VoidReason::Expired]) },
-            _ => ChallengeCommand::Miss { own: chance.toss() },
-        };
-        let step = Step::Challenge(challenge, Concurrency::Exact, command);
-        world.execute(Ask::new(world.context(), world.now()).then(step)).await?;
-        Ok(())
-    }
-
-    async fn try_to_send_a_mail(&self) -> Result<(), ExecuteError> {
-        let (world, chance) = (&self.world, &self.world.chance);
-        let waiting = ask(world.log.as_ref(), &mails::NEXT, &[100.into()]).await?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let (row, at) = (chance.pick(&waiting), world.now());
-        let event: MailEvent = match chance.below(3) {
-            0 => MailSent { at }.into(),
-            1 => MailGivenUp { reason: Reason::Refused, at }.into(),
-            _ => MailDeferred { attempt: row.attempts + 1, due_at: at + Span::from_secs(5), at }.into(),
-        };
-        let expected = if row.attempts == 0 { Expected::NoStream } else { Expected::Exact(row.attempts.into()) };
-        let mut group = Group::new(world.context());
-        let id = || world.fresh(EventId::from_ulid);
-        group.append(Subject::Mail(row.mail), expected, &[Event::Mail(row.mail, event)], at, id)?;
-        world.append(group).await?;
-        Ok(())
-    }
-
-    fn social(&self, person: &Person, session: SessionId) -> (UserCommand, Vec<SealedRecord>, Vec<Claim>) {
-        let (world, chance) = (&self.world, &self.world.chance);
-        let (text, address) = (*chance.pick(&SUBJECTS), *chance.pick(&ADDRESSES));
-        let (subject, email) =
-            (world.seal(person, SealKind::Subject, text), world.seal(person, SealKind::Email, address));
-        let (identity, held) = (world.fresh(ClaimId::from_ulid), world.fresh(ClaimId::from_ulid));
-        let claims = vec![
-            Claim { claim: identity, key: world.keyring.identity_claim(text) },
-            Claim { claim: held, key: world.keyring.email_claim(&EmailAddress::parse(address).unwrap()) },
-        ];
-        let email_said = chance.toss().then(|| SocialEmail {
-            claim: held,
-            address: email.id,
-            vouched: chance.toss(),
-            verification: None,
-        });
-        let identity = SocialIdentity {
-            account: world.fresh(AccountId::from_ulid),
-            claim: identity,
-            provider: (*chance.pick(&PROVIDERS)).to_owned(),
-            subject: subject.id,
-            email: email_said,
-            name: None,
-            image: None,
-            scopes: Vec::new(),
-            vouches_for_held: false,
-        };
-        let command = UserCommand::LinkSocial {
-            session,
-            identity,
-            renewal: world.renewal(),
-            strict: false,
-            opens: None,
-            epoch: None,
-            notice: Some(world.notice()),
-        };
-        (command, vec![subject, email], claims)
     }
 
     /// Few have an address that they have not proven: several are looked at.

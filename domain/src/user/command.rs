@@ -1,18 +1,24 @@
 //! What can be asked of a user, with every fact the decision needs: ids, hashes, sealed records and times are made
 //! beforehand and handed in, so that a decision may run again after a conflict and decide the same.
 
-use std::ops::RangeInclusive;
+mod admin;
+mod clean_up;
+mod credentials;
+mod sessions;
 
 use crate::Passed;
 use crate::id::{
-    AccountId, ChallengeId, ClaimId, JobId, MailId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
+    AccountId, ChallengeId, ClaimId, JobId, MemberId, OrganizationId, PersonId, SealedId, SessionId, UserId,
 };
 use crate::job::UserFilter;
-use crate::role::Roles;
 use crate::time::{Span, Timestamp};
 use crate::user::event::{DeletionReason, EndReason, MembershipEnd};
-use crate::user::impersonation::Impersonation;
-use crate::value::{Authentication, Carrier, Change, Entry, Locale, Locator, ProofKind, TokenHash};
+use crate::value::{Carrier, Change, Entry, ProofKind, TokenHash};
+
+pub use self::admin::*;
+pub use self::clean_up::*;
+pub use self::credentials::*;
+pub use self::sessions::*;
 
 /// A command and the time of its decision.
 #[derive(Clone, Debug)]
@@ -375,221 +381,4 @@ impl UserCommand {
             _ => {}
         }
     }
-}
-
-/// When a guest has been away for too long, and what happens then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExpiryTerms {
-    /// Version of the settings that say so.
-    pub settings_version: u64,
-    pub max_age: Span,
-    /// How long beforehand it is announced; zero: it is not.
-    pub notice: Span,
-    /// How long it can be undone; zero: it can't.
-    pub undo: Span,
-    /// The job that names them; none: the settings do.
-    pub job: Option<JobId>,
-}
-
-impl ExpiryTerms {
-    /// Activity is recorded at least so often: a guest may have been active so much later than is known of it, and nobody is
-    /// taken early (CONTRACT 1.7).
-    pub const RECORDED_WITHIN: Span = Span::from_hours(1);
-    /// What a maximum age may be: a "30" that was meant as days must not erase every guest.
-    pub const MAX_AGE: RangeInclusive<Span> = Span::from_hours(1)..=Span::from_days(3650);
-
-    /// How long a guest has been away, as far as is known, that is deleted.
-    pub fn away(&self) -> Span {
-        self.max_age + Self::RECORDED_WITHIN
-    }
-
-    /// The same of a guest that is told so.
-    pub fn away_for_notice(&self) -> Span {
-        (self.away() - self.notice).max(Self::RECORDED_WITHIN)
-    }
-}
-
-/// A session to be started.
-#[derive(Clone, Debug)]
-pub struct NewSession {
-    pub id: SessionId,
-    pub token: NewToken,
-    pub expires_at: Timestamp,
-    pub remembered: bool,
-    pub authentication: Authentication,
-    pub client: Option<SealedId>,
-    pub replayable_until: Option<Timestamp>,
-    /// The hash that a password was checked against. If it is another one by now, the password was changed meanwhile, and
-    /// what was right a moment ago opens nothing.
-    pub verified: Option<SealedId>,
-    /// How many sessions the user may have; the oldest ends for one more. At least 1.
-    pub limit: usize,
-    /// Whoever gets it acts as the user, and is not them.
-    pub impersonation: Option<Impersonation>,
-}
-
-/// A user as an administrator makes them.
-#[derive(Clone, Debug)]
-pub struct NewMember {
-    pub user: UserId,
-    pub person: PersonId,
-    pub claim: ClaimId,
-    pub address: SealedId,
-    /// The administrator says that the user reads the address.
-    pub verified: bool,
-    pub password: Option<ChosenPassword>,
-    pub name: Option<SealedId>,
-    pub image: Option<SealedId>,
-    pub metadata: Option<SealedId>,
-    pub app_metadata: Option<SealedId>,
-    pub roles: Option<Roles>,
-}
-
-/// What an administrator changes about a user, in one go.
-#[derive(Clone, Debug)]
-pub struct Administration {
-    pub name: Change,
-    pub image: Change,
-    pub metadata: Change,
-    pub app_metadata: Option<SealedId>,
-    pub roles: Option<Roles>,
-    /// Whether the user reads the address.
-    pub verified: Option<bool>,
-    /// The account is for a user who has no password.
-    pub password: Option<ChosenPassword>,
-    pub notice: NewNotice,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct NewToken {
-    pub locator: Locator,
-    pub hash: TokenHash,
-}
-
-/// An address, a password for it, and what else a sign-up form says.
-#[derive(Clone, Debug)]
-pub struct PasswordCredentials {
-    pub claim: ClaimId,
-    pub address: SealedId,
-    pub account: AccountId,
-    pub hash: SealedId,
-    pub name: Option<SealedId>,
-    pub image: Option<SealedId>,
-    /// None when the address has had its share of mails.
-    pub verification: Option<NewVerification>,
-}
-
-/// An address that nobody held, and what showed that it is read.
-#[derive(Clone, Debug)]
-pub struct ProvenAddress {
-    pub claim: ClaimId,
-    pub address: SealedId,
-    pub proof: ProofKind,
-}
-
-/// What is said of somebody who becomes a member.
-#[derive(Clone, Debug, Default)]
-pub struct Profile {
-    pub name: Option<SealedId>,
-    pub image: Option<SealedId>,
-    pub metadata: Option<SealedId>,
-    pub password: Option<ChosenPassword>,
-}
-
-/// A password that was given before the address was proven, by whoever proves it now.
-#[derive(Clone, Copy, Debug)]
-pub struct ChosenPassword {
-    pub account: AccountId,
-    pub hash: SealedId,
-}
-
-/// A password from somebody who showed that they read the address.
-#[derive(Clone, Debug)]
-pub struct NewPassword {
-    pub claim: ClaimId,
-    pub proof: ProofKind,
-    /// It was this user's own browser that showed it (CONTRACT 2.6, row a).
-    pub own: bool,
-    /// For a user who has none.
-    pub account: AccountId,
-    pub hash: SealedId,
-    /// A session of the user in which it is done: it goes on, with a new token.
-    pub session: Option<(SessionId, Rotation)>,
-    pub notice: NewNotice,
-}
-
-/// A mail that tells of a change, if it comes to one.
-#[derive(Clone, Copy, Debug)]
-pub struct NewNotice {
-    pub mail: MailId,
-    pub locale: Locale,
-}
-
-#[derive(Clone, Debug)]
-pub struct NewVerification {
-    pub challenge: ChallengeId,
-    pub callback_url: Option<SealedId>,
-    pub locale: Locale,
-    pub expires_at: Timestamp,
-}
-
-/// A social identity as the provider gave it.
-#[derive(Clone, Debug)]
-pub struct SocialIdentity {
-    pub account: AccountId,
-    pub claim: ClaimId,
-    pub provider: String,
-    pub subject: SealedId,
-    pub email: Option<SocialEmail>,
-    pub name: Option<SealedId>,
-    pub image: Option<SealedId>,
-    pub scopes: Vec<String>,
-    /// The provider vouches for the very address that the user holds, so the identity is as good as that address.
-    pub vouches_for_held: bool,
-}
-
-impl SocialIdentity {
-    fn ask_for_no_mail(&mut self) {
-        if let Some(email) = &mut self.email {
-            email.verification = None;
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct SocialEmail {
-    pub claim: ClaimId,
-    pub address: SealedId,
-    /// The provider asserts that its user reads this address.
-    pub vouched: bool,
-    /// A link to prove the address by, where the provider does not vouch for it.
-    pub verification: Option<NewVerification>,
-}
-
-/// A new life for the session in which an upgrade happens, and a new token if the rules ask for one.
-#[derive(Clone, Debug)]
-pub struct Renewal {
-    pub expires_at: Timestamp,
-    pub remembered: bool,
-    pub rotation: Rotation,
-}
-
-/// When the session's token is replaced (SECURITY S6): whoever planted the guest's cookie must not become the member.
-#[derive(Clone, Debug)]
-pub struct Rotation {
-    pub policy: RotationPolicy,
-    /// How the session was presented with this command.
-    pub carrier: Carrier,
-    /// The token to use, if it comes to that.
-    pub token: NewToken,
-    /// How long the old token may still read.
-    pub grace: Span,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RotationPolicy {
-    /// When the session was ever presented by cookie, or its creation was replayed.
-    Cookie,
-    Always,
-    Never,
 }

@@ -3,7 +3,7 @@
 use chrysalis::proof::note::VerifyingKey;
 
 /// All of them; nothing where one can't be read, and that is said.
-pub fn keys(given: &[String]) -> Option<Vec<VerifyingKey>> {
+pub fn read(given: &[String]) -> Option<Vec<VerifyingKey>> {
     let mut keys = Vec::new();
     for key in given {
         match read_keys(key) {

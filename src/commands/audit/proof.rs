@@ -162,7 +162,7 @@ fn check(what: &CheckProof) -> Outcome {
         let said = "it proves that a checkpoint adds to an older one: give that one with --checkpoint";
         return Err(StartError::Other(said.to_owned()));
     }
-    let Some(keys) = keys::keys(&what.keys) else { return Ok(ExitCode::from(USAGE)) };
+    let Some(keys) = keys::read(&what.keys) else { return Ok(ExitCode::from(USAGE)) };
     Ok(match checked(&text, older.as_deref(), &keys) {
         Ok(said) => {
             println!("{said}");

@@ -9,7 +9,7 @@ use chrysalis::proof::note::VerifyingKey;
 use chrysalis::serve::StartError;
 use clap::Args;
 
-use super::keys::keys;
+use super::keys;
 use crate::commands::{DIFFERENT, Outcome, USAGE};
 
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub struct Words {
 
 pub fn run(words: Words) -> Outcome {
     let Words { exports, keys: given, checkpoints: files, against } = words;
-    let Some(keys) = keys(&given) else { return Ok(ExitCode::from(USAGE)) };
+    let Some(keys) = keys::read(&given) else { return Ok(ExitCode::from(USAGE)) };
     let mut checkpoints = Vec::new();
     for file in files {
         checkpoints.push((file.display().to_string(), read(&file)?));
