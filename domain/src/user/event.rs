@@ -3,6 +3,7 @@
 //!
 //! Bodies hold no personal data: what a person typed stands in a sealed record, and the event names that record.
 
+mod addresses;
 mod clean_up;
 mod memberships;
 mod passwords;
@@ -12,11 +13,12 @@ mod sessions;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Names, events};
-use crate::id::{AccountId, ChallengeId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
+use crate::id::{AccountId, ClaimId, MailId, PersonId, SealedId, SessionId, UserId};
 use crate::role::Roles;
 use crate::time::Timestamp;
 use crate::value::{Authentication, Change, Entry, Locale, ProofKind};
 
+pub use self::addresses::*;
 pub use self::clean_up::*;
 pub use self::memberships::*;
 pub use self::passwords::*;
@@ -137,79 +139,6 @@ pub struct UpgradeSuperseded {
     pub provisional: bool,
 }
 
-/// The user holds the address: reserved until proven.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmailClaimed {
-    pub claim: ClaimId,
-    pub address: SealedId,
-    /// The session that made the claim, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionId>,
-    /// Vouched for at the moment of claiming, so verified at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<ProofKind>,
-    /// The address that the user had until now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<SealedId>,
-}
-
-/// A verification link is to be mailed to the claimed address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmailVerificationRequested {
-    pub challenge: ChallengeId,
-    pub claim: ClaimId,
-    pub address: SealedId,
-    /// Where the link leads after the proof.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub callback_url: Option<SealedId>,
-    /// The language of the mail; English where none is said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locale: Option<Locale>,
-    pub expires_at: Timestamp,
-}
-
-/// Somebody had the link, and not the password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerificationMissed {
-    pub challenge: ChallengeId,
-    /// It was tried too often: the link is void.
-    pub void: bool,
-    pub at: Timestamp,
-}
-
-/// Somebody who reads the address showed it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmailVerified {
-    pub claim: ClaimId,
-    pub proof: ProofKind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub challenge: Option<ChallengeId>,
-    pub at: Timestamp,
-}
-
-/// The user no longer holds the address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmailReleased {
-    pub claim: ClaimId,
-    pub reason: ReleaseReason,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReleaseReason {
-    /// The pending upgrade was replaced by another.
-    Replaced,
-    /// Somebody else proved the address.
-    Superseded,
-    /// The identity was unlinked by its owner.
-    Unlinked,
-    /// The user gave another address, or took the one of before back.
-    Changed,
-    /// The guest was taken out of use.
-    Disabled,
-    Deleted,
-}
-
 /// Somebody who reads the address, and is not known to be who reserved it, took the account over (CONTRACT 2.6, row c): the
 /// account follows the mailbox. The events around this one tell what was dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -312,13 +241,6 @@ pub struct UserUnbanned {
     pub at: Timestamp,
 }
 
-/// An administrator says that the address is not known to be read by this user: it is reserved again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmailUnverified {
-    pub claim: ClaimId,
-    pub at: Timestamp,
-}
-
 /// Links, codes and tickets that were begun in the user's name are void.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingVoided {
@@ -373,13 +295,6 @@ impl Notice {
             Notice::EmailReplaced => "email-replaced",
         }
     }
-}
-
-/// Whoever reads the address of before has it back, and everybody else is out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmailChangeUndone {
-    pub claim: ClaimId,
-    pub at: Timestamp,
 }
 
 /// What the guest did belongs to a member from here on: somebody who proved to be the same person, or whom an administrator
