@@ -8,7 +8,7 @@ use chrysalis_domain::id::{ClaimId, SealedId};
 use chrysalis_domain::{Event, Subject};
 use chrysalis_projections::claims::{self, CLAIMS};
 use chrysalis_projections::table::absorbed;
-use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, Entry, fold};
+use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, Entry, Table, fold};
 
 use super::sealed::Flaw;
 use super::{LogFault, Position, Recorded, read_entry};
@@ -35,6 +35,17 @@ pub trait Refold: Send + Sync {
 
     /// Folds the log beside the live tables and compares the two, row by row, at one point in time.
     async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault>;
+}
+
+/// Whether a table that has these columns is the one that this program folds.
+pub(super) fn fits<'c>(table: &Table, columns: impl Iterator<Item = &'c str>) -> Result<(), LogFault> {
+    if columns.eq(table.stored().map(|(name, ..)| name)) {
+        return Ok(());
+    }
+    Err(LogFault::Unavailable(format!(
+        "the read model {} was made by another version of Chrysalis; run `chrysalis projections rebuild`, then start again",
+        table.name
+    )))
 }
 
 /// Opens sealed records to find out what was claimed. Handed in: a store has no keys.

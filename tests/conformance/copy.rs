@@ -30,8 +30,7 @@ fn from_postgres_to_the_embedded_store() {
 
 /// Everything that happened at one end stands at the other, and goes on there.
 async fn moves(from: &dyn Store, to: &dyn Store, seed: u64) {
-    let mut history = History::of(World::seeded(from, seed).await);
-    history.go_on(400).await;
+    let mut history = History::lived(from, seed, 400).await;
     let destination = to.open(&history.world.clock, ROOMY).await;
     moved(history.world.log.as_ref(), destination.as_ref()).await;
 

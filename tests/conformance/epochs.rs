@@ -67,8 +67,7 @@ async fn finish(world: &World, epoch: NewEpoch) {
 }
 
 async fn every_key_ends_up_in_the_new_epoch(store: &dyn Store) {
-    let mut history = History::of(World::seeded(store, 21).await);
-    history.go_on(600).await;
+    let mut history = History::lived(store, 21, 600).await;
     // More than one step of the walk.
     for _ in 0..300 {
         history.world.arrival().await;

@@ -38,8 +38,7 @@ fn written(event: &Recorded) -> String {
 }
 
 async fn the_lines_are_the_events(store: &dyn Store) {
-    let mut history = History::of(World::seeded(store, 31).await);
-    history.go_on(150).await;
+    let history = History::lived(store, 31, 150).await;
     let log = &history.world.log;
     let lines = lines(log, &Asked::default()).await;
     let events = everything(log.as_ref()).await;
@@ -56,8 +55,7 @@ async fn the_lines_are_the_events(store: &dyn Store) {
 }
 
 async fn some_events_are_asked_for_by_place_time_stream_and_type(store: &dyn Store) {
-    let mut history = History::of(World::seeded(store, 32).await);
-    history.go_on(120).await;
+    let history = History::lived(store, 32, 120).await;
     let log = &history.world.log;
     let events = everything(log.as_ref()).await;
     let some = &events[events.len() / 2];
@@ -104,8 +102,7 @@ async fn a_log_of_many_pages_is_exported_whole(store: &dyn Store) {
 fn both_stores_give_the_same_lines() {
     run(async {
         let (embedded, postgres) = (Sqlite::fresh(), Postgres::fresh());
-        let mut history = History::of(World::seeded(&embedded, 33).await);
-        history.go_on(200).await;
+        let history = History::lived(&embedded, 33, 200).await;
         let other = Store::open(&postgres, &history.world.clock, ROOMY).await;
         chrysalis::log::copy::copy(history.world.log.as_ref(), other.as_ref(), &mut |_| {}).await.unwrap();
         assert_eq!(lines(&history.world.log, &Asked::default()).await, lines(&other, &Asked::default()).await);

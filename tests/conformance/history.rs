@@ -14,6 +14,7 @@ use chrysalis_domain::user::event::{DeletionReason, EndReason};
 use chrysalis_domain::user::{Standing, User, UserCommand};
 use chrysalis_domain::value::{Carrier, Change, ProofKind};
 
+use crate::conformance::store::Store;
 use crate::conformance::world::{Person, World, command};
 
 /// Few addresses and identities for many users: they get in each other's way.
@@ -55,6 +56,13 @@ pub struct History {
 impl History {
     pub fn of(world: World) -> Self {
         Self { world, people: Vec::new(), organizations: Vec::new(), asked: Vec::new(), keys: Vec::new() }
+    }
+
+    /// What happened in a store that was empty.
+    pub async fn lived(store: &dyn Store, seed: u64, steps: usize) -> Self {
+        let mut history = Self::of(World::seeded(store, seed).await);
+        history.go_on(steps).await;
+        history
     }
 
     /// Anybody who came so far.

@@ -125,8 +125,7 @@ fn every_model_is_what_the_log_makes_of_it_after_any_history_on_postgres() {
 }
 
 async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
-    let mut history = History::of(World::seeded(store, seed).await);
-    history.go_on(steps).await;
+    let history = History::lived(store, seed, steps).await;
     followed(&history.world).await;
     assert_clean(&compared(&history.world).await);
     history

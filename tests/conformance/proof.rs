@@ -88,8 +88,7 @@ async fn all_signed(world: &World) -> Vec<Signed> {
 
 /// Events of a kind that real people make, and as many others as are asked for.
 async fn lived(store: &dyn Store, seed: u64, events: usize) -> World {
-    let mut history = History::of(World::seeded(store, seed).await);
-    history.go_on(40).await;
+    let history = History::lived(store, seed, 40).await;
     let world = history.world;
     let there = usize::try_from(world.log.end().await.unwrap()).unwrap();
     if there < events {

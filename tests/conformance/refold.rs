@@ -44,13 +44,6 @@ every_store! {
     a_store_can_be_verified_after_a_restart,
 }
 
-/// What happened in a store that is still empty.
-async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
-    let mut history = History::of(World::seeded(store, seed).await);
-    history.go_on(steps).await;
-    history
-}
-
 pub(super) async fn verified(world: &World) -> Report {
     verify(world.log.as_ref(), &world.keyring).await
 }
@@ -94,7 +87,7 @@ async fn any_history_folded_again_gives_the_live_tables(store: &dyn Store) {
     let all = UserEvent::TYPES.iter().chain(ChallengeEvent::TYPES);
     let all = all.chain(MailEvent::TYPES).chain(OrganizationEvent::TYPES).chain(ApiKeyEvent::TYPES);
     let all: BTreeSet<_> = all.map(|(name, _)| (*name).to_owned()).collect();
-    let mut history = lived(store, 0, 0).await;
+    let mut history = History::lived(store, 0, 0).await;
     // Until everything has happened that can.
     for round in 0..50 {
         if !long() && round >= 6 && met == all {
@@ -178,7 +171,7 @@ pub(super) async fn beside_the_people(world: &World) {
 }
 
 async fn a_store_goes_on_after_a_rebuild_and_can_be_rebuilt_again(store: &dyn Store) {
-    let mut history = lived(store, 7, 100).await;
+    let mut history = History::lived(store, 7, 100).await;
     for _ in 0..3 {
         rebuilt(&history.world).await;
         rebuilt(&history.world).await;
@@ -196,7 +189,7 @@ async fn an_empty_store_can_be_rebuilt(store: &dyn Store) {
 }
 
 async fn a_rebuild_among_writers_ends_equal(store: &dyn Store) {
-    let history = lived(store, 3, 300).await;
+    let history = History::lived(store, 3, 300).await;
     let (world, done) = (Arc::new(history.world), Arc::new(AtomicBool::new(false)));
     let mut writers = tokio::task::JoinSet::new();
     for _ in 0..8 {
@@ -228,7 +221,7 @@ async fn a_rebuild_among_writers_ends_equal(store: &dyn Store) {
 }
 
 async fn a_row_that_was_altered_is_named(store: &dyn Store) {
-    let history = lived(store, 5, 150).await;
+    let history = History::lived(store, 5, 150).await;
     let world = &history.world;
     let user = store.seen("SELECT user_id FROM users WHERE standing = 'guest' LIMIT 1").await;
     let put = async |sql: &str| assert_eq!(store.behind(&sql.replace("?1", &format!("'{user}'"))).await, 1);
@@ -269,7 +262,7 @@ async fn a_row_that_was_altered_is_named(store: &dyn Store) {
 
 /// Whichever event is taken out, the gap is named, and what stands behind it is still compared.
 async fn an_event_that_was_removed_is_a_gap(store: &dyn Store) {
-    let history = lived(store, 11, 120).await;
+    let history = History::lived(store, 11, 120).await;
     let world = &history.world;
     let events = everything(world.log.as_ref()).await.len();
     assert!(events > 60);
@@ -296,7 +289,7 @@ async fn an_event_that_was_removed_is_a_gap(store: &dyn Store) {
 
 /// After the look-up key was rotated, a rebuild hashes every claim under the new one.
 async fn a_rebuild_moves_claims_to_the_current_look_up_key(store: &dyn Store) {
-    let mut history = lived(store, 2, 200).await;
+    let mut history = History::lived(store, 2, 200).await;
     let under = async |key: u32| -> i64 {
         let sql = format!("SELECT cast(count(*) AS text) FROM claims WHERE key_id = {key}");
         store.seen(&sql).await.parse().unwrap()
@@ -315,7 +308,7 @@ async fn a_rebuild_moves_claims_to_the_current_look_up_key(store: &dyn Store) {
 
 /// Whoever holds an address holds it, whatever became of the record that says which one it is: a rebuild leaves all as it is.
 async fn a_rebuild_releases_nothing_because_a_record_was_altered(store: &dyn Store) {
-    let history = lived(store, 17, 150).await;
+    let history = History::lived(store, 17, 150).await;
     let world = &history.world;
     let record = store.seen("SELECT email FROM users WHERE email_claim IS NOT NULL LIMIT 1").await;
     let person = store.seen(&format!("SELECT person_id FROM sealed WHERE sealed_id = '{record}'")).await;
@@ -345,7 +338,7 @@ async fn a_rebuild_releases_nothing_because_a_record_was_altered(store: &dyn Sto
 
 /// A store from yesterday, whose tables were not touched since it was opened, needs nothing but itself.
 async fn a_store_can_be_verified_after_a_restart(store: &dyn Store) {
-    let history = lived(store, 13, 50).await;
+    let history = History::lived(store, 13, 50).await;
     let keyring = history.world.keyring.clone();
     drop(history);
     let reopened = World::around(store.open(&clock(), ROOMY).await, clock(), 99).await;

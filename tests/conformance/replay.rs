@@ -27,12 +27,6 @@ every_store! {
     a_long_life_is_folded_page_by_page,
 }
 
-async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
-    let mut history = History::of(World::seeded(store, seed).await);
-    history.go_on(steps).await;
-    history
-}
-
 fn trail(world: &World) -> Trail<'_> {
     Trail { log: world.log.as_ref(), keyring: &world.keyring }
 }
@@ -48,7 +42,7 @@ fn moments(world: &World, events: &[Recorded], count: usize) -> Vec<Timestamp> {
 }
 
 async fn a_time_is_found_in_the_log(store: &dyn Store) {
-    let history = lived(store, 41, 150).await;
+    let history = History::lived(store, 41, 150).await;
     let world = &history.world;
     let events = everything(world.log.as_ref()).await;
     for at in moments(world, &events, 40) {
@@ -81,7 +75,7 @@ async fn replayed(world: &World, user: UserId, at: Timestamp, after: u64, limit:
 }
 
 async fn at_any_time_of_any_history_everybody_is_what_their_events_made_of_them(store: &dyn Store) {
-    let history = lived(store, 42, if long() { 3_000 } else { 500 }).await;
+    let history = History::lived(store, 42, if long() { 3_000 } else { 500 }).await;
     let world = &history.world;
     let events = everything(world.log.as_ref()).await;
     let users = users(&events);
@@ -161,7 +155,7 @@ async fn census(world: &World, at: Timestamp) -> (Totals, u64) {
 }
 
 async fn what_is_so_now_is_what_the_rows_say(store: &dyn Store) {
-    let mut history = lived(store, 43, 100).await;
+    let mut history = History::lived(store, 43, 100).await;
     for _ in 0..if long() { 20 } else { 3 } {
         history.go_on(200).await;
         let world = &history.world;

@@ -57,14 +57,8 @@ async fn assert_whole(store: &dyn Store, world: &World) -> u64 {
     after.0
 }
 
-async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
-    let mut history = History::of(World::seeded(store, seed).await);
-    history.go_on(steps).await;
-    history
-}
-
 async fn it_follows_any_history_as_if_it_was_built_anew(store: &dyn Store) {
-    let mut history = lived(store, 21, 0).await;
+    let mut history = History::lived(store, 21, 0).await;
     let mut keeping = indexer(&history.world, true).await;
     let mut rows = 0;
     for _ in 0..if long() { 40 } else { 5 } {
@@ -76,7 +70,7 @@ async fn it_follows_any_history_as_if_it_was_built_anew(store: &dyn Store) {
 }
 
 async fn of_several_who_keep_it_at_once_nobody_spoils_it(store: &dyn Store) {
-    let mut history = lived(store, 22, 100).await;
+    let mut history = History::lived(store, 22, 100).await;
     let done = Arc::new(AtomicBool::new(false));
     let mut keeping = JoinSet::new();
     for _ in 0..3 {
@@ -102,7 +96,7 @@ async fn of_several_who_keep_it_at_once_nobody_spoils_it(store: &dyn Store) {
 }
 
 async fn a_command_builds_it_whatever_a_server_is_at(store: &dyn Store) {
-    let mut history = lived(store, 24, 150).await;
+    let mut history = History::lived(store, 24, 150).await;
     let done = Arc::new(AtomicBool::new(false));
     let (mut server, log) = (indexer(&history.world, true).await, history.world.log.clone());
     let enough = done.clone();
@@ -124,7 +118,7 @@ async fn a_command_builds_it_whatever_a_server_is_at(store: &dyn Store) {
 }
 
 async fn whoever_builds_it_may_break_off_at_any_moment(store: &dyn Store) {
-    let mut history = lived(store, 23, 150).await;
+    let mut history = History::lived(store, 23, 150).await;
     for rounds in 0..if long() { 40 } else { 8 } {
         history.go_on(20).await;
         history.world.clock.advance(RENEWED_AFTER);
@@ -186,7 +180,7 @@ async fn it_is_built_anew_while_people_come_and_go(store: &dyn Store) {
 }
 
 async fn switched_off_it_is_empty_and_switched_on_it_is_whole(store: &dyn Store) {
-    let mut history = lived(store, 24, 150).await;
+    let mut history = History::lived(store, 24, 150).await;
     kept(&mut indexer(&history.world, true).await, history.world.log.as_ref()).await;
     let rows = content(store, &SEARCH).await.0;
     assert!(rows > 0);

@@ -31,8 +31,7 @@ impl Exported {
     /// Of what came of so many things that happened.
     pub async fn of(seed: u64, steps: usize) -> Self {
         let (store, folder) = (Sqlite::fresh(), tempfile::tempdir().unwrap());
-        let mut history = History::of(World::seeded(&store, seed).await);
-        history.go_on(steps).await;
+        let history = History::lived(&store, seed, steps).await;
         let world = history.world;
         let leaves: Vec<_> = everything(world.log.as_ref()).await.iter().map(|event| event.leaf()).collect();
         let signer = Signer::of(&world.keyring).unwrap();

@@ -3,12 +3,10 @@
 use serde_json::Value;
 
 use super::lives::Crowd;
-use crate::process::{Folder, Server, assert_sound, case, run};
+use crate::process::{Folder, Server, assert_sound, case, prints, run};
 
 fn lines(folder: &Folder, arguments: &[&str]) -> Vec<String> {
-    let output = run(folder.path(), arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    prints(folder.path(), arguments).lines().map(str::to_owned).collect()
 }
 
 fn json(lines: &[String]) -> Vec<Value> {

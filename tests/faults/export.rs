@@ -8,17 +8,11 @@ use serde_json::Value;
 
 use super::lives::Crowd;
 use super::{a_while, rounds};
-use crate::process::{Folder, Server, address, case, chrysalis, run};
+use crate::process::{Folder, Server, address, case, chrysalis, prints, run};
 
 fn said(output: &Output) -> (Option<i32>, String) {
     let text = [output.stdout.as_slice(), &output.stderr].concat();
     (output.status.code(), String::from_utf8(text).unwrap())
-}
-
-fn succeeds(folder: &Folder, arguments: &[&str]) -> String {
-    let output = run(folder.path(), arguments);
-    assert!(output.status.success(), "{arguments:?}: {:?}", said(&output));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 fn json(text: &str) -> Vec<Value> {
@@ -26,7 +20,7 @@ fn json(text: &str) -> Vec<Value> {
 }
 
 fn head(folder: &Folder) -> u64 {
-    succeeds(folder, &["log", "head"]).trim().parse().unwrap()
+    prints(folder.path(), &["log", "head"]).trim().parse().unwrap()
 }
 
 /// A folder whose server made some events and is gone.
@@ -51,15 +45,15 @@ fn an_export_is_verified_by_whoever_has_nothing_but_the_file() {
         let crowd = Crowd::gather(&server, 4);
         while head(&folder) < 300 {}
         // Beside a server that writes.
-        succeeds(&folder, &["log", "export", "--output", "beside.jsonl"]);
+        prints(folder.path(), &["log", "export", "--output", "beside.jsonl"]);
         crowd.disperse().await;
         server.stop();
-        std::fs::write(folder.path().join("log.pub"), succeeds(&folder, &["audit", "keys"])).unwrap();
-        succeeds(&folder, &["log", "export", "--output", "export.jsonl"]);
-        succeeds(&folder, &["log", "export", "--output", "export.jsonl.zst", "--compress"]);
+        std::fs::write(folder.path().join("log.pub"), prints(folder.path(), &["audit", "keys"])).unwrap();
+        prints(folder.path(), &["log", "export", "--output", "export.jsonl"]);
+        prints(folder.path(), &["log", "export", "--output", "export.jsonl.zst", "--compress"]);
         let text = std::fs::read_to_string(folder.path().join("export.jsonl")).unwrap();
         assert!(!text.contains(&email), "nobody can be read in an export");
-        assert_eq!(succeeds(&folder, &["log", "export"]), text);
+        assert_eq!(prints(folder.path(), &["log", "export"]), text);
 
         let elsewhere = Folder::embedded();
         for name in ["beside.jsonl", "export.jsonl", "export.jsonl.zst", "log.pub"] {
@@ -99,8 +93,8 @@ fn an_export_that_was_killed_goes_on_and_comes_out_the_same() {
     case(async {
         let folder = Folder::new();
         lived(&folder).await;
-        succeeds(&folder, &["log", "export", "--output", "whole"]);
-        succeeds(&folder, &["log", "export", "--output", "whole.zst", "--compress"]);
+        prints(folder.path(), &["log", "export", "--output", "whole"]);
+        prints(folder.path(), &["log", "export", "--output", "whole.zst", "--compress"]);
         for (whole, flags) in [("whole", &[][..]), ("whole.zst", &["--compress"])] {
             for _ in 0..rounds(3, 20) {
                 let arguments = [&["log", "export", "--output", "killed"], flags].concat();
@@ -110,7 +104,7 @@ fn an_export_that_was_killed_goes_on_and_comes_out_the_same() {
                     export.kill().unwrap();
                     export.wait().unwrap();
                 }
-                succeeds(&folder, &arguments);
+                prints(folder.path(), &arguments);
                 let (killed, whole) = (folder.path().join("killed"), folder.path().join(whole));
                 assert!(std::fs::read(&killed).unwrap() == std::fs::read(whole).unwrap(), "{arguments:?}");
                 std::fs::remove_file(killed).unwrap();
@@ -162,7 +156,7 @@ fn events_are_shown_by_place_stream_type_and_user() {
         guest.upgrade(&address()).await.ok();
         server.browser().arrive().await.ok();
         server.stop();
-        let shown = |arguments: &[&str]| json(&succeeds(&folder, &[&["log", "show"], arguments].concat()));
+        let shown = |arguments: &[&str]| json(&prints(folder.path(), &[&["log", "show"], arguments].concat()));
         let all = shown(&["--limit", "1000"]);
         assert_eq!(shown(&["--position", "2"]), [all[1].clone()]);
         assert_eq!(shown(&["--after", "2", "--limit", "1"]), [all[2].clone()]);
@@ -176,7 +170,7 @@ fn events_are_shown_by_place_stream_type_and_user() {
         let upgraded = &only("type", "GuestUpgraded")[0];
         let both = shown(&["--user", &arrived.user(), "--type", "GuestUpgraded"]);
         assert_eq!(both, std::slice::from_ref(upgraded));
-        let readable = succeeds(&folder, &["log", "show", "--readable", "--type", "GuestUpgraded"]);
+        let readable = prints(folder.path(), &["log", "show", "--readable", "--type", "GuestUpgraded"]);
         for word in ["GuestUpgraded", &stream, upgraded["recordedAt"].as_str().unwrap(), "by user"] {
             assert!(readable.contains(word), "{readable}");
         }

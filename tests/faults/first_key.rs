@@ -1,14 +1,11 @@
 //! The first API key, made on the command line or given at the start.
 
-use std::process::Output;
-
 use serde_json::{Value, json};
 
-use crate::process::{Client, Folder, Server, assert_sound, case, run};
+use crate::process::{Client, Folder, Server, assert_sound, case, prints, run};
 
-fn said(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap().trim().to_owned()
+fn said(folder: &Folder, arguments: &[&str]) -> String {
+    prints(folder.path(), arguments).trim().to_owned()
 }
 
 async fn keys(of: &Client) -> (u16, Value) {
@@ -20,20 +17,19 @@ async fn keys(of: &Client) -> (u16, Value) {
 fn a_key_made_before_the_first_start_or_beside_a_server_works_at_once() {
     case(async {
         let folder = Folder::new();
-        let first = said(&run(folder.path(), &["api-key", "create", "--name", "first"]));
+        let first = said(&folder, &["api-key", "create", "--name", "first"]);
         let server = Server::start(folder.path());
         assert_eq!(keys(&server.app().bearing(&first)).await.0, 200);
 
-        let second =
-            said(&run(folder.path(), &["api-key", "create", "--name", "second", "--permission", "api_keys.read"]));
+        let second = said(&folder, &["api-key", "create", "--name", "second", "--permission", "api_keys.read"]);
         let (status, listed) = keys(&server.app().bearing(&second)).await;
         assert_eq!(
             (status, &listed[0]["name"], &listed[0]["permissions"]),
             (200, &json!("second"), &json!(["api_keys.read"]))
         );
-        said(&run(folder.path(), &["api-key", "revoke", listed[0]["id"].as_str().unwrap()]));
+        said(&folder, &["api-key", "revoke", listed[0]["id"].as_str().unwrap()]);
         assert_eq!(keys(&server.app().bearing(&second)).await.0, 401);
-        let shown = said(&run(folder.path(), &["api-key", "list"]));
+        let shown = said(&folder, &["api-key", "list"]);
         assert!(shown.contains("first") && !shown.contains("second") && !shown.contains(&first), "{shown}");
         server.stop();
         assert_sound(folder.path());
@@ -56,7 +52,7 @@ fn a_key_that_is_given_is_taken_once_and_only_while_there_is_none() {
         nodes.into_iter().for_each(Server::stop);
 
         // Not even after it was revoked does another one take its place.
-        said(&run(folder.path(), &["api-key", "revoke", "key_00000000000000000000000000"]));
+        said(&folder, &["api-key", "revoke", "key_00000000000000000000000000"]);
         let server = Server::start_with(folder.path(), &["--set", &flag(other)]);
         assert_eq!(keys(&server.app().bearing(other)).await.0, 401);
         assert_eq!(keys(&server.app().bearing(given)).await.0, 401);

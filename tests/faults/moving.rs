@@ -3,7 +3,7 @@
 use super::lives::{Crowd, Life};
 use super::rounds;
 use crate::postgres::Cluster;
-use crate::process::{Folder, Server, address, assert_sound, case, chrysalis, run};
+use crate::process::{Folder, Server, address, assert_sound, case, chrysalis, prints, run};
 
 #[test]
 fn users_sessions_and_claims_move_to_postgres_and_back() {
@@ -117,7 +117,5 @@ fn a_copy_under_another_secret_is_refused_before_it_begins() {
 }
 
 fn copies(folder: &Folder, from: &str, to: &str) -> String {
-    let copied = run(folder.path(), &["log", "copy", "--from", from, "--to", to]);
-    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
-    String::from_utf8_lossy(&copied.stdout).into_owned()
+    prints(folder.path(), &["log", "copy", "--from", from, "--to", to])
 }

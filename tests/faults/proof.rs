@@ -1,19 +1,13 @@
 //! A server that signs its log is killed, again and again: what it signed holds, and nothing else was ever signed. And one whose
 //! log is altered beside it signs no more, says so, and serves on.
 
-use std::process::Output;
 use std::time::Duration;
 
 use super::lives::Crowd;
 use super::{a_while, rounds};
-use crate::process::{Folder, Server, assert_sound, case, eventually, run};
+use crate::process::{Folder, Server, assert_sound, case, eventually, prints, run};
 
 const AT_ONCE: [&str; 4] = ["--set", "rate_limits=off", "--set", "audit.checkpoint_every=0"];
-
-fn said(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 #[test]
 fn what_was_signed_holds_whenever_the_server_is_killed() {
@@ -27,19 +21,19 @@ fn what_was_signed_holds_whenever_the_server_is_killed() {
             server.kill();
             crowd.disperse().await;
             // Whoever was told this much keeps it.
-            notes.push(said(&run(folder.path(), &["audit", "checkpoint"])));
+            notes.push(prints(folder.path(), &["audit", "checkpoint"]));
             seen += assert_sound(folder.path());
         }
         assert!(seen > 100, "the load was none");
-        let keys = said(&run(folder.path(), &["audit", "keys"]));
+        let keys = prints(folder.path(), &["audit", "keys"]);
         let size = |note: &str| note.lines().nth(1).unwrap().to_owned();
         let (older, proof) = (folder.path().join("older"), folder.path().join("proof"));
         for note in &notes {
             std::fs::write(&older, note).unwrap();
-            std::fs::write(&proof, said(&run(folder.path(), &["audit", "prove", "--from", &size(note)]))).unwrap();
+            std::fs::write(&proof, prints(folder.path(), &["audit", "prove", "--from", &size(note)])).unwrap();
             let [proof, older] = [&proof, &older].map(|path| path.display().to_string());
             let checked = ["audit", "check-proof", &proof, "--checkpoint", &older, "--key", keys.trim()];
-            assert!(said(&run(folder.path(), &checked)).starts_with("it adds to"));
+            assert!(prints(folder.path(), &checked).starts_with("it adds to"));
         }
     });
 }
@@ -51,7 +45,7 @@ fn a_log_that_is_altered_beside_its_server_is_signed_no_more() {
         let server = Server::start_with(folder.path(), &AT_ONCE);
         let guest = server.browser();
         guest.arrive().await.ok();
-        said(&run(folder.path(), &["audit", "checkpoint"]));
+        prints(folder.path(), &["audit", "checkpoint"]);
         folder.alter("DROP TRIGGER events_are_never_changed");
         folder.alter("UPDATE events SET occurred_at = occurred_at + 1 WHERE position = 1");
         // So few events are read again with each checkpoint.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{a_while, rounds};
-use crate::process::{Client, Folder, Server, assert_sound, case, eventually, run};
+use crate::process::{Client, Folder, Server, assert_sound, case, eventually, prints, run};
 
 const KEY: &str = "sk_test_0123456789abcdefghijklmnopqrstuv";
 /// Whoever comes after the one that was killed waits for its lease.
@@ -123,11 +123,7 @@ fn an_operator_asks_and_a_server_does() {
         let folder = Folder::new();
         let server = start(&folder);
         let guest = server.app().arrive().await.ok();
-        let say = |arguments: &[&str]| {
-            let output = run(folder.path(), arguments);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-        };
+        let say = |arguments: &[&str]| prints(folder.path(), arguments).trim_end().to_owned();
         let seen = say(&["guests", "origins", "--since", "1h", "--by", "network,hour"]);
         assert_eq!(seen.lines().count(), 1, "{seen}");
         assert!(seen.contains("1 arrived") && seen.contains(&guest.user()), "{seen}");

@@ -7,16 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{a_while, rounds};
-use crate::process::{Client, Folder, Server, assert_sound, case, run};
+use crate::process::{Client, Folder, Server, assert_sound, case, prints};
 use crate::webhooks::receiver::{Heard, Reaction, Receiver, TAKEN};
 
 const FLAGS: [&str; 4] = ["--set", "rate_limits=off", "--set", "outgoing.allow=127.0.0.0/8"];
 
 /// An API key of the operator's.
 pub fn key(folder: &Path) -> String {
-    let made = run(folder, &["api-key", "create", "--name", "tests"]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    prints(folder, &["api-key", "create", "--name", "tests"]).trim().to_owned()
 }
 
 /// Has the receiver told of users.

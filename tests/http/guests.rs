@@ -1,7 +1,5 @@
 //! What administrators have to say to the clean-up: who goes when, held, released, handed over, brought back, run now.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::{App, Client, KEY, Tweak, days, hours, seconds};
@@ -52,18 +50,6 @@ async fn deeds(app: &App, action: &str) -> Vec<Value> {
     app.followed().await;
     let page = app.operator().post("/banata/audit-logs/list", &json!({ "action": action })).await.ok();
     page["data"].as_array().unwrap().clone()
-}
-
-/// The job when it has ended.
-async fn ended(app: &App, job: &Value) -> Value {
-    for _ in 0..2_000 {
-        let now = app.operator().post("/admin/get-job", &json!({ "jobId": job["id"] })).await.ok();
-        if now["status"] != "running" {
-            return now;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the job does not end: {job}");
 }
 
 #[tokio::test]
@@ -273,7 +259,7 @@ async fn a_clean_up_is_run_now() {
     refused(&app.operator(), "cleanup", &json!({}), 400, "VALIDATION_ERROR").await;
     let asked = ask(&app.operator(), "cleanup", &json!({ "maxAge": 86_400 })).await;
     assert_eq!(asked["job"]["maxAge"], 86_400);
-    let done = ended(&app, &asked["job"]).await;
+    let done = app.ended(&asked["job"]).await;
     assert_eq!((&done["status"], &done["deleted"], &done["spared"]), (&json!("finished"), &json!(6), &json!(1)));
     assert_eq!(count(&app, "UserDeleted").await, 6);
     for stays in [&held, &late, &member] {
@@ -294,9 +280,9 @@ async fn a_clean_up_that_is_run_now_can_be_undone_too() {
     let (browser, id) = guest(&app).await;
     app.pass(days(20));
     app.followed().await;
-    let done = ended(&app, &ask(&app.operator(), "cleanup", &json!({})).await["job"]).await;
+    let done = app.ended(&ask(&app.operator(), "cleanup", &json!({})).await["job"]).await;
     assert_eq!((&done["deleted"], &done["maxAge"]), (&json!(0), &json!(2_592_000)), "nobody is away for so long");
-    let done = ended(&app, &ask(&app.operator(), "cleanup", &json!({ "maxAge": 864_000 })).await["job"]).await;
+    let done = app.ended(&ask(&app.operator(), "cleanup", &json!({ "maxAge": 864_000 })).await["job"]).await;
     assert_eq!(done["deleted"], 1);
     assert_eq!((count(&app, "GuestDisabled").await, count(&app, "UserDeleted").await), (1, 0));
     let undone = ask(&app.operator(), "undo", &of(&id)).await;

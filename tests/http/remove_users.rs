@@ -1,25 +1,11 @@
 //! Many users removed by a filter, as one job.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::{App, Client, KEY, days};
 
 async fn app() -> App {
     App::with(&[KEY, ("rate_limits", "off")]).await
-}
-
-/// The job when it has ended.
-async fn ended(app: &App, job: &Value) -> Value {
-    for _ in 0..2_000 {
-        let now = app.operator().post("/admin/get-job", &json!({ "jobId": job["id"] })).await.ok();
-        if now["status"] != "running" {
-            return now;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the job does not end: {job}");
 }
 
 #[tokio::test]
@@ -39,7 +25,7 @@ async fn guests_go_and_members_stay() {
     assert_eq!(counted, json!({ "wouldDelete": 5 }));
 
     let asked = app.operator().post("/admin/remove-users", &json!({ "filter": filter })).await.ok();
-    let done = ended(&app, &asked["job"]).await;
+    let done = app.ended(&asked["job"]).await;
     assert_eq!((&done["status"], &done["deleted"], &done["spared"]), (&json!("finished"), &json!(5), &json!(0)));
     assert_eq!((&done["remaining"], &done["filter"]), (&json!(0), &filter));
     let types = app.types().await;
@@ -88,7 +74,7 @@ async fn no_administrator_goes_with_the_many() {
     for (who, deleted, spared) in [(app.key(&["guests.delete", "users.delete.bulk"]).await, 4, 1), (admin.fork(), 0, 1)]
     {
         let asked = who.post("/admin/remove-users", &everybody).await.ok();
-        let done = ended(&app, &asked["job"]).await;
+        let done = app.ended(&asked["job"]).await;
         assert_eq!((&done["deleted"], &done["spared"]), (&json!(deleted), &json!(spared)), "{done}");
         app.followed().await;
     }

@@ -1,7 +1,5 @@
 //! Waves of bots: seen by where and when they came, out of use as one job, and back as one job (docs/abuse.md).
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::{A_MILLISECOND, App, Client, KEY, PASSWORD, days, hours, seconds};
@@ -30,27 +28,14 @@ async fn largest(app: &App) -> Value {
     origins(app, json!({})).await["groups"][0]["network"].clone()
 }
 
-/// The job when it has ended.
-async fn ended(app: &App, asked: &Value) -> Value {
-    let id = &asked["job"]["id"];
-    for _ in 0..2_000 {
-        let now = app.operator().post("/admin/get-job", &json!({ "jobId": id })).await.ok();
-        if now["status"] != "running" {
-            return now;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the job does not end: {asked}");
-}
-
 async fn disable(app: &App, wave: Value) -> Value {
     let asked = app.operator().post("/admin/guests/disable-wave", &wave).await.ok();
-    ended(app, &asked).await
+    app.ended(&asked["job"]).await
 }
 
 async fn restore(app: &App, job: &Value) -> Value {
     let asked = app.operator().post("/admin/guests/restore-wave", &json!({ "jobId": job["id"] })).await.ok();
-    ended(app, &asked).await
+    app.ended(&asked["job"]).await
 }
 
 /// All of the last day.
@@ -214,7 +199,7 @@ async fn a_wave_is_out_of_use_and_back_as_it_was() {
     wave["dryRun"] = false.into();
     let asked = app.operator().post("/admin/guests/disable-wave", &wave).await.ok();
     assert_eq!((&asked["job"]["kind"], &asked["job"]["wave"]["network"]), (&json!("disable-wave"), &network));
-    let job = ended(&app, &asked).await;
+    let job = app.ended(&asked["job"]).await;
     assert_eq!(
         (&job["status"], &job["disabled"], &job["spared"], &job["remaining"]),
         (&json!("finished"), &json!(5), &json!(1), &json!(0))
@@ -399,7 +384,7 @@ async fn the_trail_names_the_job() {
     wave["network"] = network.clone();
     let admin = app.admin("ada@example.com").await;
     let asked = admin.post("/admin/guests/disable-wave", &wave).await.ok();
-    let job = ended(&app, &asked).await;
+    let job = app.ended(&asked["job"]).await;
     let back = restore(&app, &job).await;
     app.followed().await;
     let told = async |action: &str| {
@@ -461,7 +446,7 @@ async fn a_wave_that_is_undone_on_its_way_leaves_nobody_behind() {
     app.pass(seconds(1));
     let asked = app.operator().post("/admin/guests/disable-wave", &lately(&app)).await.ok();
     let back = restore(&app, &asked["job"]).await;
-    let job = ended(&app, &asked).await;
+    let job = app.ended(&asked["job"]).await;
     assert_eq!(back["restored"], job["disabled"]);
     let seen = origins(&app, json!({})).await;
     assert_eq!(counts(&seen["groups"][0]), [150, 150, 0, 0]);
@@ -475,7 +460,7 @@ async fn a_cancelled_wave_stays_as_far_as_it_came() {
     }
     let asked = app.operator().post("/admin/guests/disable-wave", &lately(&app)).await.ok();
     let cancelled = app.operator().post("/admin/cancel-job", &json!({ "jobId": asked["job"]["id"] })).await;
-    let job = ended(&app, &asked).await;
+    let job = app.ended(&asked["job"]).await;
     let done = job["disabled"].as_u64().unwrap();
     assert!(cancelled.status == 200 || done == 150, "{job}");
     let seen = origins(&app, json!({})).await;

@@ -55,6 +55,13 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     chrysalis(folder).args(arguments).output().unwrap()
 }
 
+/// Runs a command that has to come out well; answers what it printed.
+pub fn prints(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// The log has no gap and every row is as a refold makes it. Answers how many events there are.
 pub fn assert_sound(folder: &Path) -> u64 {
     let verified = run(folder, &["verify"]);

@@ -28,6 +28,9 @@ pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_007);
 /// Mails come a moment after the answer; one that takes longer than this does not come.
 const MAIL_OVERDUE: Duration = Duration::from_secs(20);
 
+/// Longer than any job takes here.
+const JOB_OVERDUE: Duration = Duration::from_secs(60);
+
 /// A key of the configuration and its value.
 pub type Tweak<'a> = (&'a str, &'a str);
 
@@ -202,6 +205,19 @@ impl App {
         let asked = Instant::now();
         while self.types().await.iter().filter(|event_type| *event_type == wanted).count() < times {
             assert!(asked.elapsed() < MAIL_OVERDUE, "nothing of the kind {wanted} happened");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A job, when it has ended.
+    pub async fn ended(&self, job: &Value) -> Value {
+        let asked = Instant::now();
+        loop {
+            let now = self.operator().post("/admin/get-job", &json!({ "jobId": job["id"] })).await.ok();
+            if now["status"] != "running" {
+                return now;
+            }
+            assert!(asked.elapsed() < JOB_OVERDUE, "the job does not end: {job}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::{LogFault, fault, follow};
+use crate::log::refold::fits;
 
 /// In order; the table `schema_version` counts those that ran.
 const MIGRATIONS: &[&str] = &[
@@ -73,12 +74,7 @@ pub(super) async fn models_fit(client: &Client, schema: &str) -> Result<(), LogF
         let sql = "SELECT column_name::text FROM information_schema.columns
                    WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position";
         let columns = client.query(sql, &[&schema, &table.name]).await.map_err(fault)?;
-        if !columns.iter().map(|row| row.get::<_, &str>(0)).eq(table.stored().map(|(name, ..)| name)) {
-            return Err(LogFault::Unavailable(format!(
-                "the read model {} was made by another version of Chrysalis; run `chrysalis projections rebuild`, then start again",
-                table.name
-            )));
-        }
+        fits(table, columns.iter().map(|row| row.get::<_, &str>(0)))?;
     }
     Ok(())
 }

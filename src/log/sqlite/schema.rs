@@ -5,6 +5,7 @@ use chrysalis_projections::{INLINE, Model, Value};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{LogFault, fault, follow};
+use crate::log::refold::fits;
 
 /// In order; the file's `user_version` counts those that ran.
 const MIGRATIONS: &[&str] = &[
@@ -49,12 +50,7 @@ pub(super) fn models_fit(connection: &Connection) -> Result<(), LogFault> {
         let mut statement = connection.prepare(sql).map_err(fault)?;
         let columns = statement.query_map([table.name], |row| row.get::<_, String>(0)).map_err(fault)?;
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(fault)?;
-        if !columns.iter().map(String::as_str).eq(table.stored().map(|(name, ..)| name)) {
-            return Err(LogFault::Unavailable(format!(
-                "the read model {} was made by another version of Chrysalis; run `chrysalis projections rebuild`, then start again",
-                table.name
-            )));
-        }
+        fits(table, columns.iter().map(String::as_str))?;
     }
     Ok(())
 }
