@@ -2,6 +2,7 @@
 
 mod admin;
 mod guests;
+mod organizations;
 mod proofs;
 
 use chrysalis::keys::SealKind;

@@ -1,27 +1,22 @@
 //! Organizations: two streams that tell the same, one winner of every race, and nothing left without an owner.
 
+mod asking;
+
 use std::sync::Arc;
 
-use chrysalis::keys::{PersonSealer, SealKind};
-use chrysalis::log::cqrs::{Ask, Concurrency, ExecuteError, Step, load};
-use chrysalis::log::{Claim, Refused, SealedRecord, ask, ask_one};
-use chrysalis_domain::EmailAddress;
-use chrysalis_domain::id::{ClaimId, InvitationId, MailId, MemberId, OrganizationId, PersonId, UserId};
-use chrysalis_domain::organization::command::{InvitationNotice, NewInvitation, NewSlug};
-use chrysalis_domain::organization::{
-    By, Existence, Organization, OrganizationCommand, OrganizationRefusal, Role, Slug, Target,
-};
-use chrysalis_domain::user::event::{DeletionReason, MembershipEnd};
-use chrysalis_domain::user::{UserCommand, UserRefusal};
-use chrysalis_domain::value::{Change, Locale};
-use chrysalis_projections::{claims, invitations, members, table};
+use chrysalis::log::cqrs::{Ask, ExecuteError};
+use chrysalis::log::{Refused, ask_one};
+use chrysalis_domain::id::{OrganizationId, PersonId};
+use chrysalis_domain::organization::{By, Existence, OrganizationCommand, OrganizationRefusal, Role, Slug, Target};
+use chrysalis_domain::user::UserRefusal;
+use chrysalis_domain::value::Change;
+use chrysalis_projections::claims;
 use tokio::task::JoinSet;
 
 use super::erasure::assert_sound;
 use super::every_store;
-use super::history::{ADDRESSES, History};
 use super::store::Store;
-use super::world::{Person, World, refused_by_store};
+use super::world::{World, refused_by_store};
 
 every_store! {
     of_64_who_want_one_slug_one_has_it,
@@ -33,121 +28,6 @@ every_store! {
     users_who_go_together_leave_what_they_share_in_order,
     many_can_join_at_once,
     what_was_sealed_goes_with_the_invitation_and_the_organization,
-}
-
-/// Spelled in different ways, and few.
-const SLUGS: [&str; 7] = ["acme", "Acme", "globex", "GLOBEX ", "initech", "hooli", "umbrella"];
-
-impl World {
-    fn organization(&self, command: OrganizationCommand, id: OrganizationId) -> Ask {
-        Ask::new(self.context(), self.now()).then(Step::Organization(id, Concurrency::Exact, command))
-    }
-
-    fn slug(&self, sealer: &PersonSealer, slug: &str) -> (NewSlug, SealedRecord, Claim) {
-        let sealed = sealer.seal(SealKind::Slug, slug.trim(), &self.chance, self.now());
-        let key = self.keyring.slug_claim(&Slug::parse(slug).unwrap());
-        let claim = self.fresh(ClaimId::from_ulid);
-        (NewSlug { claim, slug: sealed.id }, sealed, Claim { claim, key })
-    }
-
-    /// What makes an organization, not yet sent.
-    fn founding(&self, user: UserId, slug: &str) -> (OrganizationId, Person, Ask) {
-        let (id, person) = (self.fresh(OrganizationId::from_ulid), self.person());
-        let (name, logo) = (self.seal(&person, SealKind::Name, "Acme"), self.seal(&person, SealKind::Image, "/logo"));
-        let (slug, sealed, claim) = self.slug(&person.sealer, slug);
-        let member = self.fresh(MemberId::from_ulid);
-        let create = OrganizationCommand::Create {
-            organization: id,
-            person: person.id,
-            name: name.id,
-            logo: self.chance.toss().then_some(logo.id),
-            metadata: None,
-            slug,
-            founder: Some(Target { member, user }),
-        };
-        let begin = UserCommand::BeginMembership { organization: id, member, founded: true, invited: None };
-        let mut ask = Ask::new(self.context(), self.now())
-            .then(Step::Organization(id, Concurrency::New, create))
-            .then(Step::User(user, Concurrency::Exact, begin));
-        (ask.sealed, ask.person_keys, ask.claims) = (vec![name, logo, sealed], vec![person.key.clone()], vec![claim]);
-        (id, person, ask)
-    }
-
-    async fn founded(&self, user: UserId, slug: &str) -> OrganizationId {
-        let (id, _, ask) = self.founding(user, slug);
-        self.execute(ask).await.unwrap();
-        id
-    }
-
-    fn joining(&self, id: OrganizationId, user: UserId, role: Role) -> (Target, Ask) {
-        let target = Target { member: self.fresh(MemberId::from_ulid), user };
-        let begin =
-            UserCommand::BeginMembership { organization: id, member: target.member, founded: false, invited: None };
-        let ask = self.organization(OrganizationCommand::AddMember { target, role }, id);
-        (target, ask.then(Step::User(user, Concurrency::Exact, begin)))
-    }
-
-    async fn joined(&self, id: OrganizationId, user: UserId, role: Role) -> Target {
-        let (target, ask) = self.joining(id, user, role);
-        self.execute(ask).await.unwrap();
-        target
-    }
-
-    fn leaving(&self, id: OrganizationId, target: Target) -> Ask {
-        let end = UserCommand::EndMembership { organization: id, member: target.member, reason: MembershipEnd::Left };
-        let ask = self.organization(OrganizationCommand::Leave { target }, id);
-        ask.then(Step::User(target.user, Concurrency::Exact, end))
-    }
-
-    fn inviting(&self, id: OrganizationId, by: By, address: &str, seen: u64) -> (InvitationId, Ask) {
-        let (invitation, person) = (self.fresh(InvitationId::from_ulid), self.person());
-        let sealed = self.seal(&person, SealKind::Email, address);
-        let new = NewInvitation {
-            invitation,
-            person: person.id,
-            address: sealed.id,
-            invitee: None,
-            role: *self.chance.pick(&[Role::Member, Role::Admin]),
-            notice: InvitationNotice { mail: Some(self.fresh(MailId::from_ulid)), locale: Locale::ENGLISH },
-            expires_at: self.now() + chrysalis_domain::Span::from_days(7),
-        };
-        let mut ask =
-            self.organization(OrganizationCommand::Invite { by, invitation: new, seen, instead_of: None }, id);
-        let key = self.keyring.email_claim(&EmailAddress::parse(address).unwrap());
-        ask.keys = vec![Claim { claim: invitations::of_address(invitation), key }];
-        (ask.sealed, ask.person_keys) = (vec![sealed], vec![person.key]);
-        (invitation, ask)
-    }
-
-    fn accepting(&self, id: OrganizationId, invitation: InvitationId, user: UserId) -> Ask {
-        let target = Target { member: self.fresh(MemberId::from_ulid), user };
-        let begin =
-            UserCommand::BeginMembership { organization: id, member: target.member, founded: false, invited: None };
-        let ask = self.organization(OrganizationCommand::AcceptInvitation { invitation, target }, id);
-        ask.then(Step::User(user, Concurrency::Exact, begin))
-    }
-
-    fn deleting(&self, user: UserId) -> Step {
-        let delete = UserCommand::DeleteUser { reason: DeletionReason::Requested, only_if_guest: false };
-        Step::User(user, Concurrency::Exact, delete)
-    }
-
-    async fn state(&self, id: OrganizationId) -> Organization {
-        load::<Organization>(self.log.as_ref(), id).await.unwrap().state
-    }
-
-    /// Members by the rows, who must be those that state and users know of.
-    async fn members(&self, id: OrganizationId) -> Vec<UserId> {
-        let parameters = [table::id(id), "".into(), "".into(), 1_000.into()];
-        let rows = ask(self.log.as_ref(), &members::ABOVE, &parameters).await.unwrap();
-        let state = self.state(id).await;
-        assert_eq!(rows.len() as u64, state.others + state.leaders.len() as u64);
-        for row in &rows {
-            assert_eq!(row.member.role, state.role_of(row.member.user));
-            assert_eq!(self.user(row.member.user).await.memberships[&id].member, row.member.member);
-        }
-        rows.into_iter().map(|row| row.member.user).collect()
-    }
 }
 
 async fn of_64_who_want_one_slug_one_has_it(store: &dyn Store) {
@@ -382,99 +262,4 @@ async fn what_was_sealed_goes_with_the_invitation_and_the_organization(store: &d
         assert_eq!(store.seen(&format!("SELECT cast(count(*) AS text) FROM {table}")).await, "0", "{table}");
     }
     assert_sound(&world).await;
-}
-
-// --- part of a random history ---
-
-impl History {
-    /// Whatever may happen to an organization, in the name of anybody.
-    pub(super) async fn organize(&mut self) -> Result<(), ExecuteError> {
-        let (world, chance) = (&self.world, &self.world.chance);
-        let (user, _) = *chance.pick(&self.people);
-        if self.organizations.len() < 3 || chance.below(30) == 0 {
-            let (id, person, mut ask) = world.founding(user, chance.pick::<&str>(&SLUGS));
-            if let (1, Step::Organization(_, _, OrganizationCommand::Create { founder, .. })) =
-                (self.organizations.len(), &mut ask.steps[0])
-            {
-                // By the app, for people who are yet to come.
-                *founder = None;
-                ask.steps.truncate(1);
-            }
-            world.execute(ask).await?;
-            self.organizations.push((id, person));
-            return Ok(());
-        }
-        let which = chance.below(self.organizations.len());
-        let (id, person) = &self.organizations[which];
-        let (id, state) = (*id, world.state(*id).await);
-        if state.existence == Existence::Deleted {
-            self.organizations.swap_remove(which);
-            return Ok(());
-        }
-        let leaders: Vec<UserId> = state.leaders.keys().copied().collect();
-        let by = match chance.below(5) {
-            0 => By::App,
-            1 => By::Member(user),
-            _ if leaders.is_empty() => By::App,
-            _ => By::Member(*chance.pick(&leaders)),
-        };
-        let held = world.user(user).await.memberships.get(&id).map(|held| held.member);
-        let target = Target { member: held.unwrap_or_else(|| world.fresh(MemberId::from_ulid)), user };
-        let open: Vec<InvitationId> = state.invitations.keys().copied().collect();
-        let invitation = if open.is_empty() { world.fresh(InvitationId::from_ulid) } else { *chance.pick(&open) };
-        use OrganizationCommand as C;
-        let end = |reason| {
-            Step::User(
-                user,
-                Concurrency::Exact,
-                UserCommand::EndMembership { organization: id, member: target.member, reason },
-            )
-        };
-        let ask = match chance.below(18) {
-            0..=3 => world.joining(id, user, *chance.pick(&Role::ALL)).1,
-            4 => world.organization(C::Leave { target }, id).then(end(MembershipEnd::Left)),
-            5 => world.organization(C::RemoveMember { by, target }, id).then(end(MembershipEnd::Removed)),
-            6 | 7 => {
-                let confirm = UserCommand::ConfirmMembership { organization: id, member: target.member };
-                let change = C::ChangeRole { by, target, role: *chance.pick(&Role::ALL) };
-                world.organization(change, id).then(Step::User(user, Concurrency::Exact, confirm))
-            }
-            8 => {
-                let (slug, sealed, claim) = world.slug(&person.sealer, chance.pick::<&str>(&SLUGS));
-                let name = world.seal(person, SealKind::Name, "Other");
-                let change = *chance.pick(&[Change::Kept, Change::Cleared, Change::Set(name.id)]);
-                let slug = chance.toss().then_some(slug);
-                let update = C::Update { by, name: Some(name.id), logo: change, metadata: change, slug };
-                Ask { sealed: vec![name, sealed], claims: vec![claim], ..world.organization(update, id) }
-            }
-            9 | 10 => world.inviting(id, by, chance.pick::<&str>(&ADDRESSES), state.invited).1,
-            11 => {
-                let row = ask_one(world.log.as_ref(), &invitations::BY_ID, &[table::id(invitation)]).await?;
-                let Some(address) = row.and_then(|row| row.address) else { return Ok(()) };
-                let renew = C::RenewInvitation {
-                    by,
-                    invitation,
-                    address: address.id,
-                    invitee: chance.toss().then_some(user),
-                    notice: InvitationNotice { mail: Some(world.fresh(MailId::from_ulid)), locale: Locale::ENGLISH },
-                    expires_at: world.now() + chrysalis_domain::Span::from_days(7),
-                };
-                world.organization(renew, id)
-            }
-            12 if chance.toss() => world.organization(C::ExpireInvitations, id),
-            12 => world.organization(C::RevokeInvitation { by, invitation }, id),
-            13..=15 => world.accepting(id, invitation, user),
-            16 => world.organization(C::RejectInvitation { invitation, user }, id),
-            _ if chance.below(3) == 0 => world.organization(C::Delete { by }, id),
-            _ => {
-                let user = leaders.first().copied().unwrap_or(user);
-                let sessions: Vec<_> = world.user(user).await.sessions.keys().copied().collect();
-                let Some(session) = sessions.first() else { return Ok(()) };
-                let organization = chance.toss().then_some(id);
-                world.ask(user, UserCommand::ActivateOrganization { session: *session, organization })
-            }
-        };
-        world.execute(ask).await?;
-        Ok(())
-    }
 }
