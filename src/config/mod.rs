@@ -8,6 +8,8 @@ mod guests;
 mod hashing;
 pub mod keys;
 mod mail;
+mod mistakes;
+mod reach;
 mod reader;
 pub mod secret;
 mod sessions;
@@ -16,7 +18,6 @@ mod sources;
 pub mod store;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,7 +26,7 @@ use chrysalis_domain::{PasswordPolicy, Span};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use crate::wire::cookie::{CookieNames, SameSite};
+use crate::wire::cookie::CookieNames;
 use crate::wire::origin::{Origin, OriginPattern};
 pub use admin::Admin;
 pub use audit::Audit;
@@ -34,6 +35,7 @@ pub use entry::Entry;
 pub use guests::Guests;
 pub use hashing::Hashing;
 pub use mail::Mail;
+pub use mistakes::{ConfigError, ConfigErrors};
 use reader::Reader;
 pub use reader::parse_span;
 pub use secret::SecretSource;
@@ -181,33 +183,6 @@ pub struct Overrides {
     pub values: BTreeMap<String, String>,
 }
 
-/// One mistake, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    pub key: String,
-    pub problem: String,
-    pub remedy: String,
-}
-
-impl ConfigError {
-    pub(crate) fn new(key: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), problem: problem.into(), remedy: remedy.into() }
-    }
-}
-
-/// Every mistake of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigErrors(pub Vec<ConfigError>);
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ConfigError { key, problem, remedy } in &self.0 {
-            writeln!(f, "{key}: {problem}; {remedy}")?;
-        }
-        Ok(())
-    }
-}
-
 impl Config {
     /// Reads flags, environment and file.
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigErrors> {
@@ -287,29 +262,29 @@ fn build(r: &mut Reader) -> Option<Config> {
         "write an address and a port, such as 127.0.0.1:3000",
         SocketAddr::from(([127, 0, 0, 1], 3000)),
     );
-    let public = public_origin(r, listen);
+    let public = reach::public_origin(r, listen);
     let data_dir = PathBuf::from(r.text("data_dir").unwrap_or("./chrysalis-data"));
-    let trusted_proxies = networks(r, "trusted_proxies");
+    let trusted_proxies = reach::networks(r, "trusted_proxies");
     let dev = r.switch("dev");
     if dev {
-        check_dev(r, listen, public.as_ref(), &trusted_proxies);
+        reach::check_dev(r, listen, public.as_ref(), &trusted_proxies);
     }
     let guests = guests::read(r);
     let challenge = challenge::read(r, &guests);
     let hashing = hashing::read(r);
     let mail = mail::read(r, public.as_ref());
-    let cookies = public.as_ref().and_then(|public| cookies(r, public));
+    let cookies = public.as_ref().and_then(|public| reach::cookies(r, public));
     let min = r.number("email_password.min_length", 8..=64);
     let max = r.number("email_password.max_length", 64..=256);
     let config = Config {
         listen,
-        app_origin: app_origin(r),
+        app_origin: reach::app_origin(r),
         store: store::read(r, &data_dir),
         secret: secret::source(r),
         secret_previous: r.text("secret_previous").map(|text| text.to_owned().into()),
         bootstrap_api_key: admin::bootstrap_api_key(r),
         admin: admin::read(r),
-        trusted_origins: trusted_origins(r),
+        trusted_origins: reach::trusted_origins(r),
         trusted_proxies,
         rate_limits: r.switch("rate_limits"),
         guests,
@@ -330,7 +305,7 @@ fn build(r: &mut Reader) -> Option<Config> {
         magic_link: r.switch("magic_link.enabled"),
         email_otp: r.switch("email_otp.enabled"),
         organization: r.switch("organization.enabled"),
-        invitation_url: invitation_url(r),
+        invitation_url: reach::invitation_url(r),
         guests_create_organizations: r.switch("guests.create_organizations"),
         search: r.switch("search.enabled"),
         mail: mail?,
@@ -368,72 +343,6 @@ fn build(r: &mut Reader) -> Option<Config> {
     Some(config)
 }
 
-fn public_origin(r: &mut Reader, listen: SocketAddr) -> Option<Origin> {
-    let text = r.text("base_url").map_or_else(|| format!("http://localhost:{}", listen.port()), str::to_owned);
-    let origin = Origin::parse(text.trim_end_matches('/'));
-    if origin.is_none() {
-        r.mistake(
-            "base_url",
-            format!("{text:?} is no origin"),
-            "write a scheme and a host, such as https://auth.example.com",
-        );
-    }
-    origin
-}
-
-fn app_origin(r: &mut Reader) -> Option<Origin> {
-    let text = r.text("app_url")?.to_owned();
-    let origin = Origin::parse(text.trim_end_matches('/'));
-    if origin.is_none() {
-        r.mistake(
-            "app_url",
-            format!("{text:?} is no origin"),
-            "write a scheme and a host, such as https://app.example.com",
-        );
-    }
-    origin
-}
-
-fn invitation_url(r: &mut Reader) -> String {
-    let text = r.or_default("organization.invitation_url");
-    let path = text.starts_with('/') && !text.starts_with("//");
-    let absolute = url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-    if !text.contains("{id}") || !(path || absolute) {
-        let remedy = "write a path or an https URL with {id} in it, such as /accept-invitation/{id}";
-        r.mistake("organization.invitation_url", format!("{text:?} leads nowhere"), remedy);
-    }
-    text
-}
-
-fn trusted_origins(r: &mut Reader) -> Vec<OriginPattern> {
-    match OriginPattern::parse_all(&r.list("trusted_origins")) {
-        Ok(patterns) => patterns,
-        Err(mistakes) => {
-            for mistake in mistakes {
-                r.mistake(
-                    "trusted_origins",
-                    format!("{:?}: {}", mistake.entry, mistake.reason),
-                    "write origins such as https://app.example.com",
-                );
-            }
-            Vec::new()
-        }
-    }
-}
-
-fn networks(r: &mut Reader, key: &str) -> Vec<IpNet> {
-    let mut networks = Vec::new();
-    for entry in r.list(key) {
-        match entry.parse::<IpNet>().or_else(|_| entry.parse::<std::net::IpAddr>().map(IpNet::from)) {
-            Ok(network) => networks.push(network),
-            Err(_) => {
-                r.mistake(key, format!("{entry:?} is no network"), "write an address or a CIDR, such as 10.0.0.0/8")
-            }
-        }
-    }
-    networks
-}
-
 fn anonymous(r: &mut Reader) -> Anonymous {
     let bounded = r.text("anonymous.max_age").is_some();
     let max_age = bounded.then(|| r.span("anonymous.max_age", ExpiryTerms::MAX_AGE));
@@ -444,38 +353,6 @@ fn anonymous(r: &mut Reader) -> Anonymous {
         notice: r.span("anonymous.notice", at_most_a_year()),
         undo: r.span("anonymous.undo", at_most_a_year()),
         settle: r.span("anonymous.settle", Span::ZERO..=HOUR),
-    }
-}
-
-fn check_dev(r: &mut Reader, listen: SocketAddr, public: Option<&Origin>, proxies: &[IpNet]) {
-    if !listen.ip().is_loopback() {
-        r.mistake(
-            "dev",
-            format!("the listener {listen} is not on loopback"),
-            "listen on 127.0.0.1, or leave dev off: it shows mails to whoever asks",
-        );
-    }
-    if public.is_some_and(|public| !public.is_loopback()) {
-        r.mistake(
-            "dev",
-            "the public URL's host is none of localhost, 127.0.0.1, [::1]",
-            "take one of them, or leave dev off",
-        );
-    }
-    if !proxies.is_empty() {
-        r.mistake("dev", "trusted proxies are set", "leave one of the two off");
-    }
-}
-
-fn cookies(r: &mut Reader, public: &Origin) -> Option<CookieNames> {
-    let same_site = r
-        .choice("cookies.same_site", &[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
-    match CookieNames::shared(public, same_site, r.text("cookies.domain")) {
-        Ok(names) => Some(names),
-        Err(mistake) => {
-            r.mistake("cookies", mistake.to_string(), "see SameSite and Domain in docs/configuration.md");
-            None
-        }
     }
 }
 

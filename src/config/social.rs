@@ -157,5 +157,5 @@ fn signing(r: &mut Reader, id: &str) -> Option<SigningKey> {
 
 /// Private networks that may be called.
 pub(super) fn allowed(r: &mut Reader) -> Vec<IpNet> {
-    super::networks(r, "outgoing.allow")
+    super::reach::networks(r, "outgoing.allow")
 }

@@ -1,5 +1,7 @@
 //! Read models that follow the log: every event is folded once and in its order, whoever follows and whatever breaks off.
 
+mod models;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +17,7 @@ use chrysalis_projections::table::{Index, id, integer, text};
 use chrysalis_projections::{ASYNC, Change, Entry, Model, Question, Table, Value};
 use tokio::task::JoinSet;
 
+use self::models::{ALONE, BOTH, JOURNAL, LATE};
 use super::every_store;
 use super::history::History;
 use super::refold::{assert_clean, content, verified};
@@ -33,64 +36,6 @@ every_store! {
     a_rebuild_heals_what_was_altered_while_others_write_and_follow,
     a_model_that_can_not_be_written_does_not_hold_up_the_others,
     a_time_that_moves_on_keeps_its_longest_pause,
-}
-
-/// Every event, as it came: a second row of one position is refused.
-static SEEN: Table = Table {
-    name: "seen",
-    key: &["position"],
-    columns: &[integer("position"), text("event_id"), text("type"), text("actor"), integer("recorded_at")],
-    indexes: &[Index { columns: &["type", "position"], unique: false, only_present: false }],
-    shared: true,
-    clustered: false,
-};
-
-/// What each user's last event was: as the order of folding has it.
-static LATEST: Table = Table {
-    name: "latest",
-    key: &["user_id"],
-    columns: &[text("user_id"), text("type"), integer("position")],
-    indexes: &[],
-    shared: false,
-    clustered: false,
-};
-
-/// What others read of it.
-const TYPES: View =
-    View { name: "journal_seen", columns: &[text("type")], select: "SELECT s.type FROM seen s ORDER BY s.position" };
-
-static JOURNAL: Model =
-    Model { name: "journal", version: 1, tables: &[&SEEN], views: &[TYPES], fold: Fold::Plain(seen) };
-static LATE: Model = Model { name: "late", version: 1, tables: &[&LATEST], views: &[], fold: Fold::Plain(latest) };
-static ALONE: [&Model; 1] = [&JOURNAL];
-static BOTH: [&Model; 2] = [&JOURNAL, &LATE];
-
-fn seen(entry: &Entry, out: &mut Vec<Change>) {
-    let values = vec![
-        entry.position.cast_signed().into(),
-        entry.id.clone().into(),
-        entry.event.event_type().into(),
-        entry.actor.kind.clone().into(),
-        entry.recorded_at.into(),
-    ];
-    out.push(Change::Insert { table: &SEEN, values });
-}
-
-fn latest(entry: &Entry, out: &mut Vec<Change>) {
-    let Event::User(user, event) = &entry.event else { return };
-    let (kind, position) = (event.event_type().into(), entry.position.cast_signed().into());
-    out.push(match event {
-        UserEvent::GuestCreated(_) | UserEvent::MemberSignedUp(_) => {
-            Change::Insert { table: &LATEST, values: vec![id(user), kind, position] }
-        }
-        UserEvent::UserDeleted(_) => Change::Delete { table: &LATEST, by: "user_id", value: id(user) },
-        _ => Change::Update {
-            table: &LATEST,
-            set: &["type", "position"],
-            by: "user_id",
-            values: vec![kind, position, id(user)],
-        },
-    });
 }
 
 async fn lived(store: &dyn Store, models: &'static [&'static Model], seed: u64, steps: usize) -> History {

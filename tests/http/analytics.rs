@@ -1,12 +1,12 @@
 //! What analysts are told: how many guests came and became members, by what, when and how soon.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+mod refused;
+mod taken_away;
 
 use chrysalis_domain::Span;
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, KEY, Method, Tweak, days, fresh_schema, hours, on_postgres, seconds};
+use crate::support::{App, Client, KEY, Method, Tweak, days, hours, seconds};
 
 const SETUP: [Tweak<'_>; 5] =
     [KEY, ("anonymous.settle", "0s"), ("rate_limits", "off"), ("sessions.lifetime", "90d"), ("dev", "on")];
@@ -288,110 +288,6 @@ async fn guests_who_expired_or_were_erased_stay_counted() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_asked_is_told_with_the_field() {
-    let app = App::with(&SETUP).await;
-    let operator = app.operator();
-    for (path, field) in [
-        ("conversion?from=2027-01-16&to=2027-01-15", "to"),
-        ("conversion?from=2027-01-15&to=2027-01-15", "to"),
-        ("conversion?from=tomorrow", "from"),
-        ("conversion?from=2027-01-15T08:01:00.000Z", "from"),
-        ("conversion?to=99999999999999999999", "to"),
-        ("conversion?from=", "from"),
-        ("conversion?grain=minute", "grain"),
-        ("conversion?from=2026-01-01&to=2027-01-01&grain=quarter", "grain"),
-        ("conversion?group=country", "group"),
-        ("conversion?group=", "group"),
-        ("conversion?group=campaign&timeZone=Europe/Berlin", "timeZone"),
-        ("conversion?group=campaign&grain=hour", "grain"),
-        ("conversion?timeZone=Europe/Atlantis", "timeZone"),
-        ("conversion?timeZone=", "timeZone"),
-        ("conversion?format=xml", "format"),
-        ("conversion?after=day", "after"),
-        ("conversion?fromm=2027-01-15", "fromm"),
-        ("cohorts?after=month", "after"),
-        ("cohorts?grain=hour", "grain"),
-        ("cohorts?group=method", "group"),
-        ("cohorts?timeZone=Asia/Tokyo", "timeZone"),
-        ("cohorts?from=2025-01-01&to=2027-01-01", "grain"),
-        ("time-to-convert?grain=day", "grain"),
-        ("time-to-convert?from=2027-01-14T12:00:00.000Z", "from"),
-        ("sessions?group=method", "group"),
-    ] {
-        let body = operator.at(Method::GET, &format!("/api/analytics/{path}")).await.refused(422, "VALIDATION_ERROR");
-        assert_eq!(body["errors"][0]["field"], field, "{path}");
-    }
-    // Of every call, what every call takes.
-    for path in ["conversion", "cohorts", "time-to-convert", "sessions"] {
-        for (query, field) in [
-            ("from=2027-01-16&to=2027-01-15", "to"),
-            ("from=2027-02-30", "from"),
-            ("from=1999-12-31", "from"),
-            ("to=2200-01-02", "to"),
-            ("from=2000-01-01&to=2100-01-01", "to"),
-            ("to=", "to"),
-            ("timeZone=Mars/Olympus", "timeZone"),
-            ("timeZone=../../etc/passwd", "timeZone"),
-            ("format=parquet", "format"),
-            ("group=", "group"),
-            ("group=__proto__", "group"),
-            ("zone=UTC", "zone"),
-        ] {
-            let asked = format!("/api/analytics/{path}?{query}");
-            let body = operator.at(Method::GET, &asked).await.refused(422, "VALIDATION_ERROR");
-            assert_eq!(body["errors"][0]["field"], field, "{asked}");
-        }
-    }
-    for (form, field) in [
-        (json!({ "from": "2027-01-16", "to": "2027-01-15" }), "to"),
-        (json!({ "from": {} }), "from"),
-        (json!({ "grain": "hour" }), "grain"),
-        (json!({ "timeZone": 1 }), "timeZone"),
-        (json!({ "zone": "UTC" }), "zone"),
-    ] {
-        let body = operator.post("/admin/analytics/conversion", &form).await.refused(422, "VALIDATION_ERROR");
-        assert_eq!(body["errors"][0]["field"], field, "{form}");
-    }
-    operator.at(Method::GET, "/api/analytics/conversion?from=%ff").await.refused(400, "BAD_REQUEST");
-    operator.at(Method::POST, "/api/analytics/conversion").await.refused(405, "METHOD_NOT_ALLOWED");
-    operator.at(Method::GET, "/api/analytics/revenue").await.refused(404, "NOT_FOUND");
-}
-
-#[tokio::test]
-async fn it_takes_a_permission_or_an_administrator() {
-    let app = App::with(&SETUP).await;
-    let (analyst, other) = (app.key(&["analytics.read"]).await, app.key(&["users.read", "audit.read"]).await);
-    let (admin, guest) = (app.admin("ada@example.com").await, app.browser());
-    guest.arrive().await;
-    for path in ["conversion", "cohorts", "time-to-convert", "sessions"] {
-        let path = format!("/api/analytics/{path}");
-        analyst.at(Method::GET, &path).await.ok();
-        admin.at(Method::GET, &path).await.ok();
-        other.at(Method::GET, &path).await.refused(403, "INSUFFICIENT_PERMISSION");
-        guest.at(Method::GET, &path).await.refused(403, "FORBIDDEN");
-        app.program().at(Method::GET, &path).await.refused(401, "UNAUTHORIZED");
-        app.bearer("sk_live_nonsense").at(Method::GET, &path).await.refused(401, "INVALID_API_KEY");
-        // Nor is what is wrong with a question told to whom may not ask it.
-        app.program().at(Method::GET, &format!("{path}?from=x")).await.refused(401, "UNAUTHORIZED");
-    }
-    analyst.post("/admin/analytics/conversion", &json!({})).await.ok();
-    admin.post("/admin/analytics/conversion", &json!({})).await.ok();
-    other.post("/admin/analytics/conversion", &json!({})).await.refused(403, "INSUFFICIENT_PERMISSION");
-    guest.post("/admin/analytics/conversion", &json!({})).await.refused(403, "FORBIDDEN");
-    analyst.post("/admin/list-users", &json!({})).await.refused(403, "INSUFFICIENT_PERMISSION");
-}
-
-#[tokio::test]
-async fn these_calls_are_limited_like_those_of_administrators() {
-    let app = App::with(&[KEY]).await;
-    let operator = app.operator();
-    for _ in 0..120 {
-        operator.at(Method::GET, "/api/analytics/sessions").await.ok();
-    }
-    operator.at(Method::GET, "/api/analytics/sessions").await.refused(429, "RATE_LIMITED");
-}
-
-#[tokio::test]
 async fn administrators_get_all_of_it_at_once() {
     let Lives { app: _app, operator } = Lives::lived().await;
     let form = json!({ "from": FIRST, "to": "2027-01-22", "timeZone": "America/New_York" });
@@ -417,51 +313,4 @@ async fn nothing_to_tell_is_told_as_nothing() {
     assert!(said["data"].as_array().unwrap().iter().all(|row| row["guests"] == 0 && row["convertedPercent"].is_null()));
     assert_eq!(asked(&operator, "time-to-convert").await["quantiles"], json!([]));
     operator.post("/admin/analytics/conversion", &json!({})).await.ok();
-}
-
-/// The tables can be taken away, and hold what is answered.
-#[tokio::test]
-async fn a_role_is_let_read_where_there_are_roles() {
-    let app = App::with(&SETUP).await;
-    app.program().arrive().await;
-    let role = fresh_schema();
-    let said = app.command(&["analytics", "role", &role]);
-    if !on_postgres() {
-        assert!(said.contains("SQLite knows no roles") && said.contains("?mode=ro"), "{said}");
-        return;
-    }
-    assert!(said.contains("made, without a password") && said.contains(".analytics_days: granted"), "{said}");
-    let again = app.command(&["analytics", "role", &role]);
-    assert!(again.contains("was there") && !again.contains(": granted"), "{again}");
-    crate::postgres::execute(crate::postgres::shared(), &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
-}
-
-#[tokio::test]
-async fn the_counts_are_taken_away_as_files() {
-    let Lives { app, .. } = Lives::lived().await;
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    let said = app.command(&["analytics", "export", "--format", "csv", "--out", out]);
-    assert!(said.contains(" files below "), "{said}");
-    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-    let days = read("analytics_days/2027-01.csv");
-    let mut lines = days.lines();
-    assert!(lines.next().unwrap().starts_with("at,guests,converted,converted_verified,upgrades,verified,signups,"));
-    assert!(lines.next().unwrap().starts_with("1799971200,5,2,1,1,0,0,"), "{days}");
-    assert!(read("analytics_entry_days/2027-01.csv").contains("1799971200,campaign,spring,2,1,0,1,0"));
-    assert!(read("analytics_method_days/2027-01.csv").contains(",magic_link,"));
-    app.command(&["analytics", "export", "--out", out, "--format", "parquet"]);
-    let file = std::fs::read(folder.path().join("analytics_days/2027-01.parquet")).unwrap();
-    assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
-    app.command(&["analytics", "export", "--out", out, "--partition", "day", "--from", "2027-01-16"]);
-    assert!(!folder.path().join("analytics_days/2027-01-15.csv").exists());
-    assert_eq!(read("analytics_days/2027-01-16.csv").lines().count(), 2);
-    // Whoever may read a file that is made here otherwise may read these.
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let (other, report) = (folder.path().join("other"), folder.path().join("report.html"));
-    std::fs::write(&other, "").unwrap();
-    app.command(&["analytics", "report", "--out", report.to_str().unwrap()]);
-    for file in [report, folder.path().join("analytics_days/2027-01.csv")] {
-        assert_eq!(mode(&file), mode(&other), "{}", file.display());
-    }
 }

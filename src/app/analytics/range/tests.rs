@@ -1,5 +1,7 @@
 use std::collections::HashSet;
 
+use chrysalis_domain::Timestamp;
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_007);
