@@ -13,7 +13,7 @@ use crate::process::Server;
 use crate::report::short;
 use crate::servers::{Cluster, ask, sweep};
 use crate::wrk::{self, Load};
-use crate::{Bench, Result, cleanup, lag, list, median, refold};
+use crate::{Bench, Part, Result, cleanup, lag, list, median, refold};
 
 /// A server of PostgreSQL as an operator would set it up on this machine: memory, and room between checkpoints.
 const SETTINGS: &[(&str, &str)] = &[
@@ -26,23 +26,45 @@ const SETTINGS: &[(&str, &str)] = &[
 /// Guests in the small store.
 const FEW: usize = 10_000;
 
-pub fn measure(bench: &mut Bench, guests: usize, many: usize) -> Result<()> {
+/// All of it, or some parts.
+pub fn measure(bench: &mut Bench, guests: usize, many: usize, parts: &[Part]) -> Result<()> {
+    let chosen = |some: &[Part]| parts.is_empty() || some.iter().any(|part| parts.contains(part));
     // A run that was broken off leaves tens of gigabytes.
     sweep();
     let cluster = Cluster::start_with(SETTINGS);
-    append::measure(bench, &cluster)?;
-    guest(bench, &cluster)?;
-    nodes::measure(bench, &cluster)?;
-    fresh(&folder(bench, "lag"));
-    let (data, keys) = (folder(bench, "lag"), keys(&cluster, "lag"));
-    lag::measure(bench, &Store { cookies: data.join("cookies"), data, guests: 0, keys }, "PostgreSQL: ")?;
-    let few = store(bench, &cluster, "few", FEW)?;
-    session(bench, &few)?;
-    stale(bench, &cluster, guests)?;
+    if chosen(&[Part::Append]) {
+        append::measure(bench, &cluster)?;
+    }
+    if chosen(&[Part::Guest]) {
+        guest(bench, &cluster)?;
+        nodes::measure(bench, &cluster)?;
+    }
+    if chosen(&[Part::Lag]) {
+        fresh(&folder(bench, "lag"));
+        let (data, keys) = (folder(bench, "lag"), keys(&cluster, "lag"));
+        lag::measure(bench, &Store { cookies: data.join("cookies"), data, guests: 0, keys }, "PostgreSQL: ")?;
+    }
+    let few = if chosen(&[Part::Session, Part::Scale]) { Some(store(bench, &cluster, "few", FEW)?) } else { None };
+    if let Some(few) = few.as_ref().filter(|_| chosen(&[Part::Session])) {
+        session(bench, few)?;
+    }
+    if chosen(&[Part::Cleanup]) {
+        stale(bench, &cluster, guests)?;
+    }
+    if !chosen(&[Part::Scale, Part::List, Part::Refold]) {
+        return Ok(());
+    }
     let many = store(bench, &cluster, "many", many)?;
-    scale::measure(bench, &cluster, &few, &many)?;
-    list::measure(bench, &many, "PostgreSQL: ")?;
-    refold::on(bench, &many, "PostgreSQL: ", 80_000.0)
+    if let Some(few) = few.as_ref().filter(|_| chosen(&[Part::Scale])) {
+        scale::measure(bench, &cluster, few, &many)?;
+    }
+    if chosen(&[Part::List]) {
+        list::measure(bench, &many, "PostgreSQL: ")?;
+    }
+    if chosen(&[Part::Refold]) {
+        refold::on(bench, &many, "PostgreSQL: ", 80_000.0)?;
+    }
+    Ok(())
 }
 
 fn stale(bench: &mut Bench, cluster: &Cluster, guests: usize) -> Result<()> {

@@ -8,6 +8,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 use super::batch::Head;
+use super::rows::INSERT_MANY;
 use crate::log::{Append, Context, NewEvent, SealedRef, StreamId, Version};
 
 /// Rows of a full statement.
@@ -73,8 +74,9 @@ impl<'w> EventWriter<'w> {
 
 fn statement(rows: usize) -> String {
     let row = format!("(?{})", ", ?".repeat(COLUMNS - 1));
+    let verb = if rows == 1 { "INSERT" } else { INSERT_MANY };
     format!(
-        "INSERT INTO events (position, project, stream, version, event_id, type, type_version, recorded_at,
+        "{verb} INTO events (position, project, stream, version, event_id, type, type_version, recorded_at,
              occurred_at, actor_type, actor_id, actor_by, impersonator, request_id, command_id, cause,
              settings_version, sealed, body)
          VALUES {}",

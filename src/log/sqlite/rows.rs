@@ -10,6 +10,10 @@ use super::schema::Bound;
 /// Rows of a statement that inserts or deletes many.
 const ROWS: usize = 16;
 
+/// Begins a statement that inserts many. By itself SQLite keeps every page that one touches, to take back what it did
+/// before a row that doesn't fit; here nothing is taken back but the whole batch, so that would be work for nothing.
+pub(super) const INSERT_MANY: &str = "INSERT OR ROLLBACK";
+
 /// Writes row changes to the live tables, or to another generation of them.
 pub(super) struct RowWriter {
     /// How a table is called in this generation.
@@ -191,8 +195,9 @@ fn insert(table: &Table, name: String, rows: usize) -> String {
             stored(table, all(), nth * table.columns.len()).into_iter().map(|(_, value)| value).collect();
         format!("({})", values.join(", "))
     };
+    let verb = if rows == 1 { "INSERT" } else { INSERT_MANY };
     let rows: Vec<_> = (0..rows).map(row).collect();
-    format!("INSERT INTO {name} ({}) VALUES {}", columns.join(", "), rows.join(", "))
+    format!("{verb} INTO {name} ({}) VALUES {}", columns.join(", "), rows.join(", "))
 }
 
 /// The columns that a change writes, each with what is written: its parameter, or for a copy the select that finds it.

@@ -24,7 +24,7 @@ pub(super) struct Writer {
 enum Work {
     Append(Box<Group>, oneshot::Sender<(Box<Group>, Result<Appended, AppendError>)>),
     /// A small write that is no event: a key, a checkpoint.
-    Aside(AsideWrite, oneshot::Sender<Result<bool, LogFault>>),
+    Aside(AsideWrite, oneshot::Sender<(AsideWrite, Result<bool, LogFault>)>),
 }
 
 type AsideWrite = Box<dyn Fn(&Connection) -> rusqlite::Result<bool> + Send>;
@@ -47,9 +47,9 @@ impl Work {
             (Work::Append(group, reply), Ok(Outcome::Append(stored))) => {
                 drop(reply.send((group, stored.map_err(AppendError::Refused))))
             }
-            (Work::Aside(_, reply), Ok(Outcome::Aside(done))) => drop(reply.send(Ok(done))),
+            (Work::Aside(write, reply), Ok(Outcome::Aside(done))) => drop(reply.send((write, Ok(done)))),
             (Work::Append(group, reply), Err(fault)) => drop(reply.send((group, Err(fault.into())))),
-            (Work::Aside(_, reply), Err(fault)) => drop(reply.send(Err(fault))),
+            (Work::Aside(write, reply), Err(fault)) => drop(reply.send((write, Err(fault)))),
             (Work::Append(..), Ok(Outcome::Aside(_))) | (Work::Aside(..), Ok(Outcome::Append(_))) => {}
         }
     }
@@ -121,7 +121,8 @@ impl Writer {
     ) -> Result<bool, LogFault> {
         let (reply, answer) = oneshot::channel();
         match self.queue.push(lane, weight, Work::Aside(Box::new(write), reply)) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
+            // What was to be written comes back, too: a page of a read model is thousands of rows to free.
+            Ok(()) => answer.await.map_or_else(|_| Err(stopped()), |(_write, done)| done),
             Err(AppendError::Fault(fault)) => Err(fault),
             Err(other) => Err(LogFault::Unavailable(other.to_string())),
         }
