@@ -11,6 +11,7 @@ use crate::app::challenge::Details;
 use crate::app::upgrade::PasswordForm;
 use crate::wire::callback::{Appended, CallbackField, CallbackUrl};
 use crate::wire::error::{ApiError, FieldError};
+use crate::wire::json_time::JsonTime;
 use crate::wire::optional::Lenient;
 
 /// `{}`: a call that takes nothing still refuses what is no object.
@@ -101,6 +102,14 @@ fn bounded(value: Option<String>, field: &str, max: usize) -> Result<Option<Stri
 /// One field that does not fit.
 pub fn unfit(field: &str, message: impl Into<String>) -> ApiError {
     ApiError::validation(vec![FieldError { field: field.to_owned(), message: message.into(), code: "INVALID_VALUE" }])
+}
+
+/// Refuses two ends of a time of which the second lies before the first: nothing lies between them, and somebody mixed them up.
+pub fn in_order((first, from): (&str, Option<JsonTime>), (last, to): (&str, Option<JsonTime>)) -> Result<(), ApiError> {
+    match (from, to) {
+        (Some(from), Some(to)) if to < from => Err(unfit(last, format!("lies before `{first}`"))),
+        _ => Ok(()),
+    }
 }
 
 /// 422 instead of 400, where a path says so of what does not read.

@@ -27,7 +27,7 @@ impl ClaimReader for KeyringClaims<'_> {
         match kind {
             ClaimKind::Email => Some(self.0.email_claim(&EmailAddress::parse(&text(SealKind::Email)?).ok()?)),
             ClaimKind::Identity => Some(self.0.identity_claim(&text(SealKind::Subject)?)),
-            ClaimKind::Slug => Some(self.0.slug_claim(&Slug::parse(&text(SealKind::Slug)?).ok()?)),
+            ClaimKind::Slug => Some(self.0.slug_claim(&Slug::from_stored(text(SealKind::Slug)?))),
         }
     }
 }

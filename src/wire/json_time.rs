@@ -1,7 +1,7 @@
 //! Instants as clients read them: `YYYY-MM-DDTHH:MM:SS.mmmZ` (RFC 3339, UTC, always three fraction digits).
 //!
-//! The stock client misreads six fraction digits and does not parse nine, so this one form is written, and read back
-//! strictly. Written by hand, as every answer has several.
+//! The stock client misreads six fraction digits and does not parse nine, so this one form is written. Written by hand, as every
+//! answer has several. What callers send may be spelled in any way that [`Moment`] reads: times come from elsewhere, too.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,13 +15,17 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::moment::Moment;
+
+const FORMS: &str = "a time of RFC 3339 such as 2027-01-15T08:00:00Z, a date such as 2027-01-15, or epoch milliseconds";
+
 /// Characters of a written instant.
 const CHARS: usize = 24;
 /// 0000-01-01T00:00:00.000Z and 9999-12-30T22:00:00.000Z: years of four digits, in every time zone.
 const FIRST: i64 = -62_167_219_200_000;
 const LAST: i64 = 253_402_207_200_000;
 
-/// A [`Timestamp`] in JSON. Reads the written form, or whole epoch milliseconds as a number or as digits; nothing else.
+/// A [`Timestamp`] in JSON. Reads a time of RFC 3339, a date, or whole epoch milliseconds as a number or as digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JsonTime(pub Timestamp);
 
@@ -110,10 +114,11 @@ impl<'de> Deserialize<'de> for JsonTime {
         impl Visitor<'_> for Instant {
             type Value = JsonTime;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a date YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds")
+                f.write_str(FORMS)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<JsonTime, E> {
-                JsonTime::parse(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                let moment = Moment::parse(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))?;
+                Ok(JsonTime(moment.0))
             }
             fn visit_i64<E: de::Error>(self, millis: i64) -> Result<JsonTime, E> {
                 JsonTime::from_millis(millis).map_err(|_| E::invalid_value(de::Unexpected::Signed(millis), &self))
@@ -163,6 +168,10 @@ mod tests {
             assert_eq!(from_str::<JsonTime>(&format!("\"{text}\"")).unwrap(), time);
             assert_eq!(from_str::<JsonTime>(&millis.to_string()).unwrap(), time);
             assert_eq!(JsonTime::parse(&millis.to_string()), Ok(time));
+        }
+        for text in ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01"] {
+            let time = JsonTime(Timestamp::from_millis(1_767_225_600_000));
+            assert_eq!(from_str::<JsonTime>(&format!("\"{text}\"")).unwrap(), time);
         }
         assert_eq!(JsonTime(Timestamp::from_millis(i64::MAX)).to_string(), "9999-12-30T22:00:00.000Z");
         assert_eq!(JsonTime(Timestamp::from_millis(i64::MIN)).to_string(), "0000-01-01T00:00:00.000Z");

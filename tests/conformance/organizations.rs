@@ -83,7 +83,7 @@ async fn of_two_last_owners_who_leave_at_once_one_stays(store: &dyn Store) {
     let world = World::on(store).await;
     for round in 0..16 {
         let (one, other) = (world.arrival().await, world.arrival().await);
-        let id = world.founded(one.user, &format!("slug {round}")).await;
+        let id = world.founded(one.user, &format!("slug-{round}")).await;
         let other = world.joined(id, other.user, Role::Owner).await;
         let member = world.user(one.user).await.memberships[&id].member;
         let one = Target { member, user: one.user };

@@ -159,6 +159,7 @@ async fn who_may_not_read_it_is_told_so_and_what_does_not_read_is_named() {
         ("?after=1.5", "after"),
         ("?limit=many", "limit"),
         ("?limit=-1", "limit"),
+        ("?limit=0", "limit"),
         ("?limit=99999999999", "limit"),
         ("?user=jane", "user"),
         ("?user=usr_01JD8M4Z5T0000000000000001&stream=user-usr_01JD8M4Z5T0000000000000001", "user"),

@@ -244,6 +244,7 @@ async fn who_may_not_ask_is_told_so_and_what_does_not_read_is_named() {
         ("after=18446744073709551616", "after"),
         ("limit=few", "limit"),
         ("limit=-1", "limit"),
+        ("limit=0", "limit"),
         ("timeZone=Europe/Berlin", "timeZone"),
         ("until=2027-01-01", "until"),
     ] {
@@ -260,6 +261,7 @@ async fn who_may_not_ask_is_told_so_and_what_does_not_read_is_named() {
         (json!({ "userId": user, "at": "then" }), "at"),
         (json!({ "userId": user, "at": {} }), "at"),
         (json!({ "userId": user, "after": "x" }), "after"),
+        (json!({ "userId": user, "limit": 0 }), "limit"),
         (json!({ "userId": user, "until": 1 }), "until"),
     ] {
         let answer = post(&auditor, body.clone()).await.refused(422, "VALIDATION_ERROR");
@@ -307,6 +309,15 @@ async fn the_command_line_says_the_same_beside_a_server() {
     let nothing = lines(app.command(&["replay", "--json", "--at", "2001-01-01"])).remove(0);
     assert_eq!((figure(&nothing, "users"), figure(&nothing, "position")), (0, 0));
     assert!(app.command(&["replay", "--at", then]).contains("1  members"));
+    // What became of the keys meanwhile is told, too.
+    app.command(&["keys", "rotate", "cookie"]);
+    let said = app.command(&["replay"]);
+    assert!(said.contains("Key 2 for cookie was added"), "{said}");
+    assert_eq!(lines(app.command(&["replay", "--json"]))[0]["keys"].as_array().unwrap().len(), 1);
+    assert!(app.command(&["log", "show", "--type", "KeyAdded", "--readable"]).contains("Key 2 for cookie was added"));
+    assert!(
+        app.command(&["log", "show", "--type", "GuestUpgraded", "--readable"]).contains("The guest became a member")
+    );
     // And who they were, one by one.
     let everybody = lines(app.command(&["replay", "--users", "--at", then]));
     assert_eq!(everybody, [expected["state"].clone()]);

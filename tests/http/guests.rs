@@ -75,8 +75,18 @@ async fn guests_are_listed_by_how_long_they_are_away_in_both_forms() {
         });
         assert_eq!(of_first["cleanup"], quiet);
     }
-    let before = json!({ "lastActiveBefore": app.date(days(-1)) });
-    assert_eq!(ids(&ask(&app.operator(), "list", &before).await), std::slice::from_ref(&first), "strictly before");
+    let at = app.date(days(-1));
+    let (day, _) = at.as_str().unwrap().split_once('.').unwrap();
+    for (before, who) in [
+        (at.clone(), vec![first.clone()]),
+        // However it is written.
+        (json!(format!("{day}.007Z")), vec![first.clone()]),
+        (json!(format!("{day}Z")), vec![first.clone()]),
+        (json!("2001-01-01T00:00:00+01:00"), vec![]),
+    ] {
+        let page = ask(&app.operator(), "list", &json!({ "lastActiveBefore": before })).await;
+        assert_eq!(ids(&page), who, "strictly before {before}");
+    }
 }
 
 #[tokio::test]
@@ -103,6 +113,20 @@ async fn a_list_goes_on_behind_its_cursor_whatever_happens_in_between() {
     assert_eq!(third["listMetadata"]["after"], Value::Null);
     assert_eq!(third["maxAge"], Value::Null);
     assert_eq!(third["guests"][0]["cleanup"]["dueAt"], Value::Null, "no age is set: it stays");
+}
+
+#[tokio::test]
+async fn a_hold_takes_a_time_however_it_is_written() {
+    let app = app(&[]).await;
+    let (_, id) = guest(&app).await;
+    for (until, means) in [
+        ("2028-01-01T00:00:00Z", "2028-01-01T00:00:00.000Z"),
+        ("2028-01-01T00:00:00.5+01:00", "2027-12-31T23:00:00.500Z"),
+        ("2028-02-01", "2028-02-01T00:00:00.000Z"),
+    ] {
+        let held = ask(&app.operator(), "hold", &json!({ "userId": id, "until": until })).await;
+        assert_eq!(held["guest"]["cleanup"]["heldUntil"], means);
+    }
 }
 
 #[tokio::test]

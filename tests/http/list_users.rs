@@ -132,6 +132,8 @@ async fn what_is_not_understood_is_refused() {
     for asked in [
         json!({ "filter": { "isAnonymous": "yes" } }),
         json!({ "filter": { "createdBefore": "yesterday" } }),
+        json!({ "filter": { "createdAfter": "2027-01-16", "createdBefore": "2027-01-15" } }),
+        json!({ "filter": { "lastActiveAfter": "2027-01-16T00:00:00Z", "lastActiveBefore": "2027-01-15T00:00:00Z" } }),
         json!({ "filter": true }),
         json!({ "after": { "id": "x" } }),
         json!({ "after": "usr_x" }),
@@ -156,6 +158,10 @@ async fn the_stock_clients_question_is_understood() {
     let two = format!("filterField=id&filterOperator=in&filterValue={},{}", made[0], made[3]);
     assert_eq!(ids(&get(&two).await), [made[0].clone(), made[3].clone()]);
     assert_eq!(ids(&get("filterField=isAnonymous&filterValue=true&filterOperator=ne").await), [""; 0]);
+    for past in ["2001-01-01", "2001-01-01T00:00:00Z", "2001-01-01T00:00:00.000Z"] {
+        let since = format!("filterField=createdAt&filterOperator=gt&filterValue={past}");
+        assert_eq!(ids(&get(&since).await), made, "{past}");
+    }
     for sort in ["id", "role", "emailVerified", "banned", "isAnonymous", "updatedAt", "lastActiveAt"] {
         assert_eq!(ids(&get(&format!("sortBy={sort}")).await), made, "{sort}");
     }

@@ -67,6 +67,14 @@ async fn a_slug_is_one_organizations_however_it_is_spelled() {
     );
     create(&other, "acme").await;
     other.post("/organization/update", &update).await.refused(403, "USER_IS_NOT_A_MEMBER_OF_THE_ORGANIZATION");
+    // What can't stand in a URL is none.
+    for slug in ["bad slug/../", "a/b", "..", "a?b", " "] {
+        for call in ["create", "check-slug"] {
+            let asked = json!({ "name": "x", "slug": slug });
+            let refused = one.post(&format!("/organization/{call}"), &asked).await.refused(400, "VALIDATION_ERROR");
+            assert_eq!(refused["errors"][0]["field"], "slug", "{call} {slug:?}");
+        }
+    }
     let race = json!({ "name": "r", "slug": "race", "keepCurrentActiveOrganization": true });
     let racers = (0..8).map(|_| async { one.post("/organization/create", &race).await });
     let raced = futures_util::future::join_all(racers).await;

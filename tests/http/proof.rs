@@ -140,6 +140,7 @@ async fn malformed_and_reversed_ranges_are_refused_by_their_field() {
         ("/checkpoints?after=1.5".to_owned(), "after"),
         ("/checkpoints?after=99999999999999999999".to_owned(), "after"),
         ("/checkpoints?limit=many".to_owned(), "limit"),
+        ("/checkpoints?limit=0".to_owned(), "limit"),
         ("/proof/inclusion".to_owned(), "position"),
         ("/proof/inclusion?position=".to_owned(), "position"),
         ("/proof/inclusion?position=0".to_owned(), "position"),

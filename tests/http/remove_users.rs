@@ -47,6 +47,8 @@ async fn nobody_means_everybody_and_members_take_more() {
     {
         operator.post("/admin/remove-users", &asked).await.refused(400, "UNKNOWN_FILTER");
     }
+    let reversed = json!({ "filter": { "createdAfter": "2027-01-16", "createdBefore": "2027-01-15" } });
+    operator.post("/admin/remove-users", &reversed).await.refused(400, "VALIDATION_ERROR");
     let key = app.key(&["guests.delete"]).await;
     key.post("/admin/remove-users", &json!({ "filter": { "isAnonymous": true } })).await.ok();
     for filter in [json!({ "isAnonymous": false }), json!({ "banned": true })] {

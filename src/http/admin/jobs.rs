@@ -15,6 +15,7 @@ use crate::app::admin::jobs::{self, JobView};
 use crate::app::admin::list_users::Total;
 use crate::app::admin::remove_users::permission_for;
 use crate::http::authority::not_allowed;
+use crate::http::forms::in_order;
 use crate::http::state::Http;
 use crate::http::who::{Known, Who};
 use crate::log::origins::named;
@@ -42,7 +43,7 @@ pub struct RemovalFilter {
     email_verified: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     banned: Option<bool>,
-    /// A date, or epoch milliseconds.
+    /// RFC 3339, a date, or epoch milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     created_before: Option<JsonTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +52,14 @@ pub struct RemovalFilter {
     last_active_before: Option<JsonTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_active_after: Option<JsonTime>,
+}
+
+impl RemovalFilter {
+    /// Whether anybody can be all of this at once.
+    fn in_order(&self) -> Result<(), ApiError> {
+        in_order(("createdAfter", self.created_after), ("createdBefore", self.created_before))?;
+        in_order(("lastActiveAfter", self.last_active_after), ("lastActiveBefore", self.last_active_before))
+    }
 }
 
 impl From<RemovalFilter> for UserFilter {
@@ -205,6 +214,7 @@ pub async fn remove_users(
     let authority =
         who.authority_or(Permission::GuestsDelete, || not_allowed("YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS"))?;
     let form: RemoveUsersForm = authority.read(fields).map_err(unknown_filter)?;
+    form.filter.in_order()?;
     let filter = UserFilter::from(form.filter);
     if filter.is_empty() {
         // Everybody: nobody means that.

@@ -9,7 +9,7 @@ use super::list_users::{Direction, limit, unknown_key};
 use crate::app::admin::list_users::ListUsers;
 use crate::http::forms::unfit;
 use crate::wire::error::ApiError;
-use crate::wire::json_time::JsonTime;
+use crate::wire::moment::Moment;
 
 /// Values of one `in`, at the most.
 const VALUES_MAX: usize = 100;
@@ -205,8 +205,8 @@ fn condition(field: Field, operator: Operator, value: &str) -> Result<Condition,
             }
         }
         field => {
-            let Ok(time) = JsonTime::parse(value) else {
-                return unfit("takes a date YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds");
+            let Ok(time) = Moment::parse(value) else {
+                return unfit("takes a time of RFC 3339, a date such as 2027-01-15, or epoch milliseconds");
             };
             compare(operator).map_or_else(wrong, |compare| Ok(Condition::Time(field, compare, time.0)))
         }

@@ -16,7 +16,7 @@ use super::AdminUser;
 use super::list_query::ListQuery;
 use crate::app::admin::list_users::{ListUsers, Page, Total};
 use crate::http::authority::not_allowed;
-use crate::http::forms::unfit;
+use crate::http::forms::{in_order, unfit};
 use crate::http::state::Http;
 use crate::http::who::Who;
 use crate::wire::body::{AdminBody, Body, Fields, Query};
@@ -64,7 +64,7 @@ pub struct FilterForm {
     banned: Option<bool>,
     role: Option<String>,
     email: Option<String>,
-    /// A date, or epoch milliseconds.
+    /// RFC 3339, a date, or epoch milliseconds.
     created_before: Option<JsonTime>,
     created_after: Option<JsonTime>,
     last_active_before: Option<JsonTime>,
@@ -79,6 +79,12 @@ pub enum Direction {
 }
 
 impl FilterForm {
+    /// Whether anybody can be all of this at once.
+    pub fn in_order(&self) -> Result<(), ApiError> {
+        in_order(("createdAfter", self.created_after), ("createdBefore", self.created_before))?;
+        in_order(("lastActiveAfter", self.last_active_after), ("lastActiveBefore", self.last_active_before))
+    }
+
     /// What must hold, and the address of whom it must hold.
     pub fn conditions(self) -> (Vec<Condition>, Option<String>) {
         let flags = [
@@ -102,6 +108,7 @@ impl FilterForm {
 
 impl ListForm {
     fn into_listing(self) -> Result<ListUsers, ApiError> {
+        self.filter.in_order()?;
         let filtered_by_address = self.filter.email.is_some();
         let (mut conditions, filtered) = self.filter.conditions();
         if filtered_by_address && self.email.is_some() && filtered != self.email {

@@ -11,7 +11,7 @@ use super::{may, organization};
 use crate::app::audit::export::{Cursor, Period};
 use crate::app::audit::form::DeedRow;
 use crate::app::audit::pages::Filter;
-use crate::http::forms::unfit;
+use crate::http::forms::{in_order, unfit};
 use crate::http::state::Http;
 use crate::http::who::Who;
 use crate::wire::body::{AdminBody, Body, Fields};
@@ -86,6 +86,7 @@ pub async fn export(
 ) -> Result<Json<Exported>, ApiError> {
     let form: ExportForm = may(&who, Permission::AuditRead, organization(&fields))?.read(fields)?;
     let cursor = form.cursor.map(|number| Cursor::from_number(number).ok_or_else(|| unfit("cursor", "is none")));
+    in_order(("startDate", form.start_date), ("endDate", form.end_date))?;
     let limit = form.limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX) as usize;
     let filter =
         Filter { actions: form.action.into_iter().collect(), organization: form.organization_id, ..Filter::default() };

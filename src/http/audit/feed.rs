@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{may, organization};
 use crate::app::audit::form::DeedRow;
 use crate::app::audit::pages::{Filter, Toward, id};
-use crate::http::forms::unfit;
+use crate::http::forms::{in_order, unfit};
 use crate::http::state::Http;
 use crate::http::who::Who;
 use crate::wire::body::{AdminBody, Body, Fields};
@@ -83,6 +83,7 @@ pub async fn list(
     if actions.len() > TYPES_MAX {
         return Err(unfit("eventTypes", format!("takes at most {TYPES_MAX}")));
     }
+    in_order(("rangeStart", form.range_start), ("rangeEnd", form.range_end))?;
     let limit = form.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX) as usize;
     let filter = Filter { actions, organization: form.organization_id, ..Filter::default() };
     let trail = http.app.trail();

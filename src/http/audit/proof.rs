@@ -148,7 +148,10 @@ pub async fn checkpoints(
     let Query(query) = query.map_err(unprocessable)?;
     let after = number("after", query.after.as_deref())?.unwrap_or(0);
     let limit = number("limit", query.limit.as_deref())?.unwrap_or(LIMIT.into());
-    let limit = u32::try_from(limit).unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
+    if limit == 0 {
+        return Err(unprocessable(unfit("limit", "must be at least 1")));
+    }
+    let limit = u32::try_from(limit).unwrap_or(LIMIT_MAX).min(LIMIT_MAX);
     let mut page = proof::page(http.app.log.as_ref(), after, limit + 1).await?;
     let more = page.len() > limit as usize;
     page.truncate(limit as usize);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::audit::replay::{Asked, Replayed};
-use crate::http::forms::unprocessable;
+use crate::http::forms::{unfit, unprocessable};
 use crate::http::state::Http;
 use crate::http::who::Who;
 use crate::log::times;
@@ -105,8 +105,11 @@ async fn asked(
     after: Option<u64>,
     limit: Option<u32>,
 ) -> Result<Asked, ApiError> {
+    if limit == Some(0) {
+        return Err(unprocessable(unfit("limit", "must be at least 1")));
+    }
     let now = times::now(http.app.log.as_ref(), who.caller.at).await?;
-    let limit = limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX) as usize;
+    let limit = limit.unwrap_or(LIMIT).min(LIMIT_MAX) as usize;
     Ok(Asked { at: at.map_or(now, |at| at.0.min(now)), after: after.unwrap_or(0), limit })
 }
 

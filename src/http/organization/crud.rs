@@ -25,7 +25,7 @@ const SHOWN: u32 = 100;
 #[schema(as = organization::CreateForm)]
 pub struct CreateForm {
     name: String,
-    /// One organization each; case makes no second one.
+    /// 1 to 100 characters that can stand in the path of a URL. One organization each; case makes no second one.
     slug: String,
     #[serde(default)]
     logo: Option<String>,
@@ -47,7 +47,8 @@ fn name(name: String) -> Result<String, ApiError> {
 }
 
 fn slug(slug: &str) -> Result<Slug, ApiError> {
-    Slug::parse(slug).map_err(|_| forms::unfit("slug", "takes 1 to 100 characters"))
+    Slug::parse(slug)
+        .map_err(|_| forms::unfit("slug", "takes 1 to 100 characters that can stand between the slashes of a URL"))
 }
 
 /// The caller owns it, and works in it from here on. Guests too.

@@ -61,6 +61,9 @@ async fn an_export_has_no_seam_within_a_millisecond_either() {
         unfit[field] = value;
         operator.post("/banata/audit-logs/export", &unfit).await.refused(400, "VALIDATION_ERROR");
     }
+    let reversed = json!({ "format": "csv", "startDate": "2027-01-16", "endDate": "2027-01-15" });
+    let refused = operator.post("/banata/audit-logs/export", &reversed).await.refused(400, "VALIDATION_ERROR");
+    assert_eq!(refused["errors"][0]["field"], "endDate");
 }
 
 #[tokio::test]
@@ -124,5 +127,11 @@ async fn a_program_keeps_up_with_what_happens() {
         .map(|event| text(&event["id"])[..4].to_owned())
         .collect();
     assert_eq!(kinds, BTreeSet::from(["evt_".to_owned()]));
-    reader.post("/banata/events/list", &json!({ "rangeStart": "yesterday" })).await.refused(400, "VALIDATION_ERROR");
+    for (range, field) in [
+        (json!({ "rangeStart": "yesterday" }), "rangeStart"),
+        (json!({ "rangeStart": 1_800_000_000_008i64, "rangeEnd": 1_800_000_000_007i64 }), "rangeEnd"),
+    ] {
+        let refused = reader.post("/banata/events/list", &range).await.refused(400, "VALIDATION_ERROR");
+        assert_eq!(refused["errors"][0]["field"], field);
+    }
 }

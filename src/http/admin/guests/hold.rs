@@ -24,7 +24,7 @@ const LONGEST: Span = Span::from_days(3650);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HoldForm {
     user_id: String,
-    /// No clean-up takes the guest before then: a date, or epoch milliseconds; at most ten years from now.
+    /// No clean-up takes the guest before then: RFC 3339, a date, or epoch milliseconds; at most ten years from now.
     until: JsonTime,
     /// Why; at most 1000 characters, kept as personal data of the guest's.
     #[serde(default)]

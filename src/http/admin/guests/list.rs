@@ -33,7 +33,7 @@ pub struct GuestsForm {
     /// `expiring`, `held`, `disabled`: those alone, in the order in which that ends; or `quiet`.
     #[serde(default)]
     state: Option<String>,
-    /// A date, or epoch milliseconds.
+    /// RFC 3339, a date, or epoch milliseconds.
     #[serde(default)]
     last_active_before: Option<JsonTime>,
 }

@@ -27,7 +27,7 @@ const LIMIT_MAX: u32 = 500;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OriginsForm {
-    /// Who came at this time or later: a date, or epoch milliseconds. A day ago by default.
+    /// Who came at this time or later: RFC 3339, a date, or epoch milliseconds. A day ago by default.
     #[serde(default)]
     from: Option<JsonTime>,
     /// Who came at this time or before. Now by default.

@@ -23,7 +23,7 @@ use crate::wire::json_time::JsonTime;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WaveForm {
-    /// Who came at this time or later: a date, or epoch milliseconds.
+    /// Who came at this time or later: RFC 3339, a date, or epoch milliseconds.
     from: JsonTime,
     /// Who came at this time or before: now at the latest.
     to: JsonTime,
