@@ -5,7 +5,7 @@ use chrysalis_domain::api_key::{ApiKeyCommand, ApiKeyCreated};
 use chrysalis_domain::id::{ApiKeyId, OrganizationId, PersonId, UserId};
 use chrysalis_domain::{Permissions, Span, Timestamp};
 use chrysalis_projections::api_keys::{self, ApiKeyRow};
-use chrysalis_projections::table;
+use chrysalis_projections::table::{self, Sealed};
 
 use super::acting::Acting;
 use super::authority::Authority;
@@ -164,12 +164,9 @@ impl<'a> ApiKeys<'a> {
 
     fn view(&self, row: ApiKeyRow) -> Result<ApiKeyView, LogFault> {
         let sealer = PersonSealer::open(self.acting.keyring, row.person, row.person_key.as_ref())?;
-        let read = |kind, sealed| match (&sealer, sealed) {
-            (Some(sealer), Some(sealed)) => Ok(sealer.read(kind, sealed)?.value()),
-            _ => Ok::<_, LogFault>(None),
-        };
+        let read = |kind, sealed: Option<&Sealed>| sealer.as_ref()?.shown(kind, sealed?);
         let (name, metadata) =
-            (read(SealKind::Name, row.name.as_ref())?, read(SealKind::Metadata, row.metadata.as_ref())?);
+            (read(SealKind::Name, row.name.as_ref()), read(SealKind::Metadata, row.metadata.as_ref()));
         Ok(ApiKeyView { row, name, metadata })
     }
 

@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 
 use super::{App, AppError};
 use crate::keys::{PersonSealer, SealKind};
-use crate::log::LogFault;
 
 /// A user, readable. `None` for what is empty or was erased.
 #[derive(Clone, Debug)]
@@ -97,46 +96,42 @@ impl App {
         let sealed = [&row.client, &of.email, &of.name, &of.image, &of.metadata, &of.app_metadata];
         let said = sealed.iter().any(|sealed| sealed.is_some()) || of.ban.is_some();
         let sealer = said.then(|| self.sealer(&row.user)).transpose()?;
-        Ok((session(row, sealer.as_ref())?, self::user(&row.user, sealer.as_ref(), self.clock.now())?))
+        Ok((session(row, sealer.as_ref()), self::user(&row.user, sealer.as_ref(), self.clock.now())))
     }
 
     pub fn view_user(&self, row: &UserRow) -> Result<UserView, AppError> {
-        Ok(user(row, Some(&self.sealer(row)?), self.clock.now())?)
+        Ok(user(row, Some(&self.sealer(row)?), self.clock.now()))
     }
 }
 
 /// A user as they are at that time.
-pub(super) fn user(row: &UserRow, sealer: Option<&PersonSealer>, at: Timestamp) -> Result<UserView, LogFault> {
-    let json = |kind, sealed| Ok(read(kind, sealed, sealer)?.and_then(|json| RawValue::from_string(json).ok()));
-    let ban = match row.banned(at) {
-        Some(ban) => {
-            let reason = read(SealKind::BanReason, ban.reason.as_ref(), sealer)?;
-            Some(BanView { reason, until: ban.until })
-        }
-        None => None,
-    };
-    Ok(UserView {
+pub(super) fn user(row: &UserRow, sealer: Option<&PersonSealer>, at: Timestamp) -> UserView {
+    let json = |kind, sealed| read(kind, sealed, sealer).and_then(|json| RawValue::from_string(json).ok());
+    let ban = row
+        .banned(at)
+        .map(|ban| BanView { reason: read(SealKind::BanReason, ban.reason.as_ref(), sealer), until: ban.until });
+    UserView {
         id: row.user,
         is_anonymous: row.standing.is_guest(),
-        email: read(SealKind::Email, row.email.as_ref(), sealer)?,
+        email: read(SealKind::Email, row.email.as_ref(), sealer),
         email_verified: row.email_verified,
-        name: read(SealKind::Name, row.name.as_ref(), sealer)?,
-        image: read(SealKind::Image, row.image.as_ref(), sealer)?,
-        metadata: json(SealKind::Metadata, row.metadata.as_ref())?,
-        app_metadata: json(SealKind::AppMetadata, row.app_metadata.as_ref())?,
+        name: read(SealKind::Name, row.name.as_ref(), sealer),
+        image: read(SealKind::Image, row.image.as_ref(), sealer),
+        metadata: json(SealKind::Metadata, row.metadata.as_ref()),
+        app_metadata: json(SealKind::AppMetadata, row.app_metadata.as_ref()),
         role: row.role.clone(),
         ban,
         created_at: row.created_at,
         updated_at: row.updated_at,
         last_active_at: row.last_active_at,
-    })
+    }
 }
 
-pub(super) fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result<SessionView, LogFault> {
-    let client = read(SealKind::Client, row.client.as_ref(), sealer)?
+pub(super) fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> SessionView {
+    let client = read(SealKind::Client, row.client.as_ref(), sealer)
         .and_then(|json| serde_json::from_str(&json).ok())
         .unwrap_or_default();
-    Ok(SessionView {
+    SessionView {
         id: row.session,
         user: row.user.user,
         expires_at: row.expires_at,
@@ -145,12 +140,10 @@ pub(super) fn session(row: &SessionRow, sealer: Option<&PersonSealer>) -> Result
         active_organization: row.active_organization,
         client,
         impersonated_by: row.impersonation.map(|impersonation| impersonation.by),
-    })
+    }
 }
 
-fn read(kind: SealKind, sealed: Option<&Sealed>, sealer: Option<&PersonSealer>) -> Result<Option<String>, LogFault> {
-    match sealed.zip(sealer) {
-        Some((sealed, sealer)) => Ok(sealer.read(kind, sealed)?.value()),
-        None => Ok(None),
-    }
+fn read(kind: SealKind, sealed: Option<&Sealed>, sealer: Option<&PersonSealer>) -> Option<String> {
+    let (sealed, sealer) = sealed.zip(sealer)?;
+    sealer.shown(kind, sealed)
 }

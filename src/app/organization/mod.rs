@@ -173,16 +173,13 @@ impl App {
 
     fn view_organization(&self, row: &OrganizationRow) -> Result<OrganizationView, LogFault> {
         let sealer = self.organization_sealer(row)?;
-        let read = |kind, sealed: &Option<Sealed>| match sealed {
-            Some(sealed) => Ok::<_, LogFault>(sealer.read(kind, sealed)?.value()),
-            None => Ok(None),
-        };
+        let read = |kind, sealed: &Option<Sealed>| sealer.shown(kind, sealed.as_ref()?);
         Ok(OrganizationView {
             id: row.organization,
-            name: read(SealKind::Name, &row.name)?.unwrap_or_default(),
-            slug: read(SealKind::Slug, &row.slug)?.unwrap_or_default(),
-            logo: read(SealKind::Image, &row.logo)?,
-            metadata: read(SealKind::Metadata, &row.metadata)?.and_then(|json| RawValue::from_string(json).ok()),
+            name: read(SealKind::Name, &row.name).unwrap_or_default(),
+            slug: read(SealKind::Slug, &row.slug).unwrap_or_default(),
+            logo: read(SealKind::Image, &row.logo),
+            metadata: read(SealKind::Metadata, &row.metadata).and_then(|json| RawValue::from_string(json).ok()),
             created_at: row.created_at,
             updated_at: row.updated_at,
         })

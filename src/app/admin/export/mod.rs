@@ -157,7 +157,7 @@ impl Export {
 
     async fn beginning(&self) -> Result<String, AppError> {
         let user = table::id(self.user.user);
-        let profile = Profile::from(view::user(&self.user, Some(&self.sealer), self.at)?);
+        let profile = Profile::from(view::user(&self.user, Some(&self.sealer), self.at));
         let accounts = ask(self.log.as_ref(), &accounts::OF_USER, std::slice::from_ref(&user)).await?;
         let accounts: Vec<_> = accounts.into_iter().map(|row| self.account(row)).collect();
         let memberships = ask(self.log.as_ref(), &members::OF_USER, std::slice::from_ref(&user)).await?;
@@ -186,7 +186,7 @@ impl Export {
         let rows = ask(self.log.as_ref(), &sessions::OF_USER, &parameters).await?;
         let last = rows.last().map(|row| row.session).filter(|_| rows.len() as i64 == PAGE);
         let write =
-            |row: &sessions::SessionRow| json(&Session::of(view::session(row, Some(&self.sealer))?, row.ended_at));
+            |row: &sessions::SessionRow| json(&Session::of(view::session(row, Some(&self.sealer)), row.ended_at));
         Ok(Stretch {
             list: "sessions",
             rows: rows.iter().map(write).collect::<Result<_, _>>()?,
