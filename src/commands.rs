@@ -9,6 +9,7 @@ pub mod guests;
 pub mod keys;
 pub mod log;
 pub mod projections;
+mod ranges;
 pub mod replay;
 pub mod serve;
 pub mod sessions;

@@ -1,5 +1,9 @@
 //! The command line. What can be said, and where it is done: each command's words stand beside its doing.
 
+// First: its macros hold for all that stands below.
+#[macro_use]
+mod print;
+
 mod commands;
 mod flags;
 mod progress;
@@ -91,7 +95,8 @@ fn run(command: Command, flags: &Flags) -> Outcome {
 
 fn main() -> ExitCode {
     let Cli { flags, command } = Cli::parse();
-    match run(command, &flags) {
+    let outcome = run(command, &flags);
+    match outcome.and_then(|code| print::unwritten().map_or(Ok(code), |error| Err(error.into()))) {
         Ok(code) => code,
         // Whoever read the output has seen enough.
         Err(StartError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -101,7 +106,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("chrysalis: {error}");
-            ExitCode::FAILURE
+            if let StartError::Usage(_) = error { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

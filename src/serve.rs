@@ -79,6 +79,9 @@ pub enum StartError {
     Templates(#[from] crate::mail::TemplateError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// Whoever asked has to ask for something else.
+    #[error("{0}")]
+    Usage(String),
     #[error("{0}")]
     Other(String),
 }

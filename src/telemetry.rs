@@ -22,6 +22,8 @@ pub fn start(config: &Logging) {
         LogFormat::Json => false,
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Whoever reads them may have seen enough: what it would say of that goes the same way, and panics.
+    let subscriber = subscriber.log_internal_errors(false);
     let _ = if human {
         subscriber.try_init()
     } else {

@@ -198,12 +198,13 @@ pub static LIVE: Question<Texts> =
 pub static NEXT: Question<Texts> =
     Question { sql: "SELECT s.email, s.name FROM search_next s WHERE s.user_id = ?1", read: texts };
 
-/// Every row, in the order of their users' ids: behind `?1`, at most `?2`.
-pub static ROWS: Question<(String, Texts)> = Question {
+/// Every row, in the order of their users' ids: behind `?1`, at most `?2`. Nothing of one whose id is no text.
+pub static ROWS: Question<Option<(String, Texts)>> = Question {
     sql: "SELECT s.user_id, s.email, s.name FROM search s WHERE s.user_id > ?1 ORDER BY s.user_id LIMIT ?2",
     read: |row| {
         let mut c = Cursor::new(row);
-        Some((c.text()?, Texts { email: c.text(), name: c.text() }))
+        let (user, texts) = (c.text(), Texts { email: c.text(), name: c.text() });
+        Some(user.map(|user| (user, texts)))
     },
 };
 
@@ -250,6 +251,12 @@ pub static CALLED: Question<Called> =
 pub static EVERYBODY: Question<Called> = Question {
     sql: concat!("SELECT ", called_columns!(), " FROM users u WHERE u.user_id > ?1 ORDER BY u.user_id LIMIT ?2"),
     read: called,
+};
+
+/// The same, by what stands there as their ids: nothing of a row that does not read, or whose id is no text.
+pub static WHOEVER: Question<Option<(String, Option<Called>)>> = Question {
+    sql: concat!("SELECT ", called_columns!(), " FROM users u WHERE u.user_id > ?1 ORDER BY u.user_id LIMIT ?2"),
+    read: |row| Some(row.text(0).map(|user| (user.to_owned(), called(row)))),
 };
 
 fn called(row: &dyn Row) -> Option<Called> {

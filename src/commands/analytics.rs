@@ -5,8 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chrysalis::app::analytics::export::{Width, to_csv};
-use chrysalis::app::analytics::parquet::to_parquet;
+use chrysalis::app::analytics::export::{Form, Unwritten, Width};
 use chrysalis::app::analytics::range::{self, Unfit};
 use chrysalis::app::analytics::{Analytics, overview, report};
 use chrysalis::followers::models;
@@ -16,9 +15,10 @@ use chrysalis::serve::StartError;
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::conversion::VIEWS;
 use clap::{Args, Subcommand, ValueEnum};
+use tempfile::NamedTempFile;
 
 use super::values::time;
-use super::{Here, Outcome, on_store};
+use super::{Here, Outcome, on_store, ranges};
 use crate::flags::Flags;
 
 #[derive(Debug, Subcommand)]
@@ -80,6 +80,7 @@ pub enum Partitions {
 pub fn run(flags: &Flags, words: Words) -> Outcome {
     on_store(flags, async |here| match words {
         Words::Export { format, out, partition, from, to } => {
+            ranges::stretch(("--from", from), ("--to", to))?;
             let width = match partition {
                 Partitions::Day => Width::Day,
                 Partitions::Month => Width::Month,
@@ -113,21 +114,27 @@ async fn export(
         let at = Timestamp::from_millis(at * 1_000);
         from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to)
     };
+    let form = match format {
+        Format::Csv => Form::Csv,
+        Format::Parquet => Form::Parquet,
+    };
     let (mut files, mut rows) = (0, 0);
     for partition in width.partitions(first, last).iter().filter(|partition| begins(partition.from)) {
         for view in VIEWS {
-            let found = analytics.partition(view, partition).await?;
-            if found.is_empty() {
-                continue;
-            }
-            let (extension, file) = match format {
-                Format::Csv => ("csv", to_csv(view, &found).into_bytes()),
-                Format::Parquet => ("parquet", to_parquet(view, &found).map_err(std::io::Error::other)?),
-            };
             let folder = out.join(view.name);
-            std::fs::create_dir_all(&folder)?;
-            replace(&folder, &format!("{}.{extension}", partition.name), &file)?;
-            (files, rows) = (files + 1, rows + found.len());
+            let make = || {
+                std::fs::create_dir_all(&folder)?;
+                beside(&folder)
+            };
+            let written = analytics.write(view, partition, form, make).await.map_err(|unwritten| match unwritten {
+                Unwritten::Log(fault) => StartError::Log(fault),
+                Unwritten::Io(error) => StartError::Io(error),
+            })?;
+            if let Some((count, file)) = written {
+                let name = format!("{}.{}", partition.name, form.extension());
+                file.persist(folder.join(name)).map_err(std::io::Error::from)?;
+                (files, rows) = (files + 1, rows + count);
+            }
         }
     }
     println!("{rows} rows in {files} files below {}", out.display());
@@ -138,14 +145,16 @@ async fn draw(analytics: &Analytics<'_>, asked: Report) -> Outcome {
     let Report { from, to, grain, time_zone, out } = asked;
     let unfit = |Unfit { field, message }: Unfit| {
         let flag = if field == "timeZone" { "time-zone" } else { field };
-        StartError::Other(format!("--{flag}: {message}"))
+        StartError::Usage(format!("--{flag}: {message}"))
     };
     let range = range::Asked { from, to, grain, time_zone }.read(analytics.now).map_err(unfit)?;
     overview::fits(&range).map_err(unfit)?;
     let page = report::page(&analytics.overview(&range).await?, analytics.now);
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = out.file_name().ok_or_else(|| StartError::Other("--out: is no file".to_owned()))?;
-    replace(folder, &name.to_string_lossy(), page.as_bytes())?;
+    let name = out.file_name().ok_or_else(|| StartError::Usage("--out: is no file".to_owned()))?;
+    let mut file = beside(folder)?;
+    file.write_all(page.as_bytes())?;
+    file.persist(folder.join(name)).map_err(std::io::Error::from)?;
     println!("{} bytes in {}", page.len(), out.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -182,12 +191,9 @@ async fn let_read(store: &dyn Store, role: &str) -> Outcome {
     }
 }
 
-/// Whoever reads the file meanwhile has the old one or the new one, and nothing in between. It is for whom the umask lets
-/// read it: there is nothing of a person in it.
-fn replace(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<()> {
+/// Where a file is written before it takes its place: whoever reads meanwhile has the old one or the new one, and nothing in
+/// between. It is for whom the umask lets read it: there is nothing of a person in it.
+fn beside(folder: &Path) -> std::io::Result<NamedTempFile> {
     let as_ever = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(as_ever).tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.persist(folder.join(name))?;
-    Ok(())
+    tempfile::Builder::new().permissions(as_ever).tempfile_in(folder)
 }

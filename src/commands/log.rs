@@ -9,21 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrysalis::app::audit::events::type_named;
+use chrysalis::app::audit::explain::{explain, explain_keys};
 use chrysalis::evidence::export::{self, Asked, Cursor, Done, ExportError, settle};
 use chrysalis::evidence::frame::Filter;
 use chrysalis::evidence::line::Line;
 use chrysalis::evidence::output::Tally;
-use chrysalis::log::{Position, Recorded, SealedRef, Store, StreamId};
+use chrysalis::log::{Position, Recorded, SealedRef, Store, StreamId, read_event};
 use chrysalis::serve::StartError;
 use chrysalis::wire::json_time::JsonTime;
-use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::UserId;
+use chrysalis_domain::{Event, Timestamp};
 use clap::{Args, Subcommand};
 
 use super::audit::proof;
 use super::serve::told_to_stop;
 use super::values::time;
-use super::{Here, Outcome, on_store};
+use super::{Here, Outcome, on_store, ranges};
 use crate::flags::Flags;
 
 #[derive(Debug, Subcommand)]
@@ -71,7 +72,7 @@ pub enum Words {
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         from: Option<u64>,
         /// The last position. Without it, where the log ends now.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         to: Option<u64>,
         /// Only what was recorded at this time or later: YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS.mmmZ or epoch milliseconds.
         #[arg(long, value_parser = time)]
@@ -120,6 +121,8 @@ pub fn run(flags: &Flags, words: Words) -> Outcome {
             on_store(flags, async |here| tail(here.store, from, &filter, readable).await)
         }
         Words::Export { from, to, since, until, only, output, compress } => {
+            ranges::positions(("--from", from.or(Some(1))), ("--to", to))?;
+            ranges::times(("--since", since), ("--until", until))?;
             let asked = Asked { from, to, since, until, filter: only.into() };
             on_store(flags, async |here| write(here, asked, output.as_deref(), compress).await)
         }
@@ -167,7 +170,7 @@ const LOOK: Duration = Duration::from_millis(100);
 async fn tail(store: Arc<dyn Store>, from: TailFrom, filter: &Filter, readable: bool) -> Outcome {
     // What never comes would be waited for.
     if let Some(unknown) = filter.event_type.as_deref().filter(|name| type_named(name).is_none()) {
-        return Err(StartError::Other(format!("no event is called {unknown}")));
+        return Err(StartError::Usage(format!("no event is called {unknown}")));
     }
     let stop = told_to_stop()?;
     tokio::pin!(stop);
@@ -222,6 +225,12 @@ fn told(event: &Recorded) -> String {
         event.stream.as_str(),
         event.version,
     );
+    let words = match read_event(event) {
+        Ok(Some(Event::User(_, event))) => Some(explain(&event).text),
+        Ok(Some(Event::Keyring(_, event))) => Some(explain_keys(&event)),
+        _ => None,
+    };
+    told.extend(words.map(|words| format!("\n  {words}")));
     told += &format!("\n  by {}", event.actor_type);
     let parts = [
         (" ", &event.actor_id),

@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use chrysalis::app::audit::Trail;
-use chrysalis::app::audit::replay::{Asked, Replayed, StepRow};
+use chrysalis::app::audit::replay::{Asked, KeyStep, Replayed, StepRow};
 use chrysalis::app::audit::totals::{Census, Totals};
 use chrysalis::log::times;
 use chrysalis::serve::StartError;
@@ -117,10 +117,11 @@ async fn of_everybody(trail: Trail<'_>, at: Timestamp, users: bool, json: bool) 
     if users {
         return Ok(());
     }
+    let keys = trail.keys(at).await?;
     let out = &mut std::io::stdout().lock();
     let at = census.time();
     if json {
-        return Ok(line(out, &AtTime { at, totals: &census.totals })?);
+        return Ok(line(out, &AtTime { at, totals: &census.totals, keys: &keys })?);
     }
     let Totals { position, users, guests, provisional, members, disabled, deleted, banned, verified, .. } =
         census.totals;
@@ -143,6 +144,9 @@ async fn of_everybody(trail: Trail<'_>, at: Timestamp, users: bool, json: bool) 
     for (what, how_many) in figures {
         writeln!(out, "{how_many:>12}  {what}")?;
     }
+    for KeyStep { recorded_at, text } in &keys {
+        writeln!(out, "{recorded_at}  {text}")?;
+    }
     Ok(())
 }
 
@@ -151,6 +155,8 @@ struct AtTime<'t> {
     at: JsonTime,
     #[serde(flatten)]
     totals: &'t Totals,
+    /// What became of the keys of the installation.
+    keys: &'t [KeyStep],
 }
 
 /// Whoever reads may have seen enough: that is no panic.

@@ -8,7 +8,7 @@ use chrysalis::keys::KeyringClaims;
 use chrysalis::log::cqrs::stored_states;
 use chrysalis::log::refold::{Difference, Report};
 use chrysalis::log::{LogFault, sealed};
-use chrysalis::serve::Ports;
+use chrysalis::serve::{Ports, StartError};
 use clap::Args;
 
 use super::audit::proof;
@@ -29,33 +29,49 @@ pub fn run(flags: &Flags, words: &Words) -> Outcome {
 
 async fn verify(here: &Here, kept: &[PathBuf]) -> Outcome {
     let mut report = Report::default();
-    let (proven, compared) = tokio::join!(proof::verify(here, kept), compare(here, &mut report));
-    let proven = proven?;
-    // What is found before something that does not read is told all the same: that may be why.
-    tell(&report, proven.verdict.findings.len(), compared.is_ok());
-    println!("{proven}");
-    compared?;
-    let wrong = report.wrong() > 0 || !proven.verdict.findings.is_empty();
-    Ok(if wrong { ExitCode::from(DIFFERENT) } else { ExitCode::SUCCESS })
+    let (proven, faults) = tokio::join!(proof::verify(here, kept), compare(here, &mut report));
+    let (proven, faults): (_, Vec<_>) = match proven {
+        Ok(proven) => (Some(proven), faults),
+        Err(fault) => (None, std::iter::once(fault).chain(faults).collect()),
+    };
+    let unproven = proven.as_ref().map_or(0, |proven| proven.verdict.findings.len());
+    tell(&report, unproven, faults.is_empty());
+    if let Some(proven) = proven {
+        println!("{proven}");
+    }
+    if report.wrong() == 0 && unproven == 0 {
+        return faults.into_iter().next().map_or(Ok(ExitCode::SUCCESS), Err);
+    }
+    for fault in faults {
+        eprintln!("chrysalis: not everything could be looked at: {fault}");
+    }
+    Ok(ExitCode::from(DIFFERENT))
 }
 
-/// Every sealed record, every row of every read model, and of what is kept of them.
-async fn compare(here: &Here, report: &mut Report) -> Result<(), LogFault> {
+/// Every sealed record, every row of every read model, and of what is kept of them. Answers what could not be looked at: that
+/// keeps nobody from the rest.
+async fn compare(here: &Here, report: &mut Report) -> Vec<StartError> {
     let Here { config, ports: Ports { clock, entropy }, store, keyring, .. } = here;
+    let mut faults = Vec::new();
+    let mut note = |looked: Result<(), LogFault>| faults.extend(looked.err().map(StartError::from));
     // Records first: one that was altered does not open where a row needs it.
-    sealed::compare(store.as_ref(), report).await?;
-    let rows = store.verify(&KeyringClaims(keyring), &mut |_| ()).await?;
-    *report = std::mem::take(report).and(rows);
-    stored_states::compare(store.as_ref(), report).await?;
+    note(sealed::compare(store.as_ref(), report).await);
+    let rows = store.verify(&KeyringClaims(keyring), &mut |_| ()).await;
+    note(rows.map(|rows| *report = std::mem::take(report).and(rows)));
+    note(stored_states::compare(store.as_ref(), report).await);
     let (clock, entropy) = (clock.clone(), entropy.clone());
     let indexer = Indexer::new(store.clone(), keyring.clone(), clock, entropy, config.search);
-    indexer.compare(report).await
+    note(indexer.compare(report).await);
+    faults
 }
 
 /// `whole` is false where it broke off.
 fn tell(report: &Report, unproven: usize, whole: bool) {
     for position in &report.gaps {
         println!("the log has a gap after position {position}");
+    }
+    for event in &report.unread {
+        println!("{event}");
     }
     for position in &report.misfits {
         println!("the event at position {position} contradicts those before it: something is missing or was altered");

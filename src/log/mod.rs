@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, EventId, PersonId, SealedId, UserId};
+use chrysalis_domain::upcast::Unreadable;
 use chrysalis_domain::{Event, Span, Timestamp};
 use chrysalis_projections::listing::Statement;
 use chrysalis_projections::search::Sought;
@@ -410,8 +411,11 @@ pub async fn ask_one<T: Send>(
 
 /// Reads a stored event with what is known of it, as [`read_event`] does.
 pub(crate) fn read_entry(recorded: Recorded) -> Result<Option<Entry>, LogFault> {
-    let Some(event) = read_event(&recorded)? else { return Ok(None) };
-    Ok(Some(Entry {
+    Ok(read_event(&recorded)?.map(|event| entry(recorded, event)))
+}
+
+fn entry(recorded: Recorded, event: Event) -> Entry {
+    Entry {
         position: recorded.position,
         id: recorded.event_id,
         recorded_at: recorded.recorded_at,
@@ -426,12 +430,17 @@ pub(crate) fn read_entry(recorded: Recorded) -> Result<Option<Entry>, LogFault> 
         cause: recorded.cause,
         settings_version: recorded.settings_version,
         event,
-    }))
+    }
 }
 
 /// Reads a stored event as today's; nothing when its stream is about something that this program does not know.
 pub fn read_event(recorded: &Recorded) -> Result<Option<Event>, LogFault> {
-    let read = |subject| Event::read(subject, &recorded.event_type, recorded.type_version, &recorded.body);
     let unreadable = |error| LogFault::Damaged(format!("position {}: {error}", recorded.position));
-    recorded.stream.subject().map(read).transpose().map_err(unreadable)
+    as_of_today(recorded).map_err(unreadable)
+}
+
+/// The same, for whoever goes on where an event does not read.
+fn as_of_today(recorded: &Recorded) -> Result<Option<Event>, Unreadable> {
+    let read = |subject| Event::read(subject, &recorded.event_type, recorded.type_version, &recorded.body);
+    recorded.stream.subject().map(read).transpose()
 }

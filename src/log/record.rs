@@ -224,7 +224,8 @@ impl Fields<'_> {
     /// can be taken for an inner node), the format version, and every field in the order of the struct.
     ///
     /// A field is its length in 4 bytes and its bytes; numbers are 8 bytes; both big-endian, text is UTF-8. An absent
-    /// field has length zero: no field that may be absent is ever present and empty.
+    /// field has length zero: no field that may be absent is ever present and empty. One that was made so is a byte that is
+    /// no text, or nobody would find out.
     pub fn leaf(&self) -> [u8; 32] {
         let mut leaf = Leaf(Sha256::new_with_prefix([0x00, LEAF_FORMAT]));
         leaf.number(self.position);
@@ -268,7 +269,10 @@ impl Leaf {
     }
 
     fn optional(&mut self, text: Option<&str>) {
-        self.field(text.unwrap_or_default().as_bytes());
+        self.field(match text {
+            Some("") => &[0xff],
+            text => text.unwrap_or_default().as_bytes(),
+        });
     }
 }
 
@@ -330,7 +334,7 @@ mod tests {
     #[test]
     fn every_field_counts() {
         let base = sample().leaf();
-        let changes: [fn(&mut Recorded); 19] = [
+        let changes: [fn(&mut Recorded); 20] = [
             |r| r.position += 1,
             |r| r.project.push('x'),
             |r| r.stream = StreamId::from_stored("user-x".into()),
@@ -344,6 +348,7 @@ mod tests {
             |r| r.actor_id = None,
             |r| r.actor_by = None,
             |r| r.impersonator = Some("x".into()),
+            |r| r.impersonator = Some(String::new()),
             |r| r.request_id = None,
             |r| r.command_id.push('x'),
             |r| r.cause = Some("x".into()),

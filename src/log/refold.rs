@@ -2,6 +2,7 @@
 //! them, and the way to make them anew.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use chrysalis_domain::id::{ClaimId, SealedId};
@@ -11,7 +12,7 @@ use chrysalis_projections::table::absorbed;
 use chrysalis_projections::{Change, ClaimKey, ClaimKeys, ClaimKind, Entry, Table, fold};
 
 use super::sealed::Flaw;
-use super::{LogFault, Position, Recorded, read_entry};
+use super::{LogFault, Position, Recorded, as_of_today, entry, read_entry};
 
 /// Told how many events are folded so far, now and then.
 pub type Progress<'a> = &'a mut (dyn FnMut(u64) + Send);
@@ -117,6 +118,29 @@ fn short(value: &str) -> String {
     }
 }
 
+/// An event that is stored, and is none that this program can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// As it is stored: where there is no position, nobody looks.
+    pub position: i64,
+    pub event: String,
+    pub why: String,
+}
+
+impl Unread {
+    /// One that stands before the first position.
+    pub(super) fn beside_the_log(position: i64, event: String) -> Self {
+        Self { position, event, why: "positions begin with 1".to_owned() }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, event, why } = self;
+        write!(f, "the event at position {position} ({event}) does not read: {why}")
+    }
+}
+
 /// What a refold came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -130,6 +154,8 @@ pub struct Report {
     /// Positions of events whose rows can't stand beside those of the events before them: something else is missing or
     /// was altered. Their rows are left out of the comparison.
     pub misfits: Vec<Position>,
+    /// Events that do not read. Nothing follows from them.
+    pub unread: Vec<Unread>,
     /// Sealed records that are not what events say of them.
     pub flaws: Vec<Flaw>,
     /// Read models that follow the log by another version of their fold: they are being built anew, and were not compared.
@@ -149,6 +175,15 @@ impl Report {
     /// Notes that positions are missing behind one.
     fn gap(&mut self, after: Position) {
         note(&mut self.gaps, &mut self.further, after);
+    }
+
+    /// Notes an event that does not read.
+    pub(super) fn does_not_read(&mut self, event: Unread) {
+        if self.unread.len() < MOST_DIFFERENCES {
+            self.unread.push(event);
+        } else {
+            self.further += 1;
+        }
     }
 
     /// Notes an event that contradicts those before it.
@@ -173,6 +208,7 @@ impl Report {
         self.differences.extend(other.differences);
         self.gaps.extend(other.gaps);
         self.misfits.extend(other.misfits);
+        self.unread.extend(other.unread);
         self.flaws.extend(other.flaws);
         self.unlike.extend(other.unlike);
         self
@@ -180,11 +216,15 @@ impl Report {
 
     /// How much is wrong in all.
     pub fn wrong(&self) -> u64 {
-        (self.differences.len() + self.gaps.len() + self.misfits.len() + self.flaws.len()) as u64 + self.further
+        let listed = [self.differences.len(), self.gaps.len(), self.misfits.len(), self.unread.len(), self.flaws.len()];
+        listed.iter().sum::<usize>() as u64 + self.further
     }
 
     /// Tables that lack rows must not take the place of the live ones.
     pub(super) fn fits(&self) -> Result<(), LogFault> {
+        if let Some(event) = self.unread.first() {
+            return Err(LogFault::Damaged(event.to_string()));
+        }
         let misfit = |position| {
             LogFault::Damaged(format!(
                 "position {position} contradicts the events before it; run `chrysalis verify`, then restore a backup"
@@ -205,6 +245,11 @@ fn note(listed: &mut Vec<Position>, further: &mut u64, position: Position) {
     }
 }
 
+/// Events that no reader of the log comes by, and readers of a stream do; one more than are listed.
+pub(super) fn beside_the_log() -> String {
+    format!("SELECT position, event_id FROM events WHERE position < 1 ORDER BY position LIMIT {}", MOST_DIFFERENCES + 1)
+}
+
 /// Events of one page of a refold.
 pub(super) const PAGE: usize = 8_192;
 /// What a rebuild leaves for its last step, which holds up whoever writes.
@@ -216,12 +261,31 @@ pub(super) const CATCH_UP: usize = 16;
 /// One event as the folds take it.
 pub struct Decoded {
     pub(super) position: Position,
-    /// Nothing where the stream is about something that this program does not know.
+    /// Nothing where the stream is about something that this program does not know, or the event does not read.
     pub(super) entry: Option<Entry>,
+    unread: Option<Box<Unread>>,
 }
 
+/// For whoever can do nothing with a page of which an event does not read.
 pub fn decode(events: Vec<Recorded>) -> Result<Vec<Decoded>, LogFault> {
-    let decode = |recorded: Recorded| Ok(Decoded { position: recorded.position, entry: read_entry(recorded)? });
+    let decode =
+        |recorded: Recorded| Ok(Decoded { position: recorded.position, entry: read_entry(recorded)?, unread: None });
+    events.into_iter().map(decode).collect()
+}
+
+/// For a refold, which says what does not read, and goes on.
+pub(super) fn decode_what_reads(events: Vec<Recorded>) -> Vec<Decoded> {
+    let decode = |recorded: Recorded| {
+        let position = recorded.position;
+        match as_of_today(&recorded) {
+            Ok(event) => Decoded { position, entry: event.map(|event| entry(recorded, event)), unread: None },
+            Err(why) => {
+                let (why, event) = (why.to_string(), recorded.event_id);
+                let unread = Unread { position: position.cast_signed(), event, why };
+                Decoded { position, entry: None, unread: Some(Box::new(unread)) }
+            }
+        }
+    };
     events.into_iter().map(decode).collect()
 }
 
@@ -248,12 +312,15 @@ impl Folding {
         let mut folded: Vec<Folded> = Vec::with_capacity(page.len() * 2);
         // Where the changes of the stream at hand begin: what was decided in one go is written in one go, as it was live.
         let mut begin = 0;
-        for Decoded { position, entry } in page {
+        for Decoded { position, entry, unread } in page {
             if *position != self.last + 1 {
                 self.report.gap(self.last);
             }
             self.last = *position;
             self.report.events += 1;
+            if let Some(unread) = unread {
+                self.report.does_not_read((**unread).clone());
+            }
             let Some(Entry { event, occurred_at, .. }) = entry else { continue };
             let subject = event.subject();
             if folded.last().is_some_and(|last| last.subject != subject) {

@@ -9,6 +9,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
+use chrysalis_domain::Event;
 use chrysalis_domain::event::ERASING;
 use chrysalis_domain::id::{PersonId, SealedId};
 use chrysalis_projections::listing::Statement;
@@ -78,7 +79,7 @@ pub async fn compare(store: &dyn Store, report: &mut Report) -> Result<(), LogFa
 pub async fn compare_by(store: &dyn Store, most: usize, report: &mut Report) -> Result<(), LogFault> {
     let (upto, most) = (store.end().await?, most.max(1));
     let mut named = Named { store, upto, most, pages: None };
-    let mut check = Check { store, upto, most, doubts: Doubts::default(), report };
+    let mut check = Check { store, upto, most, strays: true, doubts: Doubts::default(), report };
     let mut behind = None;
     loop {
         let stretch = named.stretch(behind).await?;
@@ -90,6 +91,26 @@ pub async fn compare_by(store: &dyn Store, most: usize, report: &mut Report) -> 
     }
     check.settle().await?;
     check.outlived().await
+}
+
+/// What can't be opened any more of what events say that there is: only those flaws. Whoever copies records into rows anew
+/// loses what rows still have of them.
+pub async fn lost(store: &dyn Store) -> Result<Report, LogFault> {
+    let mut report = Report::default();
+    let mut named = Named { store, upto: store.end().await?, most: MOST, pages: None };
+    let upto = named.upto;
+    let mut check = Check { store, upto, most: MOST, strays: false, doubts: Doubts::default(), report: &mut report };
+    let mut behind = None;
+    loop {
+        let stretch = named.stretch(behind).await?;
+        check.hold(&stretch).await?;
+        behind = stretch.through;
+        if behind.is_none() {
+            break;
+        }
+    }
+    check.settle_absent().await?;
+    Ok(report)
 }
 
 /// What an event says of a record.
@@ -212,6 +233,8 @@ struct Check<'s> {
     /// As far as events were asked what they name.
     upto: Position,
     most: usize,
+    /// Whether what is there and not named is looked for, too.
+    strays: bool,
     doubts: Doubts,
     report: &'s mut Report,
 }
@@ -265,7 +288,9 @@ impl Check<'_> {
     }
 
     async fn unnamed(&mut self, record: &str) -> Result<(), LogFault> {
-        self.doubts.unnamed.insert(record.to_owned());
+        if self.strays {
+            self.doubts.unnamed.insert(record.to_owned());
+        }
         if self.doubts.unnamed.len() >= self.most { self.settle_unnamed().await } else { Ok(()) }
     }
 
@@ -286,7 +311,7 @@ impl Check<'_> {
             for event in &events {
                 let Some(mut next) = absent.next_if(|(position, _)| *position == event.position) else { continue };
                 // Of what this program does not know it can't say whose it is.
-                let read = read_event(event)?;
+                let read = read_what_reads(event);
                 loop {
                     if let Some(read) = &read {
                         owned.entry(read.owner(next.1)).or_default().push(next);
@@ -306,7 +331,7 @@ impl Check<'_> {
             let Some(last) = events.last() else { break };
             after = last.position;
             for event in &events {
-                let erased = read_event(event)?.map(|event| event.owners_erased()).unwrap_or_default();
+                let erased = read_what_reads(event).map(|event| event.owners_erased()).unwrap_or_default();
                 erased.iter().for_each(|owner| drop(owned.remove(owner)));
             }
         }
@@ -346,7 +371,7 @@ impl Check<'_> {
             after = last.position;
             let mut erased: Vec<(PersonId, Position)> = Vec::new();
             for event in &events {
-                let persons = read_event(event)?.map(|event| event.erases()).unwrap_or_default();
+                let persons = read_what_reads(event).map(|event| event.erases()).unwrap_or_default();
                 erased.extend(persons.into_iter().map(|person| (person, event.position)));
             }
             for some in erased.chunks(PERSONS) {
@@ -376,6 +401,11 @@ impl Check<'_> {
         self.report.flawed(Flaw { record: record.to_owned(), what, event });
         Ok(())
     }
+}
+
+/// One that does not read is named by who folds the log anew.
+fn read_what_reads(event: &Recorded) -> Option<Event> {
+    read_event(event).ok().flatten()
 }
 
 fn of_persons(select: &str, persons: &[(PersonId, Position)]) -> Statement {

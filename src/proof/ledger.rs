@@ -38,7 +38,9 @@ static BEHIND: Question<Signed> = Question {
 fn read(row: &dyn Row) -> Option<Signed> {
     let mut cursor = Cursor::new(row);
     let size = cursor.integer()?.cast_unsigned();
-    Some(Signed { size, root: cursor.bytes()?.try_into().ok()?, note: cursor.text()?, signed_at: cursor.time()? })
+    // What is no root is not the one that the note says.
+    let root = cursor.bytes().and_then(|root| root.try_into().ok()).unwrap_or_default();
+    Some(Signed { size, root, note: cursor.text().unwrap_or_default(), signed_at: cursor.time()? })
 }
 
 /// `?1` = a size.
@@ -48,8 +50,10 @@ static AT_MOST: Question<Signed> = Question {
     read,
 };
 
-static COUNTED: Question<u64> =
-    Question { sql: "SELECT count(*) FROM signed_checkpoints", read: |row| row.integer(0).map(i64::cast_unsigned) };
+static COUNTED: Question<u64> = Question {
+    sql: "SELECT count(*) FROM signed_checkpoints c WHERE c.size > 0",
+    read: |row| row.integer(0).map(i64::cast_unsigned),
+};
 
 /// The newest one; none while nothing was signed.
 pub async fn latest(log: &dyn Log) -> Result<Option<Signed>, LogFault> {

@@ -1,17 +1,17 @@
 //! Whether the log as it is stored is the one that was signed; and if not, from where on.
 //!
 //! Every event is read and hashed anew, whatever is said of it elsewhere. Signed checkpoints are what is believed; the stored
-//! tiles only help to say where exactly something was altered: within what one checkpoint adds to the one before it, the first
-//! leaf that differs, if the tiles lead to the signed root.
+//! tiles only help to say what exactly was altered: within what one checkpoint adds to the one before it every leaf that
+//! differs, if the tiles lead to the signed root. Then they stand for those leaves, and what comes behind is compared, too.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use chrysalis_projections::tiles::MODEL;
 
 use super::ledger::{self, Signed};
 use super::note::{self, Checkpoint, NoteFault, VerifyingKey};
-use super::tiles::{Edge, Place, Tree};
+use super::tiles::{Edge, HEIGHT, Place, Tree, WIDTH};
 use super::tree::Hash;
 use crate::log::follow::Stage;
 use crate::log::{LogFault, Position, Store};
@@ -20,16 +20,20 @@ use crate::log::{LogFault, Position, Store};
 const PAGE: usize = 4_096;
 /// Checkpoints read together.
 const SIGNED: u32 = 1_024;
+/// Events that differ of which the places are known at a time.
+const MOST: usize = 100_000;
 
 /// Something is not as it was signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Behind this position something is missing. Nothing behind it was compared.
+    /// Behind this position something is missing.
     Gap(Position),
-    /// This is the first event that is not the one that was signed.
+    /// Nothing behind this position was compared.
+    Uncompared(Position),
+    /// This event is not the one that was signed.
     Event(Position),
     /// The first event that is not the one that was signed is behind the first position, and not behind the second; the
-    /// tree was altered along with it.
+    /// tree was altered along with it. Nothing behind that was compared.
     EventWithin(Position, Position),
     /// So many were signed, and the log ends before.
     CutOff { end: Position, signed: u64 },
@@ -64,11 +68,9 @@ pub struct Kept {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Finding::Gap(after) => {
-                write!(
-                    f,
-                    "after position {after} an event is missing; nothing behind it was compared with what was signed"
-                )
+            Finding::Gap(after) => write!(f, "after position {after} an event is missing"),
+            Finding::Uncompared(after) => {
+                write!(f, "nothing behind position {after} was compared with what was signed")
             }
             Finding::Event(position) => write!(f, "the event at position {position} is not the one that was signed"),
             Finding::EventWithin(after, upto) => write!(
@@ -150,7 +152,9 @@ pub async fn verify(
         newest,
         due: VecDeque::new(),
         kept: Vec::new(),
-        odd: None,
+        judged: (0, Edge::default().root()),
+        leaves: BTreeMap::new(),
+        node: None,
         verdict: Verdict::default(),
     };
     if there < counted {
@@ -165,11 +169,7 @@ pub async fn verify(
             break;
         }
         for event in page.iter().take_while(|event| event.position <= end) {
-            if event.position != walk.edge.size() + 1 {
-                walk.verdict.findings.push(Finding::Gap(walk.edge.size()));
-                return Ok(walk.verdict);
-            }
-            if !walk.step(event.leaf()).await? {
+            if !walk.bridge(event.position).await? || !walk.step(event.leaf()).await? {
                 return Ok(walk.verdict);
             }
         }
@@ -192,12 +192,42 @@ struct Walk<'s> {
     due: VecDeque<Signed>,
     /// What was kept elsewhere and is not met yet, and where.
     kept: Vec<(String, Checkpoint)>,
-    /// The first place where the stored tree differs from that of the log, and at a leaf, that leaf's position.
-    odd: Option<(Place, Option<Position>)>,
+    /// Up to here it was found out whether the log is what was signed; and what was.
+    judged: (u64, Hash),
+    /// Positions behind it at which the stored tree has another leaf than the log, and in which tile.
+    leaves: BTreeMap<Position, Place>,
+    /// The first tile of nodes above them that differs.
+    node: Option<Place>,
     verdict: Verdict,
 }
 
 impl Walk<'_> {
+    /// Goes on to a position. Where events are missing before it, the stored tree says what they were, as far as it does:
+    /// whether it is to be believed shows at the next checkpoint. `false` when there is no use in going on.
+    async fn bridge(&mut self, position: Position) -> Result<bool, LogFault> {
+        let gap = self.edge.size();
+        if position == gap + 1 {
+            return Ok(true);
+        }
+        self.verdict.findings.push(Finding::Gap(gap));
+        while self.edge.size() + 1 < position {
+            let (place, from) = leaf_at(self.edge.size());
+            let tile = if self.edge.size() < self.tree { self.stored(place).await? } else { Vec::new() };
+            let left = usize::try_from(position - 1 - self.edge.size()).unwrap_or(WIDTH);
+            let upto = WIDTH.min(from.saturating_add(left)).min(place.width(self.tree));
+            let Some(leaves) = tile.get(from..upto).filter(|leaves| !leaves.is_empty()) else {
+                self.verdict.findings.push(Finding::Uncompared(gap));
+                return Ok(false);
+            };
+            for leaf in leaves {
+                if !self.step(*leaf).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes in a leaf; `false` when there is no use in going on.
     async fn step(&mut self, leaf: Hash) -> Result<bool, LogFault> {
         let mut whole = Vec::new();
@@ -259,17 +289,41 @@ impl Walk<'_> {
         if self.edge.root() == root {
             self.verdict.signed = size;
             self.verdict.checkpoints += 1;
+            self.judged = (size, root);
             return Ok(true);
         }
         self.compare_open().await?;
-        // Tiles that lead to what was signed are those of that day.
-        let true_tiles =
-            size <= self.tree && Tree { log: self.store }.root(size).await.is_ok_and(|stored| stored == root);
-        self.verdict.findings.push(match self.odd {
-            Some((_, Some(position))) if true_tiles => Finding::Event(position),
-            _ => Finding::EventWithin(self.verdict.signed, size),
-        });
-        Ok(false)
+        let (judged, _) = self.judged;
+        // Leaves that lead to what was signed are those of that day.
+        let Some(edge) = self.told(size).await?.filter(|edge| edge.root() == root) else {
+            self.verdict.findings.push(Finding::EventWithin(judged, size));
+            return Ok(false);
+        };
+        self.verdict
+            .findings
+            .extend(self.leaves.range(judged + 1..=size).map(|(position, _)| Finding::Event(*position)));
+        (self.edge, self.judged) = (edge, (size, root));
+        self.leaves.clear();
+        self.node = None;
+        Ok(true)
+    }
+
+    /// The edge of the first so many events, as the stored leaves behind what was judged have it; none where there are none.
+    async fn told(&self, size: u64) -> Result<Option<Edge>, LogFault> {
+        let (judged, root) = self.judged;
+        let mut edge = match (Tree { log: self.store }).edge(judged, Stage::Live).await {
+            Ok(edge) if edge.root() == root => edge,
+            Ok(_) | Err(LogFault::Damaged(_)) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        while edge.size() < size {
+            let (place, from) = leaf_at(edge.size());
+            let tile = self.stored(place).await?;
+            let left = usize::try_from(size - edge.size()).unwrap_or(WIDTH);
+            let Some(leaves) = tile.get(from..WIDTH.min(from.saturating_add(left))) else { return Ok(None) };
+            leaves.iter().for_each(|leaf| edge.push(*leaf, |_, _| ()));
+        }
+        Ok(Some(edge))
     }
 
     /// What is left to say when the log is read to its end.
@@ -284,13 +338,19 @@ impl Walk<'_> {
         for (name, Checkpoint { size, .. }) in self.kept.drain(..) {
             self.verdict.findings.push(Finding::Shorter { name, size, end });
         }
-        match self.odd {
-            Some((_, Some(position))) if position > self.verdict.signed => {
-                self.verdict.findings.push(Finding::Unsigned(position));
+        let mut tiles: Vec<Place> = Vec::new();
+        for (position, place) in &self.leaves {
+            if *position > self.judged.0 {
+                self.verdict.findings.push(Finding::Unsigned(*position));
+            } else if tiles.last() != Some(place) {
+                tiles.push(*place);
             }
-            Some((place, _)) => self.verdict.findings.push(Finding::Tile(place)),
-            None => {}
         }
+        // A leaf says more than a node above it.
+        if self.leaves.is_empty() {
+            tiles.extend(self.node);
+        }
+        self.verdict.findings.extend(tiles.into_iter().map(Finding::Tile));
         Ok(())
     }
 
@@ -302,26 +362,31 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Compares a tile with the one that is stored, as far as the stored tree has come. The first difference counts.
+    /// Compares a tile with the one that is stored, as far as the stored tree has come.
     async fn compare(&mut self, place: Place, ours: &[Hash]) -> Result<(), LogFault> {
         let width = place.width(self.tree).min(ours.len());
-        if width == 0 || self.odd.is_some_and(|(odd, _)| odd.level == 0) {
+        if width == 0 {
             return Ok(());
         }
-        let stored = match (Tree { log: self.store }).tile(place, Stage::Live).await {
-            Ok(stored) => stored.unwrap_or_default(),
-            Err(LogFault::Damaged(_)) => Vec::new(),
-            Err(fault) => return Err(fault),
-        };
-        let differs = (0..width).find(|at| stored.get(*at) != ours.get(*at));
-        // A leaf says more than a node above it.
-        if let Some(at) = differs
-            && (place.level == 0 || self.odd.is_none())
-        {
-            let position = (place.level == 0).then(|| (place.number << super::tiles::HEIGHT) + at as u64 + 1);
-            self.odd = Some((place, position));
+        let stored = self.stored(place).await?;
+        let mut differ = (0..width).filter(|at| stored.get(*at) != ours.get(*at));
+        if place.level > 0 {
+            self.node = self.node.or(differ.next().map(|_| place));
+            return Ok(());
         }
+        let left = MOST.saturating_sub(self.leaves.len());
+        let position = |at| (place.number << HEIGHT) + at as u64 + 1;
+        self.leaves.extend(differ.take(left).map(|at| (position(at), place)));
         Ok(())
+    }
+
+    /// A tile of the stored tree; nothing of one that is not whole.
+    async fn stored(&self, place: Place) -> Result<Vec<Hash>, LogFault> {
+        match (Tree { log: self.store }).tile(place, Stage::Live).await {
+            Ok(stored) => Ok(stored.unwrap_or_default()),
+            Err(LogFault::Damaged(_)) => Ok(Vec::new()),
+            Err(fault) => Err(fault),
+        }
     }
 
     async fn read_on(&mut self, after: u64) -> Result<(), LogFault> {
@@ -329,4 +394,10 @@ impl Walk<'_> {
         self.due.extend(page.into_iter().filter(|signed| signed.size <= self.newest));
         Ok(())
     }
+}
+
+/// In which tile a leaf stands, and where in it. Leaves are counted from 0.
+fn leaf_at(index: u64) -> (Place, usize) {
+    let place = Place { level: 0, number: index >> HEIGHT };
+    (place, usize::try_from(index - (place.number << HEIGHT)).unwrap_or_default())
 }

@@ -7,6 +7,7 @@ pub(crate) mod history;
 pub(crate) mod store;
 pub(crate) mod world;
 
+mod altered;
 mod busy;
 mod claims;
 mod conversion;

@@ -59,7 +59,7 @@ async fn flip(store: &dyn Store, position: u64, column: &str, byte: usize) {
 }
 
 /// Signs all there is.
-async fn covered(world: &World) -> Signed {
+pub(super) async fn covered(world: &World) -> Signed {
     prover(world).cover(world.log.end().await.unwrap()).await.unwrap().unwrap()
 }
 
@@ -71,7 +71,7 @@ async fn verdict_with(world: &World, kept: &[Kept]) -> Verdict {
     stored::verify(world.log.as_ref(), &keys(world), kept, &mut |_| {}).await.unwrap()
 }
 
-async fn findings(world: &World) -> Vec<Finding> {
+pub(super) async fn findings(world: &World) -> Vec<Finding> {
     verdict(world).await.findings
 }
 

@@ -3,6 +3,7 @@
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 
 use crate::process::{Folder, Server, case, eventually, run};
+use crate::support::on_postgres;
 
 fn said(folder: &Folder, arguments: &[&str]) -> (i32, String) {
     let output = run(folder.path(), arguments);
@@ -119,12 +120,91 @@ fn verify_says_which_row_differs_from_what_and_ends_with_3() {
             &["replay", "--user", "jane"],
             &["log", "tail", "--from", "0"],
             &["log", "tail", "--from", "9223372036854775808"],
+            &["log", "tail", "--type", "GuestDreamt"],
         ] {
             assert_eq!(said(&folder, wrong).0, 2, "{wrong:?}");
+        }
+        // So is a time or a stretch that ends before it begins.
+        let day = |from, to| [["--from", from], ["--to", to]].concat();
+        for (command, range, flags) in [
+            (&["log", "export"][..], day("5", "3"), ["--from 5", "--to 3"]),
+            (
+                &["log", "export"],
+                vec!["--since", "2027-01-16", "--until", "2027-01-15"],
+                ["--since 2027-01-16", "--until 2027-01-15"],
+            ),
+            (&["audit", "export"], day("2027-01-16", "2027-01-15"), ["--from 2027-01-16", "--to 2027-01-15"]),
+            (&["audit", "prove"], day("5", "3"), ["--from 5", "--to 3"]),
+            (&["audit", "prove"], vec!["--position", "5", "--size", "3"], ["--position 5", "--size 3"]),
+            (
+                &["analytics", "export", "--out", "x"],
+                day("2027-02-01", "2027-01-01"),
+                ["--from 2027-02-01", "--to 2027-01-01"],
+            ),
+            (
+                &["analytics", "export", "--out", "x"],
+                day("2027-01-01", "2027-01-01"),
+                ["--from 2027-01-01", "--to 2027-01-01"],
+            ),
+            (&["analytics", "report", "--out", "x"], day("2027-02-01", "2027-01-01"), ["--to", "from"]),
+            (&["guests", "disable-wave"], day("2027-01-16", "2027-01-15"), ["--from 2027-01-16", "--to 2027-01-15"]),
+        ] {
+            let (code, told) = said(&folder, &[command, &range].concat());
+            assert_eq!(code, 2, "{command:?} {range:?}: {told}");
+            assert!(flags.iter().all(|flag| told.contains(flag)), "{command:?} {range:?}: {told}");
         }
         let (code, nobody) = said(&folder, &["replay", "--user", "usr_01JD8M4Z5T0000000000000001"]);
         assert_eq!(code, 1);
         assert!(nobody.contains("there is no such user, and never was"), "{nobody}");
+    });
+}
+
+/// Somebody alters many things at once: each is named, and none keeps anybody from looking at the others.
+#[test]
+fn verify_names_all_that_was_altered_and_goes_on() {
+    case(async {
+        let folder = Folder::new();
+        let server = Server::start(folder.path());
+        let (browser, other) = (server.browser(), server.browser());
+        let user = browser.arrive().await.ok().user();
+        let guest = other.arrive().await.ok().user();
+        browser.upgrade("jane@example.com").await.ok();
+        browser.post("/update-user", serde_json::json!({ "name": "Jane Roe" })).await.ok();
+        server.stop();
+        assert_eq!(said(&folder, &["audit", "export"]).0, 0);
+        assert_eq!(said(&folder, &["audit", "checkpoint"]).0, 0);
+        let (code, clean) = said(&folder, &["verify"]);
+        assert_eq!(code, 0, "{clean}");
+
+        let on_events = if on_postgres() { " ON events" } else { "" };
+        folder.alter(&format!("DROP TRIGGER events_are_never_changed{on_events}"));
+        folder.alter("UPDATE events SET type = 'GuestDreamt' WHERE type = 'EmailVerificationRequested'");
+        folder.alter("UPDATE events SET type_version = 700 WHERE type = 'ProfileUpdated'");
+        folder.alter(&format!("UPDATE users SET person_id = 'x', person_key_epoch = 77 WHERE user_id = '{user}'"));
+        folder.alter(&format!("UPDATE users SET user_id = 'nobody' WHERE user_id = '{guest}'"));
+        folder.alter("UPDATE audit SET place = -1 WHERE action = 'user.upgraded'");
+        folder.alter("UPDATE sessions SET session_id = 'x' WHERE session_id = (SELECT min(session_id) FROM sessions)");
+        folder.alter("UPDATE sealed SET salt = ciphertext WHERE kind = 'name'");
+        let (code, found) = said(&folder, &["verify"]);
+        assert_eq!(code, 3, "{found}");
+        for named in [
+            " is not the one that was signed",
+            "does not read: event type \"GuestDreamt\" is unknown",
+            "ProfileUpdated version 700 is newer than this program's",
+            &format!("users {user}: person_id is x, and should be per_"),
+            &format!("users {user}: person_key_epoch is 77, and should be 1"),
+            "users nobody: the whole row is ",
+            &format!("users {guest}: the whole row is absent"),
+            "audit -1: the whole row is ",
+            "sessions x: the whole row is ",
+            "was altered: it is not what the event at position",
+            " differences",
+        ] {
+            assert!(found.contains(named), "{named}:\n{found}");
+        }
+        let signed = found.lines().filter(|line| line.ends_with("is not the one that was signed")).count();
+        assert_eq!(signed, 2, "{found}");
+        assert!(!found.contains("could be looked at"), "{found}");
     });
 }
 

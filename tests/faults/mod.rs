@@ -16,6 +16,7 @@ mod logs;
 mod moving;
 mod nodes;
 mod nothing_there;
+mod pipes;
 mod proof;
 mod races;
 mod rebuild;

@@ -3,6 +3,8 @@
 //! What happened on a day that is over stays as it is; of those who came on it some may still become members, so columns that
 //! follow them (`converted`, cohorts) may rise: docs/analytics.md says which.
 
+use std::io::{self, BufWriter, Write};
+
 use chrysalis_projections::conversion::{DAY, questions};
 use chrysalis_projections::model::View;
 use chrysalis_projections::table::Kind;
@@ -12,6 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::Analytics;
+use super::parquet::Rows;
 use crate::log::{LogFault, ask_one};
 use crate::wire::csv;
 
@@ -60,6 +63,30 @@ impl Width {
     }
 }
 
+/// How a table is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Csv,
+    Parquet,
+}
+
+impl Form {
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Form::Csv => "csv",
+            Form::Parquet => "parquet",
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    #[error(transparent)]
+    Log(#[from] LogFault),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 fn day(at: i64) -> Date {
     TimeZone::UTC.to_datetime(Timestamp::from_second(at).unwrap_or_default()).date()
 }
@@ -75,12 +102,69 @@ impl Analytics<'_> {
         Ok(days.filter(|(first, last)| first <= last && *last >= DAY))
     }
 
-    /// The rows of a table in a partition.
-    pub async fn partition(&self, view: &'static View, partition: &Partition) -> Result<Vec<Vec<Value>>, LogFault> {
-        let mut rows = Vec::new();
-        let asked = questions::partition(view, partition.from, partition.to);
-        self.log.list(&asked, &mut |row| rows.push(read(view, row))).await?;
-        Ok(rows)
+    /// Writes the rows of a table in a partition, as they come: few are held, however many there are. Answers how many, and
+    /// what they were written to; nothing where there are none, and then nothing is made to write to.
+    pub async fn write<W: Write + Send>(
+        &self,
+        view: &'static View,
+        partition: &Partition,
+        form: Form,
+        make: impl Fn() -> io::Result<W> + Send + Sync,
+    ) -> Result<Option<(u64, W)>, Unwritten> {
+        let (mut file, mut rows): (io::Result<Option<File<W>>>, u64) = (Ok(None), 0);
+        let mut from = partition.from;
+        // By the day: no answer takes long.
+        while from < partition.to {
+            let to = partition.to.min(from + DAY);
+            let write = &mut |row: &dyn Row| {
+                let begun = std::mem::replace(&mut file, Ok(None));
+                file = begun.and_then(|begun| {
+                    let mut file = begun.map_or_else(|| File::begin(view, form, make()?), Ok)?;
+                    file.put(read(view, row))?;
+                    Ok(Some(file))
+                });
+                rows += 1;
+            };
+            self.log.list(&questions::partition(view, from, to), write).await?;
+            if file.is_err() {
+                break;
+            }
+            from = to;
+        }
+        Ok(file?.map(File::end).transpose()?.map(|written| (rows, written)))
+    }
+}
+
+/// A file on its way.
+enum File<W: Write + Send> {
+    Csv(BufWriter<W>),
+    Parquet(Box<Rows<W>>),
+}
+
+impl<W: Write + Send> File<W> {
+    fn begin(view: &'static View, form: Form, into: W) -> io::Result<Self> {
+        Ok(match form {
+            Form::Csv => {
+                let mut into = BufWriter::new(into);
+                into.write_all(csv::line(view.columns.iter().map(|column| column.name)).as_bytes())?;
+                File::Csv(into)
+            }
+            Form::Parquet => File::Parquet(Box::new(Rows::begin(view, into).map_err(io::Error::other)?)),
+        })
+    }
+
+    fn put(&mut self, row: Vec<Value>) -> io::Result<()> {
+        match self {
+            File::Csv(into) => into.write_all(csv::line(row.iter().map(cell)).as_bytes()),
+            File::Parquet(rows) => rows.put(row).map_err(io::Error::other),
+        }
+    }
+
+    fn end(self) -> io::Result<W> {
+        match self {
+            File::Csv(into) => into.into_inner().map_err(io::IntoInnerError::into_error),
+            File::Parquet(rows) => rows.end().map_err(io::Error::other),
+        }
     }
 }
 
@@ -93,14 +177,11 @@ fn read(view: &View, row: &dyn Row) -> Vec<Value> {
     view.columns.iter().map(|column| column.kind).enumerate().map(cell).collect()
 }
 
-/// A file of CSV, with a line of names.
-pub fn to_csv(view: &View, rows: &[Vec<Value>]) -> String {
-    let cell = |value: &Value| match value {
+fn cell(value: &Value) -> String {
+    match value {
         Value::Integer(number) => number.to_string(),
         value => value.as_text().unwrap_or_default().to_owned(),
-    };
-    let head = csv::line(view.columns.iter().map(|column| column.name));
-    rows.iter().fold(head, |file, row| file + &csv::line(row.iter().map(cell)))
+    }
 }
 
 #[cfg(test)]

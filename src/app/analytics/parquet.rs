@@ -1,5 +1,6 @@
 //! Counts as a file of Parquet: typed columns that every warehouse reads.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use chrysalis_projections::Value;
@@ -11,32 +12,59 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-/// A file with all rows in one group.
+/// Rows of one group: what is held of a file while it is written.
+const GROUP: usize = 32_768;
+
+/// A file on its way, a group of rows at a time.
 ///
 /// # Errors
-/// Where the library finds something wrong with what it was given.
-pub fn to_parquet(view: &View, rows: &[Vec<Value>]) -> Result<Vec<u8>, ParquetError> {
-    let schema = Arc::new(parse_message_type(&schema(view))?);
-    let properties = Arc::new(WriterProperties::builder().build());
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties)?;
-    let mut group = writer.next_row_group()?;
-    for (at, column) in view.columns.iter().enumerate() {
-        let cells = rows.iter().map(|row| row.get(at).unwrap_or(&Value::Null));
-        let Some(mut into) = group.next_column()? else { break };
-        match column.kind {
-            Kind::Integer => {
-                let numbers: Vec<i64> = cells.map(number).collect();
-                into.typed::<Int64Type>().write_batch(&numbers, None, None)?;
-            }
-            Kind::Text | Kind::Bytes => {
-                let texts: Vec<ByteArray> = cells.map(|cell| cell.as_text().unwrap_or_default().into()).collect();
-                into.typed::<ByteArrayType>().write_batch(&texts, None, None)?;
-            }
-        }
-        into.close()?;
+/// Where the library finds something wrong with what it was given, or it can't be written.
+pub struct Rows<W: Write + Send> {
+    view: &'static View,
+    writer: SerializedFileWriter<W>,
+    group: Vec<Vec<Value>>,
+}
+
+impl<W: Write + Send> Rows<W> {
+    pub fn begin(view: &'static View, into: W) -> Result<Self, ParquetError> {
+        let schema = Arc::new(parse_message_type(&schema(view))?);
+        let properties = Arc::new(WriterProperties::builder().build());
+        Ok(Self { view, writer: SerializedFileWriter::new(into, schema, properties)?, group: Vec::new() })
     }
-    group.close()?;
-    writer.into_inner()
+
+    pub fn put(&mut self, row: Vec<Value>) -> Result<(), ParquetError> {
+        self.group.push(row);
+        if self.group.len() < GROUP { Ok(()) } else { self.write() }
+    }
+
+    pub fn end(mut self) -> Result<W, ParquetError> {
+        self.write()?;
+        self.writer.into_inner()
+    }
+
+    fn write(&mut self) -> Result<(), ParquetError> {
+        let rows = std::mem::take(&mut self.group);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut group = self.writer.next_row_group()?;
+        for (at, column) in self.view.columns.iter().enumerate() {
+            let cells = rows.iter().map(|row| row.get(at).unwrap_or(&Value::Null));
+            let Some(mut into) = group.next_column()? else { break };
+            match column.kind {
+                Kind::Integer => {
+                    let numbers: Vec<i64> = cells.map(number).collect();
+                    into.typed::<Int64Type>().write_batch(&numbers, None, None)?;
+                }
+                Kind::Text | Kind::Bytes => {
+                    let texts: Vec<ByteArray> = cells.map(|cell| cell.as_text().unwrap_or_default().into()).collect();
+                    into.typed::<ByteArrayType>().write_batch(&texts, None, None)?;
+                }
+            }
+            into.close()?;
+        }
+        group.close().map(|_| ())
+    }
 }
 
 fn number(value: &Value) -> i64 {
@@ -73,9 +101,12 @@ mod tests {
                 _ => Value::Text(format!("é {row}")),
             };
             let row = |row| (0..view.columns.len()).map(|at| cell(row, at)).collect::<Vec<_>>();
-            let rows: Vec<_> = (0..300).map(row).collect();
-            let file = to_parquet(view, &rows).unwrap();
+            let rows: Vec<_> = (0..GROUP as i64 + 300).map(row).collect();
+            let mut file = Rows::begin(view, Vec::new()).unwrap();
+            rows.iter().for_each(|row| file.put(row.clone()).unwrap());
+            let file = file.end().unwrap();
             let reader = SerializedFileReader::new(axum::body::Bytes::from(file)).unwrap();
+            assert_eq!(reader.num_row_groups(), 2);
             let read: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
             assert_eq!(read.len(), rows.len());
             for (read, row) in read.iter().zip(&rows) {

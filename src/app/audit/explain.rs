@@ -1,10 +1,11 @@
-//! What happened to a user, in words: a sentence for each kind of event, for whoever reads how a user came to be as they are.
-//! Another kind of event has to be explained here before anything compiles.
+//! What happened to a user, or to the keyring, in words: a sentence for each kind of event, for whoever reads how things came to
+//! be as they are. Another kind of event has to be explained here before anything compiles.
 //!
 //! No sentence holds anything personal. What an event sealed stands beside it by name, for those who may read it.
 
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::SealedId;
+use chrysalis_domain::keyring::KeyringEvent;
 use chrysalis_domain::user::UserEvent;
 use chrysalis_domain::user::event::{
     CodeEnd, DeletionReason, EndReason, ExpiryEvidence, GuestDisabled, MembershipEnd, Notice, ProfileUpdated,
@@ -236,6 +237,22 @@ pub fn explain(event: &UserEvent) -> Told {
             told(format!("The guest is in use again, as it was before: {sessions}{held}."))
         }
         UserEvent::UserDeleted(e) => deleted(e),
+    }
+}
+
+/// What became of the keys of the installation.
+pub fn explain_keys(event: &KeyringEvent) -> String {
+    match event {
+        KeyringEvent::KeyAdded(e) => {
+            format!("Key {} for {} was added; what is made from here on is made with it.", e.key, e.purpose)
+        }
+        KeyringEvent::KeysRetired(e) => {
+            format!("The keys for {} up to {} make nothing new from here on.", e.purpose, e.upto)
+        }
+        KeyringEvent::KeysDestroyed(e) => format!(
+            "The keys for {} up to {} were destroyed: what they wrapped opens no more, wherever a copy of it lies.",
+            e.purpose, e.upto,
+        ),
     }
 }
 

@@ -6,15 +6,15 @@
 
 use std::collections::BTreeSet;
 
-use chrysalis_domain::id::{SealedId, UserId};
+use chrysalis_domain::id::{ProjectId, SealedId, UserId};
 use chrysalis_domain::user::User;
-use chrysalis_domain::{Event, Timestamp};
+use chrysalis_domain::{Event, Subject, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Trail;
-use super::explain::{Told, explain};
+use super::explain::{Told, explain, explain_keys};
 use super::open::field;
 use super::state::UserThen;
 use crate::log::{LogFault, Position, Recorded, StreamId, Version, read_event, times};
@@ -86,6 +86,14 @@ pub struct StepRow {
     pub before: Map<String, Value>,
 }
 
+/// An event of the keyring's, explained.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyStep {
+    pub recorded_at: JsonTime,
+    pub text: String,
+}
+
 /// Who decided.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct ActorRow {
@@ -111,6 +119,28 @@ impl Trail<'_> {
         };
         let then = Then { user_id: user, at: asked.at.into(), position, version, state };
         Ok(Some(Replayed { then, timeline: self.open_steps(steps).await?, next }))
+    }
+
+    /// What became of the installation's keys up to a time, oldest first. There are few of these events.
+    pub async fn keys(&self, at: Timestamp) -> Result<Vec<KeyStep>, LogFault> {
+        let (upto, stream) = (times::upto(self.log, at).await?, StreamId::of(Subject::Keyring(ProjectId::DEFAULT)));
+        let (mut steps, mut read) = (Vec::new(), 0);
+        loop {
+            let page = self.log.read_stream(&stream, read, PAGE).await?;
+            let short = page.len() < PAGE;
+            for recorded in page {
+                if recorded.position > upto {
+                    return Ok(steps);
+                }
+                read = recorded.version;
+                if let Some(Event::Keyring(_, event)) = read_event(&recorded)? {
+                    steps.push(KeyStep { recorded_at: recorded.recorded_at.into(), text: explain_keys(&event) });
+                }
+            }
+            if short {
+                return Ok(steps);
+            }
+        }
     }
 
     async fn fold(&self, user: UserId, upto: Position, asked: Asked) -> Result<Option<Folded>, LogFault> {

@@ -11,7 +11,7 @@ use chrysalis_domain::Timestamp;
 use clap::{Args, ValueEnum};
 
 use crate::commands::values::time;
-use crate::commands::{Here, Outcome};
+use crate::commands::{Here, Outcome, ranges};
 
 #[derive(Debug, Args)]
 pub struct Words {
@@ -40,6 +40,7 @@ const DEEDS: usize = 1_000;
 
 pub async fn run(here: Here, words: Words) -> Outcome {
     let Words { format, from, to, action } = words;
+    ranges::times(("--from", from), ("--to", to))?;
     models::fold_the_rest(here.store.clone()).await?;
     let trail = Trail { log: here.store.as_ref(), keyring: &here.keyring };
     let filter = Filter { actions: action.into_iter().collect(), ..Filter::default() };

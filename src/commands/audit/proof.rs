@@ -16,7 +16,7 @@ use chrysalis::serve::{StartError, log_signer};
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::keys;
-use crate::commands::{DIFFERENT, Here, Outcome, USAGE, on_store};
+use crate::commands::{DIFFERENT, Here, Outcome, USAGE, on_store, ranges};
 use crate::flags::Flags;
 use crate::progress::folded;
 
@@ -129,6 +129,8 @@ pub async fn cover(here: &Here) -> Result<Option<Signed>, StartError> {
 }
 
 async fn prove(here: &Here, what: &Prove) -> Outcome {
+    ranges::positions(("--position", what.position), ("--size", what.size))?;
+    ranges::positions(("--from", what.from), ("--to", what.to))?;
     let log = here.store.as_ref();
     let signed = match what.size.or(what.to) {
         Some(size) => proof::signed_at_size(log, size).await?,
@@ -223,6 +225,9 @@ fn read(path: &Path) -> Result<String, StartError> {
     Ok(text)
 }
 
+/// Findings that are told one by one.
+const LISTED: usize = 100;
+
 /// What came of comparing the log with what was signed.
 pub struct Proven {
     pub verdict: Verdict,
@@ -234,8 +239,11 @@ pub async fn verify(here: &Here, files: &[PathBuf]) -> Result<Proven, StartError
     let kept = files.iter().map(|file| Ok(Kept { name: file.display().to_string(), note: read(file)? }));
     let kept: Vec<_> = kept.collect::<Result<_, StartError>>()?;
     let verdict = stored::verify(here.store.as_ref(), &keys, &kept, &mut |_| ()).await?;
-    for finding in &verdict.findings {
+    for finding in verdict.findings.iter().take(LISTED) {
         println!("{finding}");
+    }
+    if let Some(further) = verdict.findings.len().checked_sub(LISTED).filter(|further| *further > 0) {
+        println!("and {further} more that are not what was signed");
     }
     Ok(Proven { verdict })
 }

@@ -13,7 +13,7 @@ use chrysalis_domain::{Span, Timestamp};
 use clap::{Subcommand, ValueEnum};
 
 use crate::commands::values::{span, time};
-use crate::commands::{Here, Outcome, in_words};
+use crate::commands::{Here, Outcome, in_words, ranges};
 
 /// Many guests who came together.
 #[derive(Debug, Subcommand)]
@@ -70,8 +70,9 @@ pub async fn run(here: Here, words: Words) -> Outcome {
         Words::DisableWave { from, to, network: name } => {
             let named = name.map(|name| network(&name).ok_or_else(|| format!("{name:?} names no network")));
             let came = Came { from, to: to.min(at), network: named.transpose().map_err(StartError::Other)? };
+            ranges::times(("--from", Some(from)), ("--to", Some(to)))?;
             if came.from > came.to {
-                return Err(StartError::Other("--from must not be behind --to, nor in the future".to_owned()));
+                return Err(StartError::Usage("--from must not be in the future".to_owned()));
             }
             println!("{}", waves.disable(&came).await.map_err(failed)?);
         }

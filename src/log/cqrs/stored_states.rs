@@ -40,19 +40,38 @@ async fn differences(store: &dyn Store, row: &[Cell]) -> Result<Vec<Difference>,
     let [Cell::Text(stream), Cell::Integer(version), Cell::Bytes(stored)] = row else {
         return Err(LogFault::Damaged("a row of snapshots does not read".to_owned()));
     };
+    let key = [stream.clone()];
+    let other =
+        |column, live: &str, should: &str| Ok(vec![Difference::of_column(SNAPSHOTS.name, &key, column, live, should)]);
+    let before = u64::try_from(*version).ok().and_then(|version| version.checked_sub(1));
+    let stands = match before {
+        Some(before) => !store.read_stream(&StreamId::from_stored(stream.clone()), before, 1).await?.is_empty(),
+        None => false,
+    };
+    // Whoever loaded from it would pass over what happens up to there.
+    if !stands {
+        return other("version", &version.to_string(), "one that the stream has");
+    }
     let Some(subject) = Subject::of_stream(stream) else { return Ok(Vec::new()) };
-    let Some(folded) = folded(store, subject, version.cast_unsigned()).await? else { return Ok(Vec::new()) };
+    let folded = match folded(store, subject, version.cast_unsigned()).await {
+        Ok(Some(folded)) => folded,
+        Ok(None) => return Ok(Vec::new()),
+        // An event of it, which the refold names.
+        Err(LogFault::Damaged(why)) => {
+            return other("state", "not compared", &format!("made of what does not read: {why}"));
+        }
+        Err(fault) => return Err(fault),
+    };
     // One of another shape is not loaded from.
     if folded == *stored || folded.first() != stored.first() {
         return Ok(Vec::new());
     }
     let fields = |state: &[u8]| serde_json::from_slice::<Map<String, Value>>(state.get(1..).unwrap_or_default()).ok();
     let (live, should) = (fields(stored).unwrap_or_default(), fields(&folded).unwrap_or_default());
-    let key = [stream.clone()];
     let shown = |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), Value::to_string);
     let names: BTreeSet<_> = live.keys().chain(should.keys()).collect();
-    let other = names.into_iter().filter(|name| live.get(*name) != should.get(*name));
-    let differ = other.map(|name| {
+    let names = names.into_iter().filter(|name| live.get(*name) != should.get(*name));
+    let differ = names.map(|name| {
         Difference::of_column(SNAPSHOTS.name, &key, name, &shown(live.get(name)), &shown(should.get(name)))
     });
     let mut differ: Vec<_> = differ.collect();

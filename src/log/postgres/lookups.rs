@@ -12,6 +12,7 @@ use chrysalis_projections::{Row, Value};
 use deadpool_postgres::{Object, Pool};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio_postgres::RowStream;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::cells::{Cells, array, array_sql};
@@ -211,10 +212,7 @@ fn text(sql: &str, parameters: &[Value]) -> Text {
 }
 
 /// Asks a question whose text was made for the occasion.
-pub(super) async fn list(
-    client: &Object,
-    asked: &Statement,
-) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+pub(super) async fn list(client: &Object, asked: &Statement) -> Result<RowStream, tokio_postgres::Error> {
     // A question mark is a parameter's, and nothing else: what is asked for stands in none of these texts.
     let sql = asked.sql.replace('?', "$");
     let parameters: Vec<(&(dyn ToSql + Sync), Type)> = asked
@@ -228,7 +226,7 @@ pub(super) async fn list(
             Value::Null => (&None::<String> as _, Type::TEXT),
         })
         .collect();
-    client.query_typed(&sql, &parameters).await
+    client.query_typed_raw(&sql, parameters).await
 }
 
 /// A row of such an answer.

@@ -33,6 +33,7 @@ mod transfer;
 mod verdicts;
 mod writer;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::{Model, Row, Value};
 use deadpool_postgres::{Object, Pool, PoolError};
+use futures_util::TryStreamExt;
 use tokio::sync::watch;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -260,19 +262,23 @@ impl Log for PostgresLog {
         each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
     ) -> Result<(), LogFault> {
         let client = self.apart().await?;
-        match tokio::time::timeout(self.patience, lookups::list(&client, asked)).await {
-            Ok(Ok(rows)) => {
-                rows.iter().for_each(|row| each(&lookups::Listed(row)));
-                Ok(())
+        let listing = async {
+            let mut rows = pin!(within(self.patience, lookups::list(&client, asked)).await?);
+            while let Some(row) = within(self.patience, rows.try_next()).await? {
+                each(&lookups::Listed(&row));
             }
-            Ok(Err(error)) => {
+            Ok::<_, Option<tokio_postgres::Error>>(())
+        };
+        match listing.await {
+            Ok(()) => Ok(()),
+            Err(Some(error)) => {
                 if error.is_closed() {
                     drop(Object::take(client));
                     self.pulse.doubt();
                 }
                 Err(fault(error))
             }
-            Err(_) => {
+            Err(None) => {
                 // What it answers late is for nobody.
                 drop(Object::take(client));
                 Err(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned()))
@@ -386,4 +392,12 @@ impl Refold for PostgresLog {
     async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
         refold::verify(&self.connector, self.models, claims, progress).await
     }
+}
+
+/// Waits for a step of an answer; nothing where it takes too long.
+async fn within<T>(
+    patience: Duration,
+    step: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Option<tokio_postgres::Error>> {
+    tokio::time::timeout(patience, step).await.map_or(Err(None), |done| done.map_err(Some))
 }

@@ -19,7 +19,7 @@ use crate::log::erasure::{Copies, which_epochs};
 use crate::log::follow::{Following, tables};
 use crate::log::refold::{
     CATCH_UP, ClaimReader, Decoded, Difference, Folding, LITTLE, MOST_DIFFERENCES, NULL, PAGE, Progress, Report,
-    SealedRow, decode,
+    SealedRow, Unread, beside_the_log, decode_what_reads,
 };
 
 /// How long a lock is waited for before all are let go: shorter than PostgreSQL takes to find a deadlock, of which it
@@ -165,6 +165,9 @@ pub(super) async fn verify(
     }
     transaction.batch_execute(AS_IT_LIKES).await.map_err(fault)?;
     let mut report = Report { unlike, ..refold.folding.report };
+    for row in transaction.query(&beside_the_log(), &[]).await.map_err(fault)? {
+        report.does_not_read(Unread::beside_the_log(row.get(0), row.get(1)));
+    }
     for table in INLINE.into_iter().chain(following.tables()) {
         compare(&transaction, table, &mut report).await?;
     }
@@ -207,7 +210,7 @@ async fn make(
 /// The page after a position; empty at the end of the log.
 async fn page(client: &impl GenericClient, after: Position) -> Result<Vec<Decoded>, LogFault> {
     let rows = client.query(reader::ALL, &[&after.cast_signed(), &reader::limit(PAGE)]).await.map_err(fault)?;
-    decode(reader::recorded(&rows)?)
+    Ok(decode_what_reads(reader::recorded(&rows)?))
 }
 
 /// Reads and decodes a page ahead of whoever folds: decoding costs a third of a refold.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use rusqlite::Connection;
 
 use super::{LogFault, Position, READ_CACHE_KIB, connect_to_read, fault, reader};
-use crate::log::refold::{Decoded, PAGE, decode};
+use crate::log::refold::{Decoded, PAGE, decode_what_reads};
 
 /// Pages that may wait.
 const AHEAD: usize = 2;
@@ -64,5 +64,5 @@ fn read(
 
 /// The page after a position; empty at the end of the log.
 pub(super) fn page(connection: &Connection, after: Position) -> Result<Vec<Decoded>, LogFault> {
-    decode(reader::all(connection, after, PAGE).map_err(fault)?)
+    Ok(decode_what_reads(reader::all(connection, after, PAGE).map_err(fault)?))
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::reader::json;
 use super::rows::RowWriter;
-use super::{LogFault, Position, SqliteLog, checkpointer, parts, schema, scrub};
+use super::{LogFault, SqliteLog, checkpointer, parts, schema, scrub};
 use crate::log::follow::{Folded, Follow, Generation, Stage, by_table, come_and_gone};
 
 /// Rows of a model go along in one of the writer's batches, and those in it wait for them.
@@ -129,7 +129,7 @@ pub(super) fn generations(
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let (model, stage): (String, String) = (row.get(0)?, row.get(1)?);
-        all.extend(Generation::read(models, &model, &stage, row.get(2)?, row.get::<_, Position>(3)?));
+        all.extend(Generation::read(models, &model, &stage, row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned()));
     }
     Ok(all)
 }

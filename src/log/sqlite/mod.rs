@@ -38,7 +38,7 @@ use chrysalis_domain::Timestamp;
 use chrysalis_projections::{ASYNC, Model, Row, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::origins::first_id;
 use super::refold::{ClaimReader, Progress, Refold, Report};
@@ -64,6 +64,9 @@ const READ_CACHE_KIB: i64 = 8 * 1024;
 /// Connections that read pages, and what their caches hold together.
 const PAGES: usize = 2;
 const PAGES_CACHE_KIB: i64 = 2 * 1024;
+
+/// Handfuls of rows of a listing that wait for whoever asked.
+const LISTED_AHEAD: usize = 2;
 
 impl Options {
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -300,11 +303,15 @@ impl Log for SqliteLog {
         each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
     ) -> Result<(), LogFault> {
         let (pages, asked) = (self.pages.clone(), asked.clone());
-        // Away from the threads that answer requests.
-        let found = tokio::task::spawn_blocking(move || pages.with(|connection| reader::list(connection, &asked)));
-        let found = found.await.map_err(|error| LogFault::Bug(format!("a listing broke off: {error}")))??;
-        found.iter().for_each(|row| each(row));
-        Ok(())
+        let (hand, mut handed) = mpsc::channel(LISTED_AHEAD);
+        // Away from the threads that answer requests; and no further ahead of whoever asks than memory bears.
+        let listing = tokio::task::spawn_blocking(move || {
+            pages.with(|connection| reader::list(connection, &asked, |rows| hand.blocking_send(rows).is_ok()))
+        });
+        while let Some(rows) = handed.recv().await {
+            rows.iter().for_each(|row| each(row));
+        }
+        listing.await.map_err(|error| LogFault::Bug(format!("a listing broke off: {error}")))?
     }
 
     async fn by_part(&self, sought: &Sought, most: usize) -> Result<Option<Vec<UserId>>, LogFault> {

@@ -59,28 +59,45 @@ macro_rules! select_events {
     };
 }
 
+/// What stands there that no program wrote (a text that is no UTF-8, a number that is none of its kind) reads as something all
+/// the same, which is not what the event's leaf says: whoever verifies the log names it, and goes on.
 pub(super) fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recorded> {
+    let number = |column| row.get(column).map(i64::cast_unsigned);
     Ok(Recorded {
         position: row.get(0)?,
-        project: row.get(1)?,
-        stream: StreamId::from_stored(row.get(2)?),
-        version: row.get(3)?,
-        event_id: row.get(4)?,
-        event_type: row.get(5)?,
-        type_version: row.get(6)?,
+        project: text(row, 1)?,
+        stream: StreamId::from_stored(text(row, 2)?),
+        version: number(3)?,
+        event_id: text(row, 4)?,
+        event_type: text(row, 5)?,
+        type_version: u16::try_from(row.get::<_, i64>(6)?).unwrap_or(u16::MAX),
         recorded_at: Timestamp::from_millis(row.get(7)?),
         occurred_at: Timestamp::from_millis(row.get(8)?),
-        actor_type: row.get(9)?,
-        actor_id: row.get(10)?,
-        actor_by: row.get(11)?,
-        impersonator: row.get(12)?,
-        request_id: row.get(13)?,
-        command_id: row.get(14)?,
-        cause: row.get(15)?,
-        settings_version: row.get(16)?,
+        actor_type: text(row, 9)?,
+        actor_id: perhaps(row, 10)?,
+        actor_by: perhaps(row, 11)?,
+        impersonator: perhaps(row, 12)?,
+        request_id: perhaps(row, 13)?,
+        command_id: text(row, 14)?,
+        cause: perhaps(row, 15)?,
+        settings_version: number(16)?,
         sealed: row.get(17)?,
         body: row.get(18)?,
     })
+}
+
+fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+    match row.get_ref(column)? {
+        ValueRef::Text(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        _ => row.get(column),
+    }
+}
+
+fn perhaps(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => text(row, column).map(Some),
+    }
 }
 
 pub(super) fn stream(
@@ -152,8 +169,12 @@ impl Row for SqliteRow<'_> {
         }
     }
 
+    /// What is no UTF-8 was written by no program: it reads as a text that is no id and no name.
     fn text(&self, column: usize) -> Option<&str> {
-        self.0.get_ref(column).ok()?.as_str().ok()
+        match self.0.get_ref(column) {
+            Ok(ValueRef::Text(bytes)) => Some(std::str::from_utf8(bytes).unwrap_or("\u{fffd}")),
+            _ => None,
+        }
     }
 
     fn bytes(&self, column: usize) -> Option<&[u8]> {
@@ -164,7 +185,15 @@ impl Row for SqliteRow<'_> {
 /// A row that outlives the statement it came from.
 pub(super) struct OwnedRow(Vec<Value>);
 
-pub(super) fn list(connection: &Connection, asked: &Statement) -> rusqlite::Result<Vec<OwnedRow>> {
+/// Rows that are handed on together.
+const HANDED: usize = 256;
+
+/// Hands rows on as they are found, until nobody takes them.
+pub(super) fn list(
+    connection: &Connection,
+    asked: &Statement,
+    mut hand: impl FnMut(Vec<OwnedRow>) -> bool,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&asked.sql)?;
     let columns = statement.column_count();
     let mut rows = statement.query(rusqlite::params_from_iter(asked.parameters.iter().map(Bound)))?;
@@ -179,8 +208,12 @@ pub(super) fn list(connection: &Connection, asked: &Statement) -> rusqlite::Resu
             })
         };
         found.push(OwnedRow((0..columns).map(value).collect::<rusqlite::Result<_>>()?));
+        if found.len() == HANDED && !hand(std::mem::take(&mut found)) {
+            return Ok(());
+        }
     }
-    Ok(found)
+    hand(found);
+    Ok(())
 }
 
 impl Row for OwnedRow {

@@ -6,7 +6,7 @@ use std::path::Path;
 use chrysalis_domain::id::{ChallengeId, ClaimId, InvitationId, SealedId};
 use chrysalis_projections::table::Table;
 use chrysalis_projections::{ClaimKey, ClaimKeys, ClaimKind, INLINE, Model};
-use rusqlite::types::Value as Cell;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::ahead;
@@ -15,7 +15,8 @@ use super::{LogFault, Position, connect, fault, follow, schema};
 use crate::log::erasure::{Copies, which_epochs};
 use crate::log::follow::{Following, tables};
 use crate::log::refold::{
-    CATCH_UP, ClaimReader, Decoded, Difference, Folded, Folding, LITTLE, NULL, Progress, Report, SealedRow,
+    CATCH_UP, ClaimReader, Decoded, Difference, Folded, Folding, LITTLE, NULL, Progress, Report, SealedRow, Unread,
+    beside_the_log,
 };
 
 /// Pages written by a rebuild before it brings them home: 32 MiB.
@@ -127,6 +128,12 @@ pub(super) fn verify(
         Ok(())
     })?;
     let mut report = Report { unlike, ..refold.folding.report };
+    let mut statement = transaction.prepare(&beside_the_log()).map_err(fault)?;
+    let beside = statement.query_map([], |row| Ok((row.get(0)?, text(row.get_ref(1)?)))).map_err(fault)?;
+    for row in beside {
+        let (position, event) = row.map_err(fault)?;
+        report.does_not_read(Unread::beside_the_log(position, event));
+    }
     for table in INLINE.into_iter().chain(following.tables()) {
         compare(&transaction, table, &mut report)?;
     }
@@ -145,6 +152,11 @@ fn epochs(connection: &Connection) -> Result<Vec<u32>, LogFault> {
     let mut statement = connection.prepare(&which_epochs()).map_err(fault)?;
     let epochs = statement.query_map([], |row| row.get(0)).map_err(fault)?;
     epochs.collect::<Result<_, _>>().map_err(fault)
+}
+
+/// A text, whatever it is.
+fn text(value: ValueRef<'_>) -> String {
+    value.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
 }
 
 fn head(connection: &Connection) -> Result<Position, LogFault> {
@@ -284,6 +296,28 @@ fn compare(connection: &Connection, table: &'static Table, report: &mut Report) 
     }
 }
 
+/// What stands in a row. Texts are bytes here: what is no UTF-8 differs from all that a fold makes, and is no reason to stop.
+#[derive(Clone, Debug, PartialEq)]
+enum Cell {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Vec<u8>),
+    Blob(Vec<u8>),
+}
+
+impl From<ValueRef<'_>> for Cell {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(number) => Cell::Integer(number),
+            ValueRef::Real(number) => Cell::Real(number),
+            ValueRef::Text(bytes) => Cell::Text(bytes.to_vec()),
+            ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
+        }
+    }
+}
+
 /// As SQLite sorts them: nothing, numbers, texts byte by byte, bytes.
 fn compare_cells(one: &Cell, other: &Cell) -> Ordering {
     let kind = |cell: &Cell| match cell {
@@ -294,15 +328,14 @@ fn compare_cells(one: &Cell, other: &Cell) -> Ordering {
     };
     match (one, other) {
         (Cell::Integer(one), Cell::Integer(other)) => one.cmp(other),
-        (Cell::Text(one), Cell::Text(other)) => one.as_bytes().cmp(other.as_bytes()),
-        (Cell::Blob(one), Cell::Blob(other)) => one.cmp(other),
+        (Cell::Text(one), Cell::Text(other)) | (Cell::Blob(one), Cell::Blob(other)) => one.cmp(other),
         _ => kind(one).cmp(&kind(other)),
     }
 }
 
 fn next(rows: &mut rusqlite::Rows<'_>, width: usize) -> Result<Option<Vec<Cell>>, LogFault> {
     let Some(row) = rows.next().map_err(fault)? else { return Ok(None) };
-    (0..width).map(|index| row.get(index)).collect::<Result<Vec<Cell>, _>>().map(Some).map_err(fault)
+    (0..width).map(|index| row.get_ref(index).map(Cell::from)).collect::<Result<_, _>>().map(Some).map_err(fault)
 }
 
 fn show(cell: &Cell) -> String {
@@ -310,7 +343,7 @@ fn show(cell: &Cell) -> String {
         Cell::Null => NULL.to_owned(),
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => number.to_string(),
-        Cell::Text(text) => text.clone(),
+        Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
         Cell::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }

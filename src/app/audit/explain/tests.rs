@@ -40,6 +40,23 @@ fn every_event_of_a_users_is_one_sentence_that_holds_nothing_sealed() {
 }
 
 #[test]
+fn what_became_of_keys_is_a_sentence_too() {
+    let read = |kind: &str, body: &str| {
+        let subject = Subject::Keyring(chrysalis_domain::id::ProjectId::DEFAULT);
+        match Event::read(subject, kind, 1, body.as_bytes()).unwrap() {
+            Event::Keyring(_, event) => explain_keys(&event),
+            other => panic!("{other:?}"),
+        }
+    };
+    let added = read("KeyAdded", r#"{"purpose":"cookie","key":2,"made_at":1,"at":1}"#);
+    assert_eq!(added, "Key 2 for cookie was added; what is made from here on is made with it.");
+    for (kind, says) in [("KeysRetired", "make nothing new"), ("KeysDestroyed", "were destroyed")] {
+        let text = read(kind, r#"{"purpose":"person-kek","upto":2,"at":1}"#);
+        assert!(text.starts_with("The keys for person-kek up to 2 ") && text.contains(says), "{text}");
+    }
+}
+
+#[test]
 fn no_two_kinds_of_event_are_told_alike() {
     let mut told = BTreeMap::new();
     for (kind, events) in fixtures() {
