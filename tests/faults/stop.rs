@@ -7,6 +7,18 @@ use tokio::task::JoinSet;
 use super::rounds;
 use crate::process::{Answer, Client, Folder, PASSWORD, Server, address, case, eventually, run};
 
+/// One hash takes so long that on a busy machine, too, everybody has come before the first is answered.
+const CRAWLING: [&str; 8] = [
+    "--set",
+    "rate_limits=off",
+    "--set",
+    "hashing.threads=1",
+    "--set",
+    "hashing.iterations=16",
+    "--set",
+    "hashing.memory_kib=65536",
+];
+
 /// Upgrades that wait for their hash: all accepted, none answered yet.
 async fn waiting(server: &Server, count: usize) -> (Vec<Client>, JoinSet<Answer>) {
     let (mut guests, mut calls) = (Vec::new(), JoinSet::new());
@@ -29,18 +41,11 @@ async fn waiting(server: &Server, count: usize) -> (Vec<Client>, JoinSet<Answer>
 fn everything_accepted_is_answered() {
     case(async {
         let folder = Folder::new();
-        let slow = [
-            "--set",
-            "rate_limits=off",
-            "--set",
-            "hashing.threads=1",
-            "--set",
-            "hashing.iterations=10",
-            "--set",
-            "shutdown_grace=60s",
-        ];
-        let server = Server::start_with(folder.path(), &slow);
-        let (guests, calls) = waiting(&server, 6).await;
+        let server = Server::start_with(
+            folder.path(),
+            &[CRAWLING.as_slice(), ["--set", "shutdown_grace=60s"].as_slice()].concat(),
+        );
+        let (guests, calls) = waiting(&server, 4).await;
         server.terminate();
         let answers = calls.join_all().await;
         assert!(answers.iter().all(|answer| answer.clone().ok().is_anonymous() == Some(false)));
@@ -59,19 +64,10 @@ fn everything_accepted_is_answered() {
 fn a_stop_is_bounded() {
     case(async {
         let folder = Folder::new();
-        let crawling = [
-            "--set",
-            "rate_limits=off",
-            "--set",
-            "hashing.threads=1",
-            "--set",
-            "hashing.iterations=16",
-            "--set",
-            "hashing.memory_kib=65536",
-            "--set",
-            "shutdown_grace=1s",
-        ];
-        let server = Server::start_with(folder.path(), &crawling);
+        let server = Server::start_with(
+            folder.path(),
+            &[CRAWLING.as_slice(), ["--set", "shutdown_grace=1s"].as_slice()].concat(),
+        );
         // More work than the grace allows.
         let (_, calls) = waiting(&server, 20).await;
         server.terminate();
