@@ -1,0 +1,52 @@
+//! What lies between a client and a node: it can be cut, so that nothing comes through and nobody is told, and it can break.
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+#[derive(Clone, Copy, Default)]
+pub struct State {
+    cut: bool,
+    /// How often it broke: what was carried before the last time is carried no more.
+    breaks: u64,
+}
+
+#[derive(Default)]
+pub struct Line(watch::Sender<State>);
+
+impl Line {
+    pub fn cut(&self, cut: bool) {
+        self.0.send_modify(|state| state.cut = cut);
+    }
+
+    /// Every connection ends now.
+    pub fn break_off(&self) {
+        self.0.send_modify(|state| state.breaks += 1);
+    }
+
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.0.subscribe()
+    }
+}
+
+/// Carries one connection until it ends or breaks.
+pub async fn carry(client: TcpStream, node: DuplexStream, mut state: watch::Receiver<State>) {
+    let _ = client.set_nodelay(true);
+    let ((from_client, to_client), (from_node, to_node)) = (client.into_split(), split(node));
+    let (up, down) = (state.clone(), state.clone());
+    let breaks = state.borrow().breaks;
+    tokio::select! {
+        _ = state.wait_for(|state| state.breaks != breaks) => {}
+        () = one_way(from_client, to_node, up) => {}
+        () = one_way(from_node, to_client, down) => {}
+    }
+}
+
+async fn one_way(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut state: watch::Receiver<State>) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if state.wait_for(|state| !state.cut).await.is_err() || to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
