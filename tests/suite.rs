@@ -8,6 +8,7 @@ mod admission;
 mod clients;
 mod conformance;
 mod docs;
+mod eventstore;
 mod evidence;
 mod faults;
 mod http;

@@ -8,6 +8,7 @@ mod apart;
 mod append;
 mod cleanup;
 mod erasure;
+mod eventstore;
 mod export;
 mod fill;
 mod guest;
@@ -75,6 +76,7 @@ enum Part {
     Search,
     Analytics,
     Postgres,
+    Eventstore,
 }
 
 /// Measures Chrysalis and prints one table.
@@ -106,6 +108,9 @@ struct Cli {
     /// Plays the floor: answers a body of so many bytes.
     #[arg(long, hide = true, num_args = 2, value_names = ["ADDRESS", "BYTES"])]
     floor: Option<Vec<String>>,
+    /// Plays the double of EventStoreDB.
+    #[arg(long, hide = true)]
+    double: bool,
 }
 
 /// What every part works with.
@@ -122,6 +127,9 @@ fn main() -> Result<()> {
     let cli = Cli::parse();
     if let Some(floor) = &cli.floor {
         return process::play_floor(&floor[0], floor[1].parse()?);
+    }
+    if cli.double {
+        return eventstore::play_double();
     }
     let (guests, many, rounds, seconds) = if cli.quick {
         (cli.guests / 10, cli.many / 50, 3, 3)
@@ -207,6 +215,10 @@ fn main() -> Result<()> {
     // By itself: it has a table of its own, and takes longer than everything else.
     if let [Part::Postgres, parts @ ..] = cli.parts.as_slice() {
         postgres::measure(&mut bench, guests, many, parts)?;
+    }
+    // By itself: it needs the double.
+    if cli.parts == [Part::Eventstore] {
+        eventstore::measure(&mut bench)?;
     }
     println!("\n{}", bench.report);
     match cli.parts.as_slice() {

@@ -107,12 +107,17 @@ impl Server {
 
     /// Processor time used so far, of all threads.
     pub fn processor_time(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(')').ok_or("no stat")?;
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-        // USER_HZ is 100 on every Linux that a program can meet.
-        Ok(Duration::from_millis(ticks * 10))
+        processor_time(self.child.id())
     }
+}
+
+/// Processor time that a process used so far, of all its threads.
+pub fn processor_time(process: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("no stat")?;
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // USER_HZ is 100 on every Linux that a program can meet.
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 impl Drop for Server {

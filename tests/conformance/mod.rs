@@ -16,6 +16,7 @@ mod cqrs;
 mod durability;
 mod epochs;
 mod erasure;
+mod eventstore;
 mod export;
 mod follow;
 mod idempotency;
@@ -49,6 +50,9 @@ macro_rules! every_store {
         }
         mod on_postgres {
             $(#[test] fn $case() { crate::conformance::run(super::$case(&crate::conformance::store::Postgres::fresh())); })*
+        }
+        mod on_eventstore {
+            $(#[test] fn $case() { crate::conformance::run(super::$case(&crate::conformance::store::EventStore::fresh())); })*
         }
     };
 }

@@ -1,5 +1,7 @@
 //! The stores under test.
 
+mod eventstore;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use chrysalis::log::postgres::{self, PostgresLog};
 use chrysalis::log::sqlite::{Options, SqliteLog};
 use chrysalis::log::{AppendError, Appended, Expected, Group, LogFault, Store as WholeStore, WriterMetrics};
 use chrysalis_projections::Model;
+pub use eventstore::EventStore;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

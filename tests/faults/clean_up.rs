@@ -55,7 +55,7 @@ struct Stale {
 
 /// Fills a folder's store while no server runs.
 async fn stale(folder: &Folder, count: usize) -> Vec<Stale> {
-    let values = folder.keys().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let values = folder.keys().into_iter().collect();
     let config = Config::from(&Overrides { file: None, values }, &BTreeMap::new()).unwrap();
     let ports = Ports { clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) };
     let Opened { store, keyring, .. } = open(&config, &ports, Arc::new(())).await.unwrap();

@@ -7,6 +7,7 @@ mod audit;
 mod clean_up;
 mod disk;
 mod erasure;
+mod eventstore;
 mod evidence;
 mod export;
 mod first_key;

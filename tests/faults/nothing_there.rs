@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use crate::process::{Folder, Server, assert_sound, case, run};
-use crate::support::on_postgres;
+use crate::support::{on_eventstore, on_postgres};
 
 /// Commands that only look, or change what is there.
 const LOOKING: [&[&str]; 10] = [
@@ -33,7 +33,7 @@ fn what_looks_at_no_store_says_so_and_makes_none() {
         assert!(!refused.status.success() && said(&refused).contains("there is no store"), "{command:?}: {refused:?}");
         assert!(!folder.path().join("data").exists(), "{command:?} made something");
     }
-    if !on_postgres() {
+    if !on_postgres() && !on_eventstore() {
         // A file is there, and nothing in it.
         std::fs::create_dir(folder.path().join("data")).unwrap();
         std::fs::write(folder.database(), "").unwrap();

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::postgres;
-use crate::support::{fresh_schema, on_postgres};
+use crate::support::{fresh_schema, on_eventstore, on_postgres};
+use crate::{eventstore, postgres};
 
 /// A new folder. The server's data are in `data` below it, and what says where its log is kept in `store`, if that is
-/// not in `data` too: [`super::chrysalis`] tells it both.
+/// not in `data` too, as lines of keys and values: [`super::chrysalis`] tells it both.
 pub struct Folder {
     folder: TempDir,
     /// On the server for everybody, what goes with the folder.
@@ -19,6 +19,9 @@ pub struct Folder {
 impl Folder {
     /// With a store as this run of the tests is told.
     pub fn new() -> Self {
+        if on_eventstore() {
+            return Self::on_stream(eventstore::shared(), &eventstore::fresh_stream());
+        }
         if !on_postgres() {
             return Self::embedded();
         }
@@ -41,13 +44,35 @@ impl Folder {
         folder
     }
 
+    /// With its log in a stream of EventStoreDB, and the embedded store for what is read.
+    pub fn on_stream(url: &str, stream: &str) -> Self {
+        let folder = Self::embedded();
+        let read = format!("sqlite:{}", folder.database().display());
+        folder.keep(&[("store", url), ("eventstore.stream", stream), ("read_store", &read)]);
+        folder
+    }
+
+    /// The same, for several nodes: what is read is in a database.
+    pub fn on_stream_beside(url: &str, stream: &str, database: &str) -> Self {
+        let folder = Self::embedded();
+        let beside = [("read_store", database), ("postgres.schema", "chrysalis"), ("postgres.pool", "2")];
+        folder.keep(&[&[("store", url), ("eventstore.stream", stream)][..], &beside].concat());
+        folder
+    }
+
     /// From now on its log is kept elsewhere: in a file as `sqlite:PATH` or in a database.
     pub fn move_to(&self, store: &str) {
         self.keep_in(store, "chrysalis");
     }
 
     fn keep_in(&self, url: &str, schema: &str) {
-        std::fs::write(self.path().join("store"), format!("{url} {schema}")).unwrap();
+        // Many servers at once on one PostgreSQL.
+        self.keep(&[("store", url), ("postgres.schema", schema), ("postgres.pool", "2")]);
+    }
+
+    fn keep(&self, keys: &[(&str, &str)]) {
+        let lines: Vec<String> = keys.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        std::fs::write(self.path().join("store"), lines.join("\n")).unwrap();
     }
 
     pub fn path(&self) -> &Path {
@@ -56,18 +81,18 @@ impl Folder {
 
     /// Changes what is stored, past Chrysalis.
     pub fn alter(&self, sql: &str) {
-        match store(self.path()) {
-            Some((url, schema)) => postgres::execute(&url, &format!("SET search_path = {schema}; {sql}")),
-            None => rusqlite::Connection::open(self.database()).unwrap().execute_batch(sql).unwrap(),
+        let keys = keys(self.path());
+        let told = |key: &str| keys.iter().find(|(told, _)| told == key).map(|(_, value)| value.as_str());
+        match (told("read_store").or(told("store")), told("postgres.schema")) {
+            (Some(url), Some(schema)) => postgres::execute(url, &format!("SET search_path = {schema}; {sql}")),
+            _ => rusqlite::Connection::open(self.database()).unwrap().execute_batch(sql).unwrap(),
         }
     }
 
     /// Keys of the configuration that lead to what is kept here.
-    pub fn keys(&self) -> Vec<(&'static str, String)> {
-        let mut keys = vec![("data_dir", self.path().join("data").display().to_string())];
-        if let Some((url, schema)) = store(self.path()) {
-            keys.extend([("store", url), ("postgres.schema", schema), ("postgres.pool", "2".to_owned())]);
-        }
+    pub fn keys(&self) -> Vec<(String, String)> {
+        let mut keys = keys(self.path());
+        keys.push(("data_dir".to_owned(), self.path().join("data").display().to_string()));
         keys
     }
 
@@ -84,10 +109,10 @@ impl Drop for Folder {
     }
 }
 
-/// The database and the schema that a folder's log is kept in; none for the embedded store.
-pub fn store(folder: &Path) -> Option<(String, String)> {
-    let told = std::fs::read_to_string(folder.join("store")).ok()?;
-    told.split_once(' ').map(|(url, schema)| (url.to_owned(), schema.to_owned()))
+/// Keys of the configuration that say where a folder's log is kept; none for the embedded store.
+pub fn keys(folder: &Path) -> Vec<(String, String)> {
+    let told = std::fs::read_to_string(folder.join("store")).unwrap_or_default();
+    told.lines().filter_map(|line| line.split_once(' ')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// A small disk in memory; unmounted when dropped.

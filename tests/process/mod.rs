@@ -42,11 +42,7 @@ pub fn chrysalis(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chrysalis"));
     // An empty working folder: no chrysalis.toml of the developer's is read.
     command.env_clear().current_dir(folder).arg("--data-dir").arg(folder.join("data")).stdin(Stdio::null());
-    if let Some((url, schema)) = folder::store(folder) {
-        command.env("CHRYSALIS_STORE", url).env("CHRYSALIS_POSTGRES_SCHEMA", schema);
-        // Many servers at once on one PostgreSQL.
-        command.env("CHRYSALIS_POSTGRES_POOL", "2");
-    }
+    command.envs(folder::keys(folder).into_iter().map(|(key, value)| (chrysalis::config::keys::variable(&key), value)));
     command
 }
 

@@ -1,5 +1,5 @@
-//! The one place that says on which store the server under test runs: the embedded one, or PostgreSQL where
-//! `CHRYSALIS_TEST_STORE=postgres` says so.
+//! The one place that says on which store the server under test runs: the embedded one, or as `CHRYSALIS_TEST_STORE` says
+//! PostgreSQL (`postgres`) or EventStoreDB with the embedded one for what is read (`eventstore`).
 
 use chrysalis::entropy::{self, OsEntropy};
 use tempfile::TempDir;
@@ -9,12 +9,23 @@ pub struct Store {
     folder: TempDir,
     /// On PostgreSQL, the schema.
     schema: Option<String>,
+    /// On EventStoreDB, the stream.
+    stream: Option<String>,
 }
 
 /// Whether the suites run on PostgreSQL this time.
-#[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]
 pub fn on_postgres() -> bool {
-    std::env::var_os("CHRYSALIS_TEST_STORE").is_some_and(|store| store == "postgres")
+    on("postgres")
+}
+
+/// Whether they run on EventStoreDB.
+pub fn on_eventstore() -> bool {
+    on("eventstore")
+}
+
+#[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]
+fn on(store: &str) -> bool {
+    std::env::var_os("CHRYSALIS_TEST_STORE").is_some_and(|told| told == store)
 }
 
 /// A name that is nobody else's.
@@ -24,7 +35,8 @@ pub fn fresh_schema() -> String {
 
 impl Store {
     pub fn fresh() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), schema: on_postgres().then(fresh_schema) }
+        let (schema, stream) = (on_postgres().then(fresh_schema), on_eventstore().then(crate::eventstore::fresh_stream));
+        Self { folder: tempfile::tempdir().unwrap(), schema, stream }
     }
 
     /// Keys of the configuration with their values.
@@ -35,6 +47,11 @@ impl Store {
             config.extend([("store", crate::postgres::shared().to_owned()), ("postgres.schema", schema.clone())]);
             // Many servers at once on one PostgreSQL.
             config.push(("postgres.pool", "2".to_owned()));
+        }
+        if let Some(stream) = &self.stream {
+            let read = format!("sqlite:{}", self.folder.path().join("chrysalis.db").display());
+            config.extend([("store", crate::eventstore::shared().to_owned()), ("read_store", read)]);
+            config.push(("eventstore.stream", stream.clone()));
         }
         config.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }

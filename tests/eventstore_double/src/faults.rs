@@ -32,9 +32,34 @@ pub struct Faults {
 }
 
 struct Gate {
-    streams: String,
+    holds: Holds,
     open: watch::Sender<bool>,
     waiting: watch::Sender<usize>,
+}
+
+/// What waits at a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Appends to streams that begin so, before they are stored.
+    Streams(String),
+    /// Appends with an event of that type, before they are stored.
+    Type(String),
+    /// The answers to these: they are stored.
+    Answers(String),
+}
+
+impl Holds {
+    fn before(&self, stream: &str, types: &[String]) -> bool {
+        match self {
+            Self::Streams(beginning) => stream.starts_with(beginning.as_str()),
+            Self::Type(event_type) => types.contains(event_type),
+            Self::Answers(_) => false,
+        }
+    }
+
+    fn after(&self, types: &[String]) -> bool {
+        matches!(self, Self::Answers(event_type) if types.contains(event_type))
+    }
 }
 
 impl Faults {
@@ -57,19 +82,28 @@ impl Faults {
         }
     }
 
-    pub fn hold(&self, streams: &str) -> Held {
+    pub fn hold(&self, holds: Holds) -> Held {
         let (open, waiting) = (watch::channel(false).0, watch::channel(0).0);
-        let gate = Arc::new(Gate { streams: streams.to_owned(), open, waiting });
+        let gate = Arc::new(Gate { holds, open, waiting });
         self.gates.lock().unwrap().push(gate.clone());
         Held(gate)
     }
 
-    /// Waits where an append to that stream has to.
-    pub async fn pass(&self, stream: &str) {
+    /// Waits where an append has to before it is stored.
+    pub async fn pass(&self, stream: &str, types: &[String]) {
+        self.wait(|holds| holds.before(stream, types)).await;
+    }
+
+    /// Waits where its answer has to.
+    pub async fn pass_answer(&self, types: &[String]) {
+        self.wait(|holds| holds.after(types)).await;
+    }
+
+    async fn wait(&self, here: impl Fn(&Holds) -> bool) {
         let gates: Vec<_> = {
             let mut gates = self.gates.lock().unwrap();
             gates.retain(|gate| !*gate.open.borrow());
-            gates.iter().filter(|gate| stream.starts_with(&gate.streams)).cloned().collect()
+            gates.iter().filter(|gate| here(&gate.holds)).cloned().collect()
         };
         for gate in gates {
             let _waits = Waits::at(&gate);

@@ -32,7 +32,7 @@ pub use log::{Place, Recorded};
 pub use node::Node;
 
 use cluster::Standing;
-use faults::Faults;
+use faults::{Faults, Holds};
 use log::Log;
 use node::View;
 
@@ -145,6 +145,11 @@ impl Double {
         self.shared.announce(records);
     }
 
+    /// Every connection to every node ends now.
+    pub fn drop_connections(&self) {
+        self.nodes.iter().for_each(|node| node.drop_connections());
+    }
+
     /// What the next appends meet with, one each.
     pub fn trouble(&self, coming: &[Trouble]) {
         self.shared.faults.order(coming);
@@ -158,7 +163,17 @@ impl Double {
     /// Appends to streams that begin so wait from now on, until what is given back is dropped. One whose client goes away
     /// meanwhile is not stored.
     pub fn hold(&self, streams: &str) -> Held {
-        self.shared.faults.hold(streams)
+        self.shared.faults.hold(Holds::Streams(streams.to_owned()))
+    }
+
+    /// The same with appends that hold an event of that type.
+    pub fn hold_type(&self, event_type: &str) -> Held {
+        self.shared.faults.hold(Holds::Type(event_type.to_owned()))
+    }
+
+    /// The answers to these wait: they are stored.
+    pub fn hold_answers(&self, event_type: &str) -> Held {
+        self.shared.faults.hold(Holds::Answers(event_type.to_owned()))
     }
 
     /// How many appends were stored so far; those that were recognised as repetitions don't count.

@@ -196,16 +196,17 @@ impl Node {
 
     /// Stores, or meets with the trouble that was ordered.
     pub(crate) async fn store(&self, insists: bool, stream: &str, expected: Expected, events: Vec<Proposed>) -> Outcome {
+        let types: Vec<String> = events.iter().map(|event| event.event_type.clone()).collect();
         let append = |log: &mut Log| log.append(stream, expected, events);
-        self.write(insists, stream, append).await
+        self.write(insists, stream, &types, append).await
     }
 
-    pub(crate) async fn write<F>(&self, insists: bool, stream: &str, write: F) -> Outcome
+    pub(crate) async fn write<F>(&self, insists: bool, stream: &str, types: &[String], write: F) -> Outcome
     where
         F: FnOnce(&mut Log) -> Result<Written, Rejected>,
     {
         let shared = &self.shared;
-        shared.faults.pass(stream).await;
+        shared.faults.pass(stream, types).await;
         // A follower passes on what does not insist on the leader.
         match shared.standing.lock().unwrap().leader() {
             None => return Outcome::NotReady,
@@ -226,6 +227,7 @@ impl Node {
             (written, log.len())
         };
         shared.announce(records);
+        shared.faults.pass_answer(types).await;
         shared.faults.delay().await;
         match trouble {
             Trouble::AnswerLost => self.lose().await,

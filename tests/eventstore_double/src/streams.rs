@@ -182,7 +182,7 @@ impl Service {
         self.node.admits(asking)?;
         let stream = named(stream)?;
         let delete = |log: &mut crate::log::Log| log.delete(&stream, expected, for_good);
-        match self.node.write(insists(asking), &stream, delete).await {
+        match self.node.write(insists(asking), &stream, &[], delete).await {
             Outcome::Written(written) => Ok(written.position.unwrap_or_default()),
             Outcome::Rejected(Rejected::WrongExpectedVersion { current }) => {
                 Err(refusals::wrong_version("Delete", &stream, expected, current))

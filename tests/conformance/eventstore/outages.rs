@@ -1,0 +1,92 @@
+//! The server is gone, silent or led by another: what can't be stored is refused as unavailable, and it heals by itself.
+
+use std::time::Duration;
+
+use chrysalis::log::{AppendError, Expected, LogFault};
+use eventstore_double::Double;
+
+use super::{insist, on, streamed};
+use crate::conformance::run;
+use crate::conformance::world::{bare, everything};
+
+fn unavailable<T: std::fmt::Debug>(answer: Result<T, AppendError>) {
+    assert!(
+        matches!(answer, Err(AppendError::Fault(LogFault::Unavailable(_)) | AppendError::Busy { .. })),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_server_that_crashed_is_found_again() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        for round in 0..3 {
+            log.append(bare(&format!("before-{round}"), Expected::NoStream, 1)).await.unwrap();
+            double.node(0).crash();
+            unavailable(log.append(bare(&format!("during-{round}"), Expected::NoStream, 1)).await);
+            assert!(log.ready().await.is_err());
+            double.node(0).restart();
+            insist(log.as_ref(), &bare(&format!("after-{round}"), Expected::NoStream, 1)).await.unwrap();
+            log.ready().await.unwrap();
+        }
+        // Each once, in order; what was refused may stand only if nobody was told that it does not.
+        let all = everything(log.as_ref()).await;
+        assert_eq!((all.len(), streamed(&double, &store)), (6, 6));
+    });
+}
+
+#[test]
+fn a_cut_is_answered_and_heals() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        log.append(bare("before", Expected::NoStream, 1)).await.unwrap();
+        double.node(0).cut();
+        unavailable(log.append(bare("during", Expected::NoStream, 1)).await);
+        // What is stored is read all the same.
+        assert_eq!(everything(log.as_ref()).await.len(), 1);
+        double.node(0).mend();
+        insist(log.as_ref(), &bare("after", Expected::NoStream, 1)).await.unwrap();
+        let all = everything(log.as_ref()).await;
+        assert_eq!(all.len(), streamed(&double, &store));
+        let times = |stream: &str| all.iter().filter(|event| event.stream.as_str() == stream).count();
+        assert!(times("before") == 1 && times("after") == 1 && times("during") <= 1, "{all:?}");
+    });
+}
+
+#[test]
+fn a_new_leader_is_followed() {
+    run(async {
+        let double = Double::cluster(3);
+        let (store, log) = on(&double).await;
+        for round in 0..6 {
+            log.append(bare(&format!("before-{round}"), Expected::NoStream, 1)).await.unwrap();
+            if round % 2 == 0 {
+                double.depose();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            double.elect((round + 1) % 3);
+            insist(log.as_ref(), &bare(&format!("after-{round}"), Expected::NoStream, 1)).await.unwrap();
+        }
+        let all = everything(log.as_ref()).await;
+        assert_eq!((all.len(), streamed(&double, &store)), (12, 12));
+        assert_eq!(double.leader(), Some(0));
+    });
+}
+
+#[test]
+fn a_leader_that_dies_is_replaced() {
+    run(async {
+        let double = Double::cluster(3);
+        let (store, log) = on(&double).await;
+        log.append(bare("before", Expected::NoStream, 1)).await.unwrap();
+        double.node(0).crash();
+        unavailable(log.append(bare("during", Expected::NoStream, 1)).await);
+        double.elect(1);
+        insist(log.as_ref(), &bare("after", Expected::NoStream, 1)).await.unwrap();
+        double.node(0).restart();
+        log.append(bare("later", Expected::NoStream, 1)).await.unwrap();
+        assert_eq!(everything(log.as_ref()).await.len(), streamed(&double, &store));
+    });
+}
