@@ -28,8 +28,9 @@ async fn begun(double: &Double) -> Client {
 fn a_lost_answer_is_got_by_asking_again() {
     case(async {
         let double = Double::start();
-        let client = begun(&double).await;
+        begun(&double).await;
         for trouble in [Trouble::AnswerLost, Trouble::TimedOutStored] {
+            let client = client(&double);
             let standing = said(&client, "a").await.unwrap().len() as u64;
             double.trouble(&[trouble]);
             let event = same(u128::from(standing) + 1);
