@@ -3,6 +3,7 @@
 mod cut;
 mod kill;
 mod leader;
+mod nodes;
 
 use std::collections::HashSet;
 use std::path::Path;
