@@ -1,5 +1,6 @@
 //! What only a log on EventStoreDB can show: answers that get lost, servers that change, and what others see in the stream.
 
+mod beside;
 mod doubt;
 mod outages;
 
