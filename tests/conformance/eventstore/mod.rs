@@ -3,6 +3,7 @@
 mod beside;
 mod doubt;
 mod outages;
+mod races;
 
 use std::sync::Arc;
 use std::time::Duration;
