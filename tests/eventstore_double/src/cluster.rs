@@ -4,10 +4,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::node::Service;
-use crate::wire::gossip::gossip_server::Gossip;
 use crate::wire::gossip::member_info::VNodeState;
 use crate::wire::gossip::{ClusterInfo, EndPoint, MemberInfo};
-use crate::wire::server_features::server_features_server::ServerFeatures;
 use crate::wire::server_features::{SupportedMethod, SupportedMethods};
 
 /// The server whose answers these are.
@@ -64,9 +62,8 @@ impl Standing {
     }
 }
 
-#[tonic::async_trait]
-impl Gossip for Service {
-    async fn read(&self, _: Request<()>) -> Result<Response<ClusterInfo>, Status> {
+impl Service {
+    pub async fn gossip(&self, _: Request<()>) -> Result<Response<ClusterInfo>, Status> {
         let shared = &self.node.shared;
         shared.faults.delay().await;
         let standing = shared.standing.lock().unwrap();
@@ -84,11 +81,8 @@ impl Gossip for Service {
         };
         Ok(Response::new(ClusterInfo { members: shared.addresses.iter().enumerate().map(member).collect() }))
     }
-}
 
-#[tonic::async_trait]
-impl ServerFeatures for Service {
-    async fn get_supported_methods(&self, _: Request<()>) -> Result<Response<SupportedMethods>, Status> {
+    pub async fn supported_methods(&self, _: Request<()>) -> Result<Response<SupportedMethods>, Status> {
         self.node.shared.faults.delay().await;
         let method = |(service, method, features): &(&str, &str, &[&str])| SupportedMethod {
             service_name: (*service).to_owned(),

@@ -18,6 +18,7 @@ mod log;
 mod node;
 mod reading;
 mod refusals;
+mod serve;
 mod streams;
 mod wire;
 

@@ -19,10 +19,7 @@ use tonic::transport::Server;
 use crate::faults::Trouble;
 use crate::line::{Line, State, carry};
 use crate::log::{Expected, Log, Proposed, Rejected, Written};
-use crate::wire::gossip::gossip_server::GossipServer;
-use crate::wire::server_features::server_features_server::ServerFeaturesServer;
-use crate::wire::streams::streams_server::StreamsServer;
-use crate::{Shared, refusals};
+use crate::{Shared, refusals, serve};
 
 /// Bytes on their way between a line and its node.
 const BUFFER: usize = 256 * 1024;
@@ -87,9 +84,9 @@ impl Node {
         let running = async move {
             let (connections, incoming) = mpsc::channel(64);
             let serving = Server::builder()
-                .add_service(StreamsServer::new(service.clone()))
-                .add_service(GossipServer::new(service.clone()))
-                .add_service(ServerFeaturesServer::new(service))
+                .add_service(serve::Streams(service.clone()))
+                .add_service(serve::Gossip(service.clone()))
+                .add_service(serve::ServerFeatures(service))
                 .serve_with_incoming(ReceiverStream::new(incoming));
             tokio::select! {
                 _ = serving => {}

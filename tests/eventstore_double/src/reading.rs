@@ -333,7 +333,7 @@ fn all_on(
 }
 
 fn confirmed() -> ReadResp {
-    let subscription_id = ::uuid::Uuid::new_v4().to_string();
+    let subscription_id = uuid::Uuid::new_v4().to_string();
     Content::Confirmation(read_resp::SubscriptionConfirmation { subscription_id }).into()
 }
 

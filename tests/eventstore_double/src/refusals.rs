@@ -7,8 +7,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
 use crate::log::Expected;
-use crate::wire::event_store::client as wire;
-use crate::wire::google::rpc;
+use crate::wire::{common as wire, google_rpc as rpc};
 
 pub fn not_leader(leader: SocketAddr) -> Status {
     let mut status = saying(Status::not_found("Leader info available"), "not-leader");

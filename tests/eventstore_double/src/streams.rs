@@ -12,20 +12,16 @@ use crate::log::{Expected, Proposed, Rejected, Written};
 use crate::node::{Outcome, Service, insists};
 use crate::reading;
 use crate::refusals::{self, batched};
-use crate::wire::streams::streams_server::Streams;
 use crate::wire::streams::*;
-use crate::wire::{StreamIdentifier, Uuid, event_store};
+use crate::wire::{StreamIdentifier, Uuid, common};
 
 /// Appends of one session that are under way together.
 const TOGETHER: usize = 4096;
 
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-#[tonic::async_trait]
-impl Streams for Service {
-    type ReadStream = Answers<ReadResp>;
-
-    async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
+impl Service {
+    pub async fn read(&self, request: Request<ReadReq>) -> Result<Response<Answers<ReadResp>>, Status> {
         let (asking, _, asked) = request.into_parts();
         self.node.admits(&asking)?;
         self.node.shows(&asking)?;
@@ -34,7 +30,7 @@ impl Streams for Service {
         Ok(Response::new(reading::answer(self.node.clone(), options)?))
     }
 
-    async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {
+    pub async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {
         use append_req::Content;
         let (asking, _, mut parts) = request.into_parts();
         self.node.admits(&asking)?;
@@ -61,7 +57,7 @@ impl Streams for Service {
         Ok(Response::new(AppendResp { result: Some(result) }))
     }
 
-    async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
+    pub async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
         use delete_resp::{Position, PositionOption};
         let (asking, _, asked) = request.into_parts();
         let options = asked.options.ok_or_else(no_expectation)?;
@@ -71,7 +67,7 @@ impl Streams for Service {
         Ok(Response::new(DeleteResp { position_option: Some(position) }))
     }
 
-    async fn tombstone(&self, request: Request<TombstoneReq>) -> Result<Response<TombstoneResp>, Status> {
+    pub async fn tombstone(&self, request: Request<TombstoneReq>) -> Result<Response<TombstoneResp>, Status> {
         use tombstone_resp::{Position, PositionOption};
         let (asking, _, asked) = request.into_parts();
         let options = asked.options.ok_or_else(no_expectation)?;
@@ -81,12 +77,10 @@ impl Streams for Service {
         Ok(Response::new(TombstoneResp { position_option: Some(position) }))
     }
 
-    type BatchAppendStream = Answers<BatchAppendResp>;
-
-    async fn batch_append(
+    pub async fn batch_append(
         &self,
         request: Request<Streaming<BatchAppendReq>>,
-    ) -> Result<Response<Self::BatchAppendStream>, Status> {
+    ) -> Result<Response<Answers<BatchAppendResp>>, Status> {
         let (asking, _, requests) = request.into_parts();
         self.node.admits(&asking)?;
         let (service, insists, begun) = (self.clone(), insists(&asking), Arc::new(Mutex::new(HashMap::new())));
@@ -112,7 +106,7 @@ struct Complete {
     events: Vec<batch_append_req::ProposedMessage>,
 }
 
-type Begun = Mutex<HashMap<Option<::uuid::Uuid>, Complete>>;
+type Begun = Mutex<HashMap<Option<uuid::Uuid>, Complete>>;
 
 /// Takes a part of an append; none while others are to come.
 fn complete(begun: &Begun, request: BatchAppendReq) -> Option<Complete> {
@@ -264,7 +258,7 @@ impl From<Written> for append_resp::Success {
 impl From<Written> for batch_append_resp::Success {
     fn from(written: Written) -> Self {
         use batch_append_resp::success::{CurrentRevisionOption as Revision, PositionOption};
-        let position = |at| event_store::client::AllStreamPosition { commit_position: at, prepare_position: at };
+        let position = |at| common::AllStreamPosition { commit_position: at, prepare_position: at };
         Self {
             current_revision_option: Some(written.revision.map_or(Revision::NoStream(()), Revision::CurrentRevision)),
             position_option: Some(match written.position {

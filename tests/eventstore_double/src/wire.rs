@@ -1,55 +1,52 @@
-//! The protocol, as tonic-build makes it from the definitions in the crate eventstore 4.0.0 (MIT; folder `protos`). It is
-//! checked in: making it at each build would take a compiler of protocols, which takes longer to build than all else here.
-//! `generate/src/main.rs` says how it is made.
+//! The messages of the protocol: those that the crate eventstore 4.0.0 has, as its author generated them from the protocol's
+//! definitions (MIT; `src/event_store/generated`), without the clients' half. They are checked in because that crate keeps
+//! them to itself, and because making them at each build would take a compiler of protocols, which takes longer to build than
+//! all else here. The servers' half is in `serve`.
 
-#![allow(clippy::all, clippy::disallowed_methods, clippy::unwrap_used, dead_code, rustdoc::all, reason = "generated")]
+#[rustfmt::skip]
+#[allow(clippy::all, reason = "generated")]
+pub mod common;
+#[rustfmt::skip]
+#[allow(clippy::all, dead_code, reason = "generated")]
+pub mod google_rpc;
+#[rustfmt::skip]
+#[allow(clippy::all, dead_code, reason = "generated")]
+pub mod gossip;
+#[rustfmt::skip]
+#[allow(clippy::all, reason = "generated")]
+pub mod server_features;
+#[rustfmt::skip]
+#[allow(clippy::all, dead_code, reason = "generated")]
+pub mod streams;
 
-pub mod google {
-    pub mod rpc {
-        include!("wire/google.rpc.rs");
-    }
-}
+pub use common::{StreamIdentifier, Uuid};
 
-pub mod event_store {
-    pub mod client {
-        include!("wire/event_store.client.rs");
-        pub mod streams {
-            include!("wire/event_store.client.streams.rs");
-        }
-        pub mod gossip {
-            include!("wire/event_store.client.gossip.rs");
-        }
-        pub mod server_features {
-            include!("wire/event_store.client.server_features.rs");
-        }
-    }
-}
+use common::uuid::{Structured, Value};
 
-pub use event_store::client::{StreamIdentifier, Uuid, gossip, server_features, streams, uuid};
-
-impl From<::uuid::Uuid> for Uuid {
-    fn from(id: ::uuid::Uuid) -> Self {
+impl From<uuid::Uuid> for Uuid {
+    fn from(id: uuid::Uuid) -> Self {
         let (most, least) = id.as_u64_pair();
-        let structured = uuid::Structured {
+        let structured = Structured {
             most_significant_bits: most.cast_signed(),
             least_significant_bits: least.cast_signed(),
         };
-        Uuid { value: Some(uuid::Value::Structured(structured)) }
+        Uuid { value: Some(Value::Structured(structured)) }
     }
 }
 
 impl Uuid {
-    pub fn text(id: ::uuid::Uuid) -> Self {
-        Uuid { value: Some(uuid::Value::String(id.to_string())) }
+    pub fn text(id: uuid::Uuid) -> Self {
+        Uuid { value: Some(Value::String(id.to_string())) }
     }
 
     /// None where it is no id.
-    pub fn read(&self) -> Option<::uuid::Uuid> {
+    pub fn read(&self) -> Option<uuid::Uuid> {
         match self.value.as_ref()? {
-            uuid::Value::String(text) => text.parse().ok(),
-            uuid::Value::Structured(uuid::Structured { most_significant_bits, least_significant_bits }) => Some(
-                ::uuid::Uuid::from_u64_pair(most_significant_bits.cast_unsigned(), least_significant_bits.cast_unsigned()),
-            ),
+            Value::String(text) => text.parse().ok(),
+            Value::Structured(Structured { most_significant_bits, least_significant_bits }) => {
+                let (most, least) = (most_significant_bits.cast_unsigned(), least_significant_bits.cast_unsigned());
+                Some(uuid::Uuid::from_u64_pair(most, least))
+            }
         }
     }
 }
