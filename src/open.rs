@@ -10,9 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::{self, Config, secret};
 use crate::keys::{Keyring, keep_learning};
 use crate::log::copy::UNFINISHED;
+use crate::log::eventstore::EventStoreLog;
 use crate::log::postgres::PostgresLog;
+use crate::log::replica::{ELSEWHERE, Replica};
 use crate::log::sqlite::SqliteLog;
-use crate::log::{LogFault, Store, WriterMetrics, postgres, sqlite};
+use crate::log::{LogFault, Store, WriterMetrics, eventstore, postgres, sqlite};
 use crate::serve::{Ports, StartError};
 
 /// The store and its keys: what the command line works on too.
@@ -52,7 +54,12 @@ pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics
 /// # Errors
 /// [`StartError::NoStore`] where there is none.
 pub async fn exists(config: &Config) -> Result<(), StartError> {
-    let (there, place) = match &config.store {
+    let store = match &config.store {
+        // Without its sealed records and keys a log is nothing to look at.
+        config::Store::EventStore(given) => given.read_store.as_ref(),
+        store => store,
+    };
+    let (there, place) = match store {
         config::Store::Sqlite(path) => {
             (SqliteLog::is_at(path)?, format!("at {}; look at --store and --data-dir", path.display()))
         }
@@ -60,6 +67,7 @@ pub async fn exists(config: &Config) -> Result<(), StartError> {
             PostgresLog::is_at(&postgres_options(config, given)).await?,
             format!("in the schema {} of that database; look at --store and postgres.schema", given.schema),
         ),
+        config::Store::EventStore(_) => return Err(no_read_store().into()),
     };
     if there { Ok(()) } else { Err(StartError::NoStore { place }) }
 }
@@ -70,7 +78,30 @@ pub async fn open_store(
     ports: &Ports,
     metrics: Arc<dyn WriterMetrics>,
 ) -> Result<Arc<dyn Store>, LogFault> {
-    match &config.store {
+    if let config::Store::EventStore(given) = &config.store {
+        let read_store = open_tables(config, &given.read_store, ports, Arc::new(())).await?;
+        let options = event_store_options(config, given);
+        return Ok(Arc::new(EventStoreLog::open(&options, read_store, metrics).await?));
+    }
+    let store = open_tables(config, &config.store, ports, metrics).await?;
+    if store.checkpoint(ELSEWHERE).await? != 0 {
+        return Err(LogFault::Unavailable(
+            "this is the read store of a log in EventStoreDB; name that log with CHRYSALIS_STORE=esdb://…, and this store with \
+             CHRYSALIS_READ_STORE"
+                .to_owned(),
+        ));
+    }
+    Ok(store)
+}
+
+/// Opens a store that has tables: a whole one, or the read store of a log elsewhere.
+async fn open_tables(
+    config: &Config,
+    store: &config::Store,
+    ports: &Ports,
+    metrics: Arc<dyn WriterMetrics>,
+) -> Result<Arc<dyn Replica>, LogFault> {
+    match store {
         config::Store::Sqlite(path) => {
             let config::Writer { queue, max_batch } = config.writer;
             let options = sqlite::Options { queue, max_batch, ..sqlite::Options::at(path) };
@@ -80,6 +111,24 @@ pub async fn open_store(
             let options = postgres_options(config, given);
             Ok(Arc::new(PostgresLog::open(&options, ports.clock.clone(), metrics).await?))
         }
+        config::Store::EventStore(_) => Err(no_read_store()),
+    }
+}
+
+/// The configuration was checked: nobody meets this.
+fn no_read_store() -> LogFault {
+    LogFault::Bug("EventStoreDB keeps no read models".to_owned())
+}
+
+fn event_store_options(config: &Config, given: &config::store::EventStore) -> eventstore::Options {
+    let config::Writer { queue, max_batch } = config.writer;
+    eventstore::Options {
+        url: given.url.expose_secret().to_owned(),
+        stream: given.stream.clone(),
+        queue,
+        max_batch,
+        patience: duration(given.call_timeout),
+        commit_timeout: duration(given.commit_timeout),
     }
 }
 

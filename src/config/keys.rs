@@ -37,7 +37,12 @@ pub const KEYS: &[Key] = &[
     key(
         "store",
         "",
-        "`sqlite:PATH`, or `postgres://user:password@host/database` (several hosts as `host1,host2`: the one that takes writes is used). Default: chrysalis.db in the data folder.",
+        "`sqlite:PATH`, or `postgres://user:password@host/database` (several hosts as `host1,host2`: the one that takes writes is used), or `esdb://user:password@host:2113` (with `read_store`). Default: chrysalis.db in the data folder.",
+    ),
+    key(
+        "read_store",
+        "",
+        "`sqlite:PATH` or `postgres://…`, for a log in EventStoreDB: where its read models are, the sealed records and the keys. Of no effect otherwise.",
     ),
     secret(
         "secret",
@@ -289,6 +294,9 @@ pub const KEYS: &[Key] = &[
     key("postgres.query_timeout", "5s", "How long one read may take; then 503."),
     key("postgres.commit_timeout", "5s", "How long one batch may take, commit included; then 503."),
     key("postgres.poll", "1s", "How often a node looks for events of others besides being notified."),
+    key("eventstore.stream", "chrysalis", "The stream of EventStoreDB that is the log."),
+    key("eventstore.call_timeout", "3s", "How long one call of EventStoreDB may take: 1 to 60 seconds, as the next."),
+    key("eventstore.commit_timeout", "5s", "How long one batch may take there, with all its calls; then 503."),
     key("shutdown_grace", "10s", "How long a stop waits for what was accepted."),
     key("log.format", "auto", "`human`, `json`, or `auto`: human on a terminal."),
     key("log.filter", "info", "What is logged, as of tracing's EnvFilter."),

@@ -12,6 +12,7 @@ use super::reader::Reader;
 pub enum Store {
     Sqlite(PathBuf),
     Postgres(Postgres),
+    EventStore(EventStore),
 }
 
 #[derive(Clone, Debug)]
@@ -26,6 +27,18 @@ pub struct Postgres {
     pub query_timeout: Span,
     pub commit_timeout: Span,
     pub poll: Span,
+}
+
+/// The log in EventStoreDB.
+#[derive(Clone, Debug)]
+pub struct EventStore {
+    /// May hold a password.
+    pub url: SecretString,
+    pub stream: String,
+    pub call_timeout: Span,
+    pub commit_timeout: Span,
+    /// Where the read models are, and all that stands beside the log.
+    pub read_store: Box<Store>,
 }
 
 const SECOND: Span = Span::from_secs(1);
@@ -46,14 +59,53 @@ pub(super) fn parse(r: &mut Reader, key: &str, text: &str) -> Store {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return Store::Postgres(postgres(r, key, text));
     }
+    if text.starts_with("esdb://") || text.starts_with("esdb+discover://") {
+        return Store::EventStore(event_store(r, key, text));
+    }
     // Whatever it is, it may hold a password.
     let scheme = text.split_once(':').map_or("what is given", |(scheme, _)| scheme);
     r.mistake(
         key,
         format!("{scheme:?} is no store of this build"),
-        "write sqlite: and a path, or postgres://user@host/database",
+        "write sqlite: and a path, postgres://user@host/database, or esdb://user@host",
     );
     Store::Sqlite(PathBuf::new())
+}
+
+fn event_store(r: &mut Reader, key: &str, url: &str) -> EventStore {
+    if let Err(told) = crate::log::eventstore::check(url) {
+        let remedy = "write esdb://user:password@host:2113, several hosts with commas between them";
+        r.mistake(key, format!("the connection string does not read: {told}"), remedy);
+    }
+    let stream = r.or_default("eventstore.stream");
+    // What begins with a dollar sign is EventStoreDB's own; what stands before a dash it takes for a category.
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-';
+    if stream.is_empty() || stream.len() > 128 || !stream.chars().all(plain) {
+        let remedy = "write at most 128 letters, digits, dots, dashes and underscores";
+        r.mistake("eventstore.stream", format!("{stream:?} is no plain name"), remedy);
+    }
+    let read_store = match r.text("read_store").map(str::to_owned) {
+        Some(text) if text.starts_with("esdb") => {
+            r.mistake("read_store", "EventStoreDB keeps no read models", "write sqlite: and a path, or postgres://…");
+            Store::Sqlite(PathBuf::new())
+        }
+        Some(text) => parse(r, "read_store", &text),
+        None => {
+            r.mistake(
+                "read_store",
+                "a log in EventStoreDB needs a store for its read models",
+                "write sqlite: and a path, or postgres://user@host/database",
+            );
+            Store::Sqlite(PathBuf::new())
+        }
+    };
+    EventStore {
+        url: url.to_owned().into(),
+        stream,
+        call_timeout: r.span("eventstore.call_timeout", SECOND..=MINUTE),
+        commit_timeout: r.span("eventstore.commit_timeout", SECOND..=MINUTE),
+        read_store: Box::new(read_store),
+    }
 }
 
 fn postgres(r: &mut Reader, key: &str, url: &str) -> Postgres {
@@ -82,13 +134,19 @@ fn postgres(r: &mut Reader, key: &str, url: &str) -> Postgres {
 }
 
 impl Store {
-    /// Whether both are spelled alike.
+    /// Whether both are spelled alike, or what one writes to is the other's.
     pub fn is(&self, other: &Store) -> bool {
         match (self, other) {
             (Store::Sqlite(one), Store::Sqlite(other)) => one == other,
             (Store::Postgres(one), Store::Postgres(other)) => {
                 one.url.expose_secret() == other.url.expose_secret() && one.schema == other.schema
             }
+            // Two logs with one read store are one, too, and a read store is no store of its own.
+            (Store::EventStore(one), Store::EventStore(other)) => {
+                let same_log = one.url.expose_secret() == other.url.expose_secret() && one.stream == other.stream;
+                same_log || one.read_store.is(&other.read_store)
+            }
+            (Store::EventStore(log), other) | (other, Store::EventStore(log)) => log.read_store.is(other),
             _ => false,
         }
     }

@@ -45,6 +45,30 @@ fn every_mistake_is_told_at_once_with_its_remedy() {
 }
 
 #[test]
+fn a_log_in_eventstoredb_takes_a_read_store() {
+    let log = ("CHRYSALIS_STORE", "esdb://auth:secret@one:2113,two:2113?tls=false");
+    let config = with(&[log, ("CHRYSALIS_READ_STORE", "sqlite:read.db")]).unwrap();
+    let Store::EventStore(given) = &config.store else { panic!("{:?}", config.store) };
+    assert_eq!((given.stream.as_str(), given.call_timeout), ("chrysalis", Span::from_secs(3)));
+    assert!(matches!(given.read_store.as_ref(), Store::Sqlite(path) if path.to_str() == Some("read.db")));
+    assert!(config.store.is(&given.read_store), "a read store is no store of its own");
+    let shown = config.effective.iter().find(|(key, ..)| key == "store").unwrap();
+    assert!(!shown.1.contains("secret"), "{shown:?}");
+
+    let wrong = [
+        (vec![log], "read_store"),
+        (vec![log, ("CHRYSALIS_READ_STORE", "esdb://here")], "read_store"),
+        (vec![("CHRYSALIS_STORE", "esdb://one:port"), ("CHRYSALIS_READ_STORE", "sqlite:read.db")], "store"),
+        (vec![log, ("CHRYSALIS_READ_STORE", "sqlite:a"), ("CHRYSALIS_EVENTSTORE_STREAM", "$all")], "eventstore.stream"),
+    ];
+    for (given, key) in wrong {
+        let ConfigErrors(mistakes) = with(&given).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.key == key), "{given:?}: {mistakes:?}");
+        assert!(mistakes.iter().all(|mistake| !mistake.problem.contains("secret")), "{mistakes:?}");
+    }
+}
+
+#[test]
 fn a_misspelt_variable_is_noticed() {
     let warnings = with(&[("CHRYSALIS_GUESTS_PER_MINUT", "1")]).unwrap().warnings();
     assert!(warnings[0].contains("did you mean CHRYSALIS_GUESTS_PER_MINUTE?"), "{warnings:?}");

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 
 use chrysalis_projections::Value;
 
+use super::replica::ELSEWHERE;
 use super::transfer::{SIDE_TABLES, SideChange, SideRow, SideTable};
 use super::{LogFault, Position, Recorded, Store};
 
@@ -210,9 +211,10 @@ async fn level(
     Ok(())
 }
 
-/// The mark of an unfinished copy is no follower of the source's.
+/// The marks of an unfinished copy, and of a log that is elsewhere, are no followers of the source's.
 fn is_mark(table: &SideTable, row: Option<&SideRow>) -> bool {
-    table.name == "checkpoints" && row.and_then(|row| row.first()) == Some(&Value::Text(UNFINISHED.to_owned()))
+    let name = row.and_then(|row| row.first()?.as_text());
+    table.name == "checkpoints" && name.is_some_and(|name| [UNFINISHED, ELSEWHERE].contains(&name))
 }
 
 /// Keys in the order in which both stores have them: text and bytes byte by byte.

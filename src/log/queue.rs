@@ -107,12 +107,21 @@ impl<W> Queue<W> {
         self.rouse();
     }
 
-    /// Closes, and forgets what waits: whoever waits for an answer learns that none comes.
-    pub(super) fn abandon(&self) {
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Forgets what waits: whoever waits for an answer learns that none comes.
+    pub(super) fn forget(&self) {
         let mut lanes = self.lock();
-        lanes.closed = true;
         lanes.interactive.clear();
         lanes.bulk.clear();
+    }
+
+    /// Closes, and forgets what waits.
+    pub(super) fn abandon(&self) {
+        self.lock().closed = true;
+        self.forget();
     }
 
     fn rouse(&self) {

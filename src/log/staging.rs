@@ -21,6 +21,16 @@ impl ClaimKeys for Declared<'_> {
     }
 }
 
+/// The row changes that follow from an event behind others of its stream: some of them are taken in by theirs.
+fn changes(event: &Event, at: Timestamp, keys: &dyn ClaimKeys, before: &mut [NewEvent]) -> Vec<Change> {
+    let mut changes = fold(event, at, keys);
+    changes.retain(|change| {
+        let earlier = before.iter_mut().flat_map(|event| event.changes.iter_mut());
+        !absorbed(earlier, change)
+    });
+    changes
+}
+
 impl Group {
     pub fn new(context: Context) -> Self {
         Self {
@@ -65,11 +75,7 @@ impl Group {
                 Ok(record.reference())
             });
             self.erase.extend(event.erases());
-            let mut changes = fold(event, at, &keys);
-            changes.retain(|change| {
-                let earlier = staged.iter_mut().flat_map(|event| event.changes.iter_mut());
-                !absorbed(earlier, change)
-            });
+            let changes = changes(event, at, &keys, &mut staged);
             staged.push(NewEvent {
                 id: event_id(),
                 event_type: event.event_type(),
@@ -81,6 +87,25 @@ impl Group {
             });
         }
         self.appends.push(Append { stream: StreamId::of(subject), expected, events: staged, snapshot: None });
+        Ok(())
+    }
+
+    /// Folds its events once more: for a group that was kept without its row changes.
+    ///
+    /// # Errors
+    /// [`LogFault::Damaged`] when an event does not read.
+    pub(super) fn fold_again(&mut self) -> Result<(), LogFault> {
+        let keys = Declared(&self.claims, &self.keys);
+        for append in &mut self.appends {
+            let Some(subject) = append.stream.subject() else { continue };
+            for at in 0..append.events.len() {
+                let (before, rest) = append.events.split_at_mut(at);
+                let Some(kept) = rest.first_mut() else { break };
+                let event = Event::read(subject, kept.event_type, kept.type_version, &kept.body)
+                    .map_err(|error| LogFault::Damaged(format!("event {}: {error}", kept.id)))?;
+                kept.changes = changes(&event, kept.occurred_at, &keys, before);
+            }
+        }
         Ok(())
     }
 

@@ -34,6 +34,9 @@ const PERSON_KEYS: &str = "INSERT INTO person_keys (person_id, epoch, wrapped)
             (SELECT k.id FROM keys k WHERE k.purpose = 'person-kek' AND k.id = i.epoch AND k.retired_at IS NULL),
             i.wrapped
      FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS i(person_id, epoch, wrapped)";
+/// What stands in a log elsewhere stands.
+const PERSON_KEYS_ANY: &str = "INSERT INTO person_keys (person_id, epoch, wrapped)
+     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])";
 const PERSON_KEYS_TYPES: &[Type] = &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY];
 
 const SEALED: &str = "INSERT INTO sealed (sealed_id, person_id, kind, salt, ciphertext)
@@ -59,11 +62,12 @@ const SNAPSHOTS_TYPES: &[Type] = &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::BYT
 /// Takes the head, which orders the batches of all nodes, and appends behind it. The head's row is locked until the
 /// commit: who reads on from a position never finds one missing.
 ///
-/// Under that lock, too, the settings are looked at: should another node have changed them, the statement divides by zero,
-/// which takes the whole batch back.
+/// Under that lock, too, the settings are looked at, and where the head stands if that is given: should another node have
+/// changed them, the statement divides by zero, which takes the whole batch back.
 const EVENTS: &str = "WITH head AS (
          UPDATE log_head SET
-             position = position + $1 / CASE WHEN coalesce($21, settings_version) = settings_version THEN 1 ELSE 0 END,
+             position = position + $1 / CASE WHEN coalesce($21, settings_version) = settings_version
+                                              AND coalesce($23, position) = position THEN 1 ELSE 0 END,
              recorded_at = greatest(recorded_at, $2),
              settings_version = coalesce($22, settings_version)
          RETURNING position, recorded_at
@@ -104,6 +108,7 @@ const EVENTS_TYPES: &[Type] = &[
     Type::BYTEA_ARRAY,
     Type::INT8,
     Type::INT8,
+    Type::INT8,
 ];
 
 const FORGET: &str = "DELETE FROM idempotency WHERE key = ANY($1) AND expires_at <= $2";
@@ -116,6 +121,28 @@ const REMEMBER: &str = "INSERT INTO idempotency (key, first_position, last_posit
 const REMEMBER_TYPES: &[Type] =
     &[Type::INT8, Type::BYTEA_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY, Type::INT8_ARRAY];
 
+const UNSTAGE: &str = "DELETE FROM staged WHERE behind <= $1";
+
+/// What becomes of a batch that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Stored,
+    /// It is taken back: what would become of it was all the question.
+    TakenBack,
+    /// It is stored because it stands in a log elsewhere, behind this position.
+    Performed(Position),
+}
+
+impl Ending {
+    /// Where the log has to end before.
+    fn after(self) -> Option<Position> {
+        match self {
+            Ending::Performed(after) => Some(after),
+            Ending::Stored | Ending::TakenBack => None,
+        }
+    }
+}
+
 /// A group that is stored, and where its events stand among those of the batch, counted from 1.
 struct Stored<'b, 'w> {
     group: &'w Group,
@@ -124,10 +151,12 @@ struct Stored<'b, 'w> {
     last: u64,
 }
 
-/// Writes what was accepted and commits; answers every group. `begin` where no question has begun the transaction.
+/// Writes what was accepted and ends the transaction; answers every group. `begin` where no question has begun it.
+#[allow(clippy::too_many_arguments, reason = "what a batch is made of")]
 pub(super) async fn write(
     client: &ClientWrapper,
     begin: bool,
+    ending: Ending,
     rows: &mut RowWriter,
     groups: &[&Group],
     verdicts: &[Verdict],
@@ -147,16 +176,21 @@ pub(super) async fn write(
         pipeline.push(BEGIN, &[], vec![]);
     }
     count(&mut pipeline, &left.quotas);
-    seal(&mut pipeline, &stored);
+    seal(&mut pipeline, &stored, ending);
     origins(&mut pipeline, &stored);
     for (step, text) in steps.into_iter().zip(&texts) {
         pipeline.push(&text.sql, &text.types, step.cells);
     }
     erase(&mut pipeline, &stored);
     snapshots(&mut pipeline, &stored);
-    let head = pipeline.push(EVENTS, EVENTS_TYPES, events(&stored, left, total, now));
+    let mut cells = events(&stored, left, total, now);
+    cells.push(Cells::any(ending.after()));
+    let head = pipeline.push(EVENTS, EVENTS_TYPES, cells);
     remember(&mut pipeline, &stored, total, now);
-    pipeline.push("COMMIT", &[], vec![]);
+    if let Some(after) = ending.after() {
+        pipeline.push(UNSTAGE, &[Type::INT8], vec![Cells::one(after)]);
+    }
+    pipeline.push(if ending == Ending::TakenBack { "ROLLBACK" } else { "COMMIT" }, &[], vec![]);
 
     let answers = pipeline.run(client).await?;
     let row = answers[head].first().ok_or_else(|| Failure::bug("the log has no head"))?;
@@ -221,7 +255,7 @@ fn count<'w>(pipeline: &mut Pipeline<'w>, left: &'w [Left<'_>]) {
     }
 }
 
-fn seal<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
+fn seal<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>], ending: Ending) {
     let keys: Vec<_> = stored.iter().flat_map(|stored| &stored.group.person_keys).collect();
     if !keys.is_empty() {
         let cells = vec![
@@ -229,7 +263,8 @@ fn seal<'w>(pipeline: &mut Pipeline<'w>, stored: &[Stored<'_, 'w>]) {
             Cells::integers(keys.iter().map(|key| key.epoch)),
             Cells::bytes(keys.iter().map(|key| key.wrapped.as_slice())),
         ];
-        pipeline.push(PERSON_KEYS, PERSON_KEYS_TYPES, cells);
+        let sql = if ending.after().is_some() { PERSON_KEYS_ANY } else { PERSON_KEYS };
+        pipeline.push(sql, PERSON_KEYS_TYPES, cells);
     }
     let records: Vec<_> = stored.iter().flat_map(|stored| &stored.group.sealed).collect();
     if !records.is_empty() {

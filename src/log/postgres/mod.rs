@@ -12,6 +12,7 @@
 //! - [`refold`]: rebuild and comparison of the read models;
 //! - [`erasure`]: what is left of whoever was erased; persons' keys are wrapped anew;
 //! - [`analysts`]: a role that reads counts and nothing else;
+//! - [`replica`]: as the read store of a log that is kept elsewhere;
 //! - [`transfer`]: as an end of a copy.
 
 mod analysts;
@@ -27,6 +28,7 @@ mod pipeline;
 mod pulse;
 mod reader;
 mod refold;
+mod replica;
 mod rows;
 mod schema;
 mod transfer;
@@ -62,9 +64,13 @@ pub struct PostgresLog {
     pool: Pool,
     /// For the read models that follow the log: opened by the node whose turn it is.
     followers: Pool,
+    /// For whoever offers batches to a log elsewhere, and stores what stands there.
+    offered: Pool,
     pulse: Arc<pulse::Pulse>,
     connector: Connector,
     patience: Duration,
+    commit_patience: Duration,
+    clock: Arc<dyn Clock>,
     models: &'static [&'static Model],
 }
 
@@ -88,10 +94,23 @@ impl PostgresLog {
         let pulse = Arc::new(pulse::Pulse::new(number(head.get(0))));
         drop(client);
         let (pool, followers) = (connector.pool(options.pool)?, connector.pool_of_one()?);
+        let offered = connector.pool_of_one()?;
         let lookups = lookups::Lookups::new(connector.pool(LOOKUPS)?, LOOKUPS, pulse.clone(), options.query_timeout);
-        let writer = writer::Writer::start(&connector, options, clock, pulse.clone(), metrics)?;
-        let (patience, models) = (options.query_timeout, options.models);
-        Ok(Self { writer, lookups, pool, followers, pulse, connector, patience, models })
+        let writer = writer::Writer::start(&connector, options, clock.clone(), pulse.clone(), metrics)?;
+        let (patience, commit_patience, models) = (options.query_timeout, options.commit_timeout, options.models);
+        Ok(Self {
+            writer,
+            lookups,
+            pool,
+            followers,
+            offered,
+            pulse,
+            connector,
+            patience,
+            commit_patience,
+            clock,
+            models,
+        })
     }
 
     /// Whether a store is there, in whatever version: looks, and makes none.

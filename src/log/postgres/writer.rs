@@ -13,7 +13,7 @@ use deadpool_postgres::{Object, Pool};
 use tokio::sync::oneshot;
 use tokio_postgres::error::SqlState;
 
-use super::batch::{self, Head};
+use super::batch::{self, Ending, Head};
 use super::connect::{Connector, Options};
 use super::facts::{Facts, Questions, settings_of};
 use super::pulse::{Pulse, silent};
@@ -222,7 +222,7 @@ impl Loop {
         self.latest = self.latest.max(self.clock.now());
         let (rows, now, pulse) = (&mut self.rows, &mut self.latest, &self.pulse);
         let stored = tokio::select! {
-            stored = tokio::time::timeout(self.patience, transaction(&client, rows, groups, careful, now)) => {
+            stored = tokio::time::timeout(self.patience, transaction(&client, rows, groups, careful, now, Ending::Stored)) => {
                 stored.unwrap_or_else(|_| Err(Failure::Fault(LogFault::Unavailable("PostgreSQL did not answer in time".to_owned()))))
             }
             () = pulse.stopped() => Err(Failure::Fault(silent())),
@@ -271,14 +271,15 @@ impl Loop {
 }
 
 /// The answers, and where the log ends now, if something was stored.
-type Settled = (Vec<Result<Appended, Refused>>, Option<Head>);
+pub(super) type Settled = (Vec<Result<Appended, Refused>>, Option<Head>);
 
-async fn transaction(
+pub(super) async fn transaction(
     client: &Object,
     rows: &mut RowWriter,
     groups: &[&Group],
     careful: bool,
     now: &mut Timestamp,
+    ending: Ending,
 ) -> Result<Settled, Failure> {
     let questions = Questions::of(groups, careful);
     let begin = questions.is_empty();
@@ -297,6 +298,6 @@ async fn transaction(
         });
         return Ok((refused.collect(), None));
     }
-    let (answers, head) = batch::write(client, begin, rows, groups, &verdicts, &left, *now).await?;
+    let (answers, head) = batch::write(client, begin, ending, rows, groups, &verdicts, &left, *now).await?;
     Ok((answers, Some(head)))
 }

@@ -26,10 +26,20 @@ pub(super) struct Head {
 
 /// What a batch holds back until its end, for what is written at once costs less.
 pub(super) struct Held<'w> {
+    epochs: Epochs,
     events: EventWriter<'w>,
     counts: Counts<'w>,
     leaving: Leaving<'w>,
     gone: Gone<'w>,
+}
+
+/// Whether persons' keys are stored that were wrapped in an epoch that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Epochs {
+    /// None is: whoever brings one is refused.
+    Standing,
+    /// They are: what stands in a log elsewhere stands.
+    Any,
 }
 
 /// Whoever goes in a batch.
@@ -40,9 +50,9 @@ struct Gone<'w> {
 }
 
 impl Held<'_> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(epochs: Epochs) -> Self {
         let (events, counts) = (EventWriter::new(), Counts::default());
-        Self { events, counts, leaving: Leaving::default(), gone: Gone::default() }
+        Self { epochs, events, counts, leaving: Leaving::default(), gone: Gone::default() }
     }
 
     /// Writes what is left.
@@ -61,7 +71,7 @@ pub(super) fn store<'w>(
     head: &mut Head,
     group: &'w Group,
 ) -> rusqlite::Result<Result<Appended, Refused>> {
-    let Held { events, counts, leaving, gone } = held_back;
+    let Held { epochs, events, counts, leaving, gone } = held_back;
     let now = head.recorded_at;
     if let Some(refused) = repeated(connection, group.idempotency.as_ref(), now)? {
         return Ok(Err(refused));
@@ -92,7 +102,7 @@ pub(super) fn store<'w>(
     }
 
     counts.take(&group.quotas, now);
-    put_sealed(connection, group)?;
+    put_sealed(connection, group, *epochs)?;
     put_origin(connection, group)?;
     let first = head.position + 1;
     for (append, version) in group.appends.iter().zip(&mut versions) {
@@ -202,11 +212,16 @@ fn put_quotas(connection: &Connection, counts: &Counts<'_>) -> rusqlite::Result<
     Ok(())
 }
 
-fn put_sealed(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
+fn put_sealed(connection: &Connection, group: &Group, epochs: Epochs) -> rusqlite::Result<()> {
     for key in &group.person_keys {
-        // An epoch that is over is none: the row is refused.
-        let sql = "INSERT INTO person_keys (person_id, epoch, wrapped) VALUES (?1,
-                       (SELECT id FROM keys WHERE purpose = 'person-kek' AND id = ?2 AND retired_at IS NULL), ?3)";
+        let sql = match epochs {
+            // An epoch that is over is none: the row is refused.
+            Epochs::Standing => {
+                "INSERT INTO person_keys (person_id, epoch, wrapped) VALUES (?1,
+                     (SELECT id FROM keys WHERE purpose = 'person-kek' AND id = ?2 AND retired_at IS NULL), ?3)"
+            }
+            Epochs::Any => "INSERT INTO person_keys (person_id, epoch, wrapped) VALUES (?1, ?2, ?3)",
+        };
         connection.prepare_cached(sql)?.execute(params![key.person.to_string(), key.epoch, key.wrapped])?;
     }
     for record in &group.sealed {

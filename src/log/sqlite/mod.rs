@@ -10,6 +10,7 @@
 //! - [`erasure`]: what is left of whoever was erased goes; persons' keys are wrapped anew;
 //! - [`schema`]: migrations and the read models' tables;
 //! - [`refold`]: rebuild and comparison of the read models;
+//! - [`replica`]: as the read store of a log that is kept elsewhere;
 //! - [`transfer`]: as an end of a copy.
 
 mod ahead;
@@ -22,6 +23,7 @@ mod follow;
 mod parts;
 mod reader;
 mod refold;
+mod replica;
 mod rows;
 mod schema;
 mod scrub;

@@ -9,7 +9,7 @@ use chrysalis_domain::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::{oneshot, watch};
 
-use super::batch::{self, Head, Held};
+use super::batch::{self, Epochs, Head, Held};
 use super::rows::RowWriter;
 use super::{Options, fault, scrub};
 use crate::clock::Clock;
@@ -23,11 +23,11 @@ pub(super) struct Writer {
 
 enum Work {
     Append(Box<Group>, oneshot::Sender<(Box<Group>, Result<Appended, AppendError>)>),
-    /// A small write that is no event: a key, a checkpoint.
+    /// A small write that is no event: a key, a checkpoint. Or what stands in a log elsewhere.
     Aside(AsideWrite, oneshot::Sender<(AsideWrite, Result<bool, LogFault>)>),
 }
 
-type AsideWrite = Box<dyn Fn(&Connection) -> rusqlite::Result<bool> + Send>;
+type AsideWrite = Box<dyn Fn(&Connection, &mut Head) -> rusqlite::Result<bool> + Send>;
 
 /// What became of one piece of work, once its batch is durable.
 enum Outcome {
@@ -101,7 +101,16 @@ impl Writer {
         &self,
         write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<bool, LogFault> {
-        self.aside_of(Lane::Interactive, 1, write).await
+        self.at_head(1, move |connection, _| write(connection)).await
+    }
+
+    /// One that knows where the log ends, and may move that.
+    pub(super) async fn at_head(
+        &self,
+        weight: usize,
+        write: impl Fn(&Connection, &mut Head) -> rusqlite::Result<bool> + Send + 'static,
+    ) -> Result<bool, LogFault> {
+        self.aside_of(Lane::Interactive, weight, Box::new(write)).await
     }
 
     /// One that can wait, and changes so many rows.
@@ -110,17 +119,12 @@ impl Writer {
         weight: usize,
         write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<bool, LogFault> {
-        self.aside_of(Lane::Bulk, weight, write).await
+        self.aside_of(Lane::Bulk, weight, Box::new(move |connection, _| write(connection))).await
     }
 
-    async fn aside_of(
-        &self,
-        lane: Lane,
-        weight: usize,
-        write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
-    ) -> Result<bool, LogFault> {
+    async fn aside_of(&self, lane: Lane, weight: usize, write: AsideWrite) -> Result<bool, LogFault> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.push(lane, weight, Work::Aside(Box::new(write), reply)) {
+        match self.queue.push(lane, weight, Work::Aside(write, reply)) {
             // What was to be written comes back, too: a page of a read model is thousands of rows to free.
             Ok(()) => answer.await.map_or_else(|_| Err(stopped()), |(_write, done)| done),
             Err(AppendError::Fault(fault)) => Err(fault),
@@ -230,13 +234,13 @@ impl Loop {
             scrub::leave_nothing(connection)?;
         }
         let mut outcomes = Vec::with_capacity(work.len());
-        let mut held = Held::new();
+        let mut held = Held::new(Epochs::Standing);
         for one in work {
             outcomes.push(match one {
                 Work::Append(group, _) => {
                     Outcome::Append(batch::store(connection, &mut self.rows, &mut held, &mut head, group)?)
                 }
-                Work::Aside(write, _) => Outcome::Aside(write(connection)?),
+                Work::Aside(write, _) => Outcome::Aside(write(connection, &mut head)?),
             });
         }
         held.finish(connection, &mut self.rows)?;

@@ -1,0 +1,6 @@
+-- Where the log is kept elsewhere: batches that are offered to it, until it is known what became of them.
+CREATE TABLE staged (
+    batch   TEXT    NOT NULL PRIMARY KEY,      -- the id of its first event
+    behind  INTEGER NOT NULL,                  -- the position that it belongs behind
+    payload BLOB    NOT NULL                   -- its groups, with all that is stored with their events
+) STRICT;

@@ -1,0 +1,267 @@
+//! The stream that is the log, by the client of EventStoreDB. All that knows of that client is here and in [`super::event`].
+//!
+//! Three habits of the client (`eventstore` 4) are met here. It is done for good when it finds no node once, and holds on to a
+//! node that went silent: so it is made anew after every failure but the one that names the leader, to which it goes by
+//! itself. Its session of appends ends with the first append that is refused, and what was on its way in it is not known:
+//! so one append is on its way at a time, and after a failure the stream is asked what stands in it. And it panics, in a task
+//! of its own, over certificates and a TLS provider that it does not expect: those are looked at first.
+
+use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use eventstore::{
+    BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error, EventData, ExpectedRevision,
+    ReadStreamOptions, RecordedEvent, StreamPosition,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::event;
+use super::{LogFault, Options, Position, Recorded};
+
+/// Between two attempts.
+const AGAIN: Duration = Duration::from_millis(100);
+
+pub(super) struct Ledger {
+    settings: ClientSettings,
+    stream: String,
+    patience: Duration,
+    line: Mutex<Option<Line>>,
+}
+
+struct Line {
+    client: Client,
+    /// Appends go through it, one behind the other.
+    session: Option<BatchAppendClient>,
+}
+
+/// What became of events that were offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// They stand behind the position that they were offered behind.
+    Stand,
+    /// Others do.
+    Taken,
+}
+
+/// Whether a connection string reads.
+///
+/// # Errors
+/// What is wrong with it, without what it says: it may hold a password.
+pub(crate) fn check(url: &str) -> Result<(), String> {
+    settings(url).map(|_| ())
+}
+
+/// Reads come from the leader, as appends go there: who asks what stands has to be told all of it.
+fn settings(url: &str) -> Result<ClientSettings, String> {
+    let url = if url.to_ascii_lowercase().contains("nodepreference=") {
+        url.to_owned()
+    } else {
+        format!("{url}{}nodePreference=leader", if url.contains('?') { '&' } else { '?' })
+    };
+    url.parse::<ClientSettings>().map_err(|error| match error.error() {
+        Some(error) => error.to_string(),
+        // It may repeat the whole of it.
+        None if error.message().contains('@') => "it is none that EventStoreDB's clients read".to_owned(),
+        None => error.message().to_owned(),
+    })
+}
+
+impl Ledger {
+    pub(super) fn new(options: &Options) -> Result<Self, LogFault> {
+        let settings = settings(&options.url)
+            .map_err(|told| LogFault::Bug(format!("the connection string does not read: {told}")))?;
+        sound(&settings)?;
+        Ok(Self { settings, stream: options.stream.clone(), patience: options.patience, line: Mutex::new(None) })
+    }
+
+    /// Appends events behind a position, all of them or none, and tries until it knows which: whoever calls has a limit.
+    pub(super) async fn append(&self, after: Position, events: &[Recorded]) -> Result<Offered, LogFault> {
+        let offered: Vec<EventData> = events.iter().map(event::data).collect::<Result<_, _>>()?;
+        let Some(first) = events.first() else { return Ok(Offered::Stand) };
+        let first = event::uuid(&first.event_id)?;
+        loop {
+            let failed = match self.offer(after, offered.clone()).await {
+                Ok(()) => return Ok(Offered::Stand),
+                Err(fault) => fault,
+            };
+            // Whatever was answered, and where nothing was: the stream knows.
+            match self.id_behind(after).await {
+                Ok(Some(there)) if there == first => return Ok(Offered::Stand),
+                Ok(Some(_)) => return Ok(Offered::Taken),
+                Ok(None) if !matches!(failed, LogFault::Unavailable(_)) => return Err(failed),
+                Ok(None) | Err(_) => tracing::debug!(%failed, after, "an append failed; it is tried again"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// The id of the event that stands behind a position.
+    pub(super) async fn id_behind(&self, after: Position) -> Result<Option<Uuid>, LogFault> {
+        let read = self.read(StreamPosition::Position(after), 1).await?;
+        Ok(read.first().map(|event| event.id))
+    }
+
+    /// Events behind a position, in order.
+    pub(super) async fn page(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.read(StreamPosition::Position(after), limit).await?.iter().map(event::recorded).collect()
+    }
+
+    /// Where the stream ends.
+    pub(super) async fn end(&self) -> Result<Position, LogFault> {
+        let read = self.read(StreamPosition::End, 1).await?;
+        Ok(read.first().map_or(0, |last| last.revision + 1))
+    }
+
+    async fn offer(&self, after: Position, events: Vec<EventData>) -> Result<(), LogFault> {
+        let expected = match after {
+            0 => ExpectedRevision::NoStream,
+            after => ExpectedRevision::Exact(after - 1),
+        };
+        let offering = async {
+            let client = self.client().await?;
+            let mut line = self.line.lock().await;
+            let line = line.get_or_insert_with(|| Line { client, session: None });
+            let session = match line.session.take() {
+                Some(session) => session,
+                None => line
+                    .client
+                    .batch_append(&BatchAppendOptions::default().requires_leader(true))
+                    .await
+                    .map_err(Failed)?,
+            };
+            session.append_to_stream(&self.stream, expected, events).await.map_err(Failed)?;
+            line.session = Some(session);
+            Ok(())
+        };
+        let offered = tokio::time::timeout(self.patience, offering).await;
+        self.told(offered).await
+    }
+
+    async fn read(&self, from: StreamPosition<u64>, most: usize) -> Result<Vec<RecordedEvent>, LogFault> {
+        let options =
+            ReadStreamOptions::default().position(from).max_count(most).requires_leader(true).deadline(self.patience);
+        let reading = async {
+            let client = self.client().await?;
+            let mut events = Vec::new();
+            let read = async {
+                let mut stream = client.read_stream(self.stream.as_str(), &options).await?;
+                while let Some(event) = stream.next().await? {
+                    events.extend(event.event);
+                }
+                Ok::<(), Error>(())
+            };
+            match read.await {
+                // A stream that is not there is empty.
+                Ok(()) | Err(Error::ResourceNotFound) => Ok(events),
+                Err(error) => Err(Failed(error)),
+            }
+        };
+        let read = tokio::time::timeout(self.patience, reading).await;
+        self.told(read).await
+    }
+
+    async fn client(&self) -> Result<Client, Failed> {
+        let mut line = self.line.lock().await;
+        if let Some(line) = line.as_ref() {
+            return Ok(line.client.clone());
+        }
+        nobody_chose_tls()?;
+        let client = Client::new(self.settings.clone()).map_err(Failed)?;
+        *line = Some(Line { client: client.clone(), session: None });
+        Ok(client)
+    }
+
+    /// Lets go of what failed, and says why.
+    async fn told<T>(&self, answered: Result<Result<T, Failed>, tokio::time::error::Elapsed>) -> Result<T, LogFault> {
+        let (fault, leads_on) = match answered {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(Failed(error))) => (fault(&error), matches!(error, Error::NotLeaderException(_))),
+            Err(_) => (LogFault::Unavailable("EventStoreDB did not answer in time".to_owned()), false),
+        };
+        let mut line = self.line.lock().await;
+        match line.as_mut() {
+            Some(line) if leads_on => line.session = None,
+            _ => *line = None,
+        }
+        Err(fault)
+    }
+}
+
+struct Failed(Error);
+
+/// What kind of failure an error of the client is.
+fn fault(error: &Error) -> LogFault {
+    match error {
+        Error::ResourceDeleted => {
+            LogFault::Damaged("the stream of the log was deleted in EventStoreDB; restore it from a backup".to_owned())
+        }
+        Error::AccessDenied => LogFault::Unavailable(
+            "EventStoreDB refuses these credentials, or they may not read and append to the log's stream".to_owned(),
+        ),
+        Error::UnsupportedFeature => {
+            LogFault::Unavailable("EventStoreDB is too old: batches of appends came with 21.10".to_owned())
+        }
+        Error::Grpc { message, .. } if message.contains("MaximumAppendSizeExceeded") => {
+            LogFault::Bug("a batch was larger than EventStoreDB takes".to_owned())
+        }
+        Error::NotLeaderException(_) => LogFault::Unavailable("EventStoreDB has another leader".to_owned()),
+        other => LogFault::Unavailable(format!("EventStoreDB: {other}")),
+    }
+}
+
+static MADE: AtomicBool = AtomicBool::new(false);
+
+/// The first client of a process chooses the provider of TLS for all of it, and panics where somebody else did.
+fn nobody_chose_tls() -> Result<(), Failed> {
+    if !MADE.swap(true, Ordering::SeqCst) && rustls::crypto::CryptoProvider::get_default().is_some() {
+        MADE.store(false, Ordering::SeqCst);
+        let told = "a TLS provider was installed before the first client of EventStoreDB was made";
+        return Err(Failed(Error::InitializationError(told.to_owned())));
+    }
+    Ok(())
+}
+
+/// Whether the certificates that the client reads are there and can be read; it reads them also where it speaks no TLS.
+fn sound(settings: &ClientSettings) -> Result<(), LogFault> {
+    fn unread(name: &str, path: &str, told: &dyn std::fmt::Display) -> LogFault {
+        LogFault::Unavailable(format!("{name} {path}: {told}"))
+    }
+    if let Some(path) = settings.tls_ca_file() {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|told| unread("tlsCaFile", path, &told))? {
+            let certificate = certificate.map_err(|told| unread("tlsCaFile", path, &told))?;
+            roots.add(certificate).map_err(|told| unread("tlsCaFile", path, &told))?;
+        }
+    } else {
+        native()?;
+    }
+    if let Some((path, key)) = settings.user_certificate() {
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|told| unread("userCertFile", path, &told))?;
+        for certificate in certificates {
+            certificate.map_err(|told| unread("userCertFile", path, &told))?;
+        }
+        PrivateKeyDer::from_pem_file(key).map_err(|told| unread("userKeyFile", key, &told))?;
+    }
+    Ok(())
+}
+
+/// The machine's own list of authorities.
+fn native() -> Result<(), LogFault> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    let told = match found.errors.first() {
+        Some(error) => Some(error.source().map_or_else(|| error.to_string(), ToString::to_string)),
+        None => {
+            found.certs.into_iter().find_map(|certificate| roots.add(certificate).err()).map(|error| error.to_string())
+        }
+    };
+    told.map_or(Ok(()), |told| {
+        Err(LogFault::Unavailable(format!(
+            "the machine's list of certificate authorities does not read: {told}; name a file with tlsCaFile"
+        )))
+    })
+}

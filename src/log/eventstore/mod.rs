@@ -1,0 +1,209 @@
+//! EventStoreDB (KurrentDB) as the log, with SQLite or PostgreSQL as the read store.
+//!
+//! **The log is one stream.** Its revisions are the positions, counted from 0; an append with the revision that is expected
+//! is where a batch of groups comes to stand, whole or not at all, whoever else appends at the same time: all that every
+//! other promise of the port rests on. The read store judges, and has what stands in the log as any store has it: events,
+//! read models, sealed records, quotas. A batch goes
+//!
+//! 1. to the read store, which says what would become of its groups, and writes nothing;
+//! 2. to the read store's table of batches that are offered: with its sealed records, before any event that names them;
+//! 3. to the stream, behind the position that it was judged behind. From here on it happened;
+//! 4. to the read store, which stores it as it was judged, and forgets that it was offered. Then it is answered.
+//!
+//! Whoever stops in between leaves nothing that holds anybody up: the next to come, at whichever node, finds the stream longer
+//! than the read store, and the batch that it lacks among those that were offered; or finds it as it was, and nothing happened.
+//! Why one stream, and no reservations: docs/decisions/0023.
+//!
+//! - [`ledger`]: the stream, by the client; [`event`]: one event in it;
+//! - [`writer`]: this node's loop over batches; [`staged`]: a batch while it is offered;
+//! - [`read_store`]: all that is the read store's own to answer.
+
+mod event;
+mod ledger;
+mod read_store;
+mod staged;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrysalis_projections::{Row, Value};
+use tokio::sync::watch;
+
+use super::replica::{ELSEWHERE, Replica};
+use super::*;
+use ledger::Ledger;
+pub(crate) use ledger::check;
+use writer::Writer;
+
+/// How the log is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A connection string as EventStoreDB's clients have it; may hold a password.
+    pub url: String,
+    /// The stream that is the log.
+    pub stream: String,
+    /// Groups that may wait to be stored, in each lane.
+    pub queue: usize,
+    /// Groups in one append.
+    pub max_batch: usize,
+    /// How long one call may take.
+    pub patience: Duration,
+    /// How long a batch may take, with all its calls: then nobody waits for it any more.
+    pub commit_timeout: Duration,
+}
+
+impl Options {
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            stream: "chrysalis".to_owned(),
+            queue: 8192,
+            max_batch: 1024,
+            patience: Duration::from_secs(3),
+            commit_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// EventStoreDB. Dropping it stores what was accepted, then stops its writer.
+pub struct EventStoreLog {
+    // Order of fields is order of dropping: the writer needs the read store to the end.
+    writer: Writer,
+    ledger: Ledger,
+    replica: Arc<dyn Replica>,
+    commit_timeout: Duration,
+}
+
+impl EventStoreLog {
+    /// Connects, finds out that the read store is one of this very log, and starts the writer.
+    ///
+    /// # Errors
+    /// When EventStoreDB does not answer, or the read store has a log of its own or is another log's.
+    pub async fn open(
+        options: &Options,
+        replica: Arc<dyn Replica>,
+        metrics: Arc<dyn WriterMetrics>,
+    ) -> Result<Self, LogFault> {
+        let ledger = Ledger::new(options)?;
+        let end = replica.end().await?;
+        if replica.checkpoint(ELSEWHERE).await? == 0 {
+            if end > 0 {
+                return Err(LogFault::Unavailable(
+                    "the read store has a log of its own; name an empty one, and move the log with `chrysalis log copy`"
+                        .to_owned(),
+                ));
+            }
+            replica.advance(ELSEWHERE, 0, 1).await?;
+        }
+        if end > 0 {
+            let (ours, theirs) = (replica.read_all(end - 1, 1).await?, ledger.page(end - 1, 1).await?);
+            if ours != theirs {
+                return Err(LogFault::Damaged(format!(
+                    "the stream {} does not hold what the read store has at position {end}: one of them is another log's",
+                    options.stream
+                )));
+            }
+        } else {
+            ledger.end().await?;
+        }
+        let writer = Writer::start(options, replica.clone(), metrics)?;
+        Ok(Self { writer, ledger, replica, commit_timeout: options.commit_timeout })
+    }
+}
+
+#[async_trait]
+impl Log for EventStoreLog {
+    async fn append(&self, group: Group) -> Result<Appended, AppendError> {
+        if let Some(twice) = group.stream_named_twice() {
+            return Err(LogFault::Bug(format!("a group names {} twice", twice.as_str())).into());
+        }
+        self.writer.append(group).await
+    }
+
+    async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.replica.read_stream(stream, after, limit).await
+    }
+
+    async fn read_streams(&self, streams: &[StreamId], upto: Version) -> Result<Vec<Recorded>, LogFault> {
+        self.replica.read_streams(streams, upto).await
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.replica.read_all(after, limit).await
+    }
+
+    async fn read_types(
+        &self,
+        types: &[&str],
+        after: Position,
+        upto: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogFault> {
+        self.replica.read_types(types, after, upto, limit).await
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        self.replica.head()
+    }
+
+    async fn snapshot(&self, stream: &StreamId) -> Result<Option<Snapshot>, LogFault> {
+        self.replica.snapshot(stream).await
+    }
+
+    async fn rows(
+        &self,
+        sql: &'static str,
+        parameters: &[Value],
+        each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+    ) -> Result<(), LogFault> {
+        self.replica.rows(sql, parameters, each).await
+    }
+
+    async fn list(
+        &self,
+        asked: &Statement,
+        each: &mut (dyn for<'r> FnMut(&'r dyn Row) + Send),
+    ) -> Result<(), LogFault> {
+        self.replica.list(asked, each).await
+    }
+
+    async fn by_part(&self, sought: &Sought, most: usize) -> Result<Option<Vec<UserId>>, LogFault> {
+        self.replica.by_part(sought, most).await
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, LogFault> {
+        self.replica.keys().await
+    }
+
+    async fn put_key(&self, key: StoredKey, replace: bool) -> Result<bool, LogFault> {
+        self.replica.put_key(key, replace).await
+    }
+
+    async fn checkpoint(&self, follower: &str) -> Result<Position, LogFault> {
+        self.replica.checkpoint(follower).await
+    }
+
+    async fn advance(&self, follower: &str, from: Position, to: Position) -> Result<bool, LogFault> {
+        self.replica.advance(follower, from, to).await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, span: Duration) -> Result<bool, LogFault> {
+        self.replica.lease(name, holder, span).await
+    }
+
+    async fn forget_origins(&self, before: Timestamp, limit: usize) -> Result<usize, LogFault> {
+        self.replica.forget_origins(before, limit).await
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<(), LogFault> {
+        self.replica.release(name, holder).await
+    }
+
+    async fn ready(&self) -> Result<(), LogFault> {
+        self.writer.alive()?;
+        self.ledger.end().await?;
+        self.replica.ready().await
+    }
+}

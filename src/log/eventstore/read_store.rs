@@ -1,0 +1,184 @@
+//! What the read store answers: models that follow, rebuilds, copies, erasure. Where the stream has a part in it, that is here.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrysalis_domain::Timestamp;
+use chrysalis_projections::{Model, Value};
+
+use super::ledger::Offered;
+use super::{EventStoreLog, LogFault, Position, Recorded, event, staged};
+use crate::log::erasure::{Copies, Erasure, Rewrapped};
+use crate::log::follow::{Folded, Follow, Generation};
+use crate::log::refold::{ClaimReader, Difference, Progress, Refold, Report};
+use crate::log::transfer::{SideChange, SideRow, SideTable, Transfer, elsewhere};
+
+/// Events that are held against each other at a time.
+const PAGE: usize = 1_024;
+/// Bytes of an append, where it need not be quick.
+const LARGEST: usize = 512 * 1_024;
+/// Between two looks at what is still offered.
+const LOOK: Duration = Duration::from_millis(20);
+
+#[async_trait]
+impl Follow for EventStoreLog {
+    fn models(&self) -> &'static [&'static Model] {
+        self.replica.models()
+    }
+
+    fn page(&self) -> usize {
+        self.replica.page()
+    }
+
+    fn queued(&self) -> usize {
+        self.writer.queued()
+    }
+
+    async fn generations(&self) -> Result<Vec<Generation>, LogFault> {
+        self.replica.generations().await
+    }
+
+    async fn fold(&self, folded: Folded) -> Result<bool, LogFault> {
+        self.replica.fold(folded).await
+    }
+
+    async fn begin(&self, model: &'static Model) -> Result<bool, LogFault> {
+        self.replica.begin(model).await
+    }
+
+    async fn flip(&self, next: Generation) -> Result<bool, LogFault> {
+        self.replica.flip(next).await
+    }
+
+    async fn scrub(&self) -> Result<(), LogFault> {
+        self.replica.scrub().await
+    }
+}
+
+#[async_trait]
+impl Refold for EventStoreLog {
+    async fn fit(&self) -> Result<(), LogFault> {
+        self.replica.fit().await
+    }
+
+    async fn rebuild(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
+        self.replica.rebuild(claims, progress).await
+    }
+
+    /// And the read store's events are held against the stream, field by field.
+    async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
+        let mut report = self.replica.verify(claims, progress).await?;
+        let (mut after, end) = (0, self.replica.end().await?);
+        while after < end {
+            let limit = usize::try_from(end - after).unwrap_or(PAGE).min(PAGE);
+            let stored = self.replica.read_all(after, limit).await?;
+            let standing = self.ledger.page(after, limit).await?;
+            for position in after + 1..=after + limit as Position {
+                let at = |events: &[Recorded]| {
+                    let found = events.binary_search_by_key(&position, |event| event.position);
+                    found.ok().map(|index| events[index].leaf())
+                };
+                let (ours, theirs) = (at(&stored), at(&standing));
+                if ours != theirs {
+                    let key = [position.to_string()];
+                    report.differs([Difference::of_column("events", &key, "leaf", &leaf(ours), &leaf(theirs))]);
+                }
+            }
+            after += limit as Position;
+        }
+        Ok(report)
+    }
+}
+
+fn leaf(leaf: Option<[u8; 32]>) -> String {
+    leaf.map_or_else(|| "absent".to_owned(), |leaf| leaf.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[async_trait]
+impl Transfer for EventStoreLog {
+    async fn side_rows(
+        &self,
+        table: &'static SideTable,
+        after: Option<&[Value]>,
+        limit: usize,
+    ) -> Result<Vec<SideRow>, LogFault> {
+        self.replica.side_rows(table, after, limit).await
+    }
+
+    async fn put_side_rows(&self, change: SideChange) -> Result<(), LogFault> {
+        self.replica.put_side_rows(change).await
+    }
+
+    async fn keep(&self, follower: &str, at: Position, changes: Vec<SideChange>) -> Result<bool, LogFault> {
+        self.replica.keep(follower, at, changes).await
+    }
+
+    /// The stream first. What a copy that was broken off left there is taken, if it is the same.
+    async fn receive(&self, after: Position, events: Vec<Recorded>) -> Result<(), LogFault> {
+        if self.replica.end().await? != after {
+            return Err(elsewhere(after));
+        }
+        let there = self.ledger.page(after, events.len()).await?;
+        let Some(mut rest) = events.strip_prefix(there.as_slice()) else { return Err(elsewhere(after)) };
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(portion(rest));
+            let behind = now[0].position - 1;
+            let appended = tokio::time::timeout(self.commit_timeout, self.ledger.append(behind, now)).await;
+            let late = |_| LogFault::Unavailable("EventStoreDB did not answer in time".to_owned());
+            if appended.map_err(late)?? == Offered::Taken {
+                return Err(elsewhere(behind));
+            }
+            rest = later;
+        }
+        self.replica.receive(after, events).await
+    }
+
+    async fn end(&self) -> Result<Position, LogFault> {
+        self.replica.end().await
+    }
+}
+
+/// How many events go into one append: one at least.
+fn portion(events: &[Recorded]) -> usize {
+    let sizes = events.iter().scan(0, |size, event| {
+        *size += event::weight(event.body.len(), event.sealed.len() / 48);
+        Some(*size)
+    });
+    sizes.take_while(|size| *size <= LARGEST).count().max(1)
+}
+
+#[async_trait]
+impl Erasure for EventStoreLog {
+    async fn leave_no_traces(&self) -> Result<(), LogFault> {
+        self.replica.leave_no_traces().await
+    }
+
+    async fn rewrap(&self, copied: Option<Copies>, keys: Vec<Rewrapped>) -> Result<(), LogFault> {
+        self.replica.rewrap(copied, keys).await
+    }
+
+    /// What was judged before the epochs ended, and is still offered, may bring keys of theirs: it is waited for.
+    async fn retire(&self, upto: u32, at: Timestamp) -> Result<(), LogFault> {
+        let begun = {
+            let _none = self.writer.between().await;
+            self.replica.retire(upto, at).await?;
+            self.replica.end().await?
+        };
+        let replica = self.replica.as_ref();
+        let settled = async {
+            loop {
+                let end = replica.end().await?;
+                if end > begun || staged::behind(replica, end).await? == 0 {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        // What no node finishes within the time that a batch has is of one that stopped before it was offered.
+        tokio::time::timeout(self.commit_timeout, settled).await.unwrap_or(Ok(()))
+    }
+
+    async fn destroy(&self, upto: u32) -> Result<(), LogFault> {
+        self.replica.destroy(upto).await
+    }
+}
