@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrysalis_domain::id::{ClaimId, CommandId, EventId, PersonId, ProjectId, RequestId, SealedId, UserId};
-use chrysalis_domain::{Event, Span, Timestamp};
+use chrysalis_domain::{Span, Timestamp};
 use chrysalis_projections::claims::ClaimKind;
 use chrysalis_projections::{ClaimKey, Value};
 use serde::{Deserialize, Serialize};
