@@ -282,8 +282,8 @@ fn all_on(
         if told < Some(last) {
             let (mut from, mut considered, mut checkpoint) = (told.unwrap_or(Place::START), 0, None);
             loop {
-                let page = node.page(from, PAGE, &filter);
-                for event in page.events.iter().filter(|event| Some(event.place()) > told) {
+                let (page, before) = (node.page(from, PAGE, &filter), told);
+                for event in page.events.iter().filter(|event| Some(event.place()) > before) {
                     told = Some(event.place());
                     yield shown(form, event);
                 }
@@ -312,7 +312,8 @@ fn all_on(
                 node.shared.log.lock().unwrap().all()[passed..upto].to_vec()
             };
             passed += coming.len();
-            for event in coming.iter().filter(|event| Some(event.place()) > told) {
+            let before = told;
+            for event in coming.iter().filter(|event| Some(event.place()) > before) {
                 if filter.allows(event) {
                     told = Some(event.place());
                     yield shown(form, event);
