@@ -4,7 +4,7 @@
 //! all else here. The servers' half is in `serve`.
 
 #[rustfmt::skip]
-#[allow(clippy::all, reason = "generated")]
+#[allow(clippy::all, dead_code, reason = "generated")]
 pub mod common;
 #[rustfmt::skip]
 #[allow(clippy::all, dead_code, reason = "generated")]
@@ -13,7 +13,7 @@ pub mod google_rpc;
 #[allow(clippy::all, dead_code, reason = "generated")]
 pub mod gossip;
 #[rustfmt::skip]
-#[allow(clippy::all, reason = "generated")]
+#[allow(clippy::all, dead_code, reason = "generated")]
 pub mod server_features;
 #[rustfmt::skip]
 #[allow(clippy::all, dead_code, reason = "generated")]
