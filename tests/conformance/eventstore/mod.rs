@@ -15,7 +15,7 @@ use eventstore_double::Double;
 use super::store::EventStore;
 use super::world::clock;
 
-/// A log that gives up soon, on a double of the case's own.
+/// A log that gives up soon (the client takes half a second to connect), on a double of the case's own.
 async fn on(double: &Double) -> (EventStore, Arc<dyn WholeStore>) {
     let store = EventStore::at(&double.url());
     let log = store.try_open(&impatient(&store), &clock()).await.unwrap();
@@ -23,7 +23,7 @@ async fn on(double: &Double) -> (EventStore, Arc<dyn WholeStore>) {
 }
 
 fn impatient(store: &EventStore) -> Options {
-    Options { patience: Duration::from_millis(300), commit_timeout: Duration::from_secs(3), ..store.options() }
+    Options { patience: Duration::from_millis(1500), commit_timeout: Duration::from_secs(5), ..store.options() }
 }
 
 /// Sends a group again and again, as whoever is told to come back does, until it is stored or refused.
