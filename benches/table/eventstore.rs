@@ -41,7 +41,9 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         let each = format!("{} µs in the node, {} µs in the double", short(compared.ours.each), short(theirs));
         bench.report.note(&format!("{on} processor time of one"), each);
         let alone = 1e6 * cores() / compared.ours.each;
-        bench.report.note(&format!("{on} what the node would do if the double took nothing"), format!("{}/s", short(alone)));
+        bench
+            .report
+            .note(&format!("{on} what the node would do if the double took nothing"), format!("{}/s", short(alone)));
         let rate = compared.ours.rate / 2.0;
         let p99s = (0..bench.rounds).map(|_| {
             let took = pace::run(server.address, rate, bench.time, |_| ARRIVE)?.percentile(99.0);

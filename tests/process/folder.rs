@@ -112,7 +112,10 @@ impl Drop for Folder {
 /// Keys of the configuration that say where a folder's log is kept; none for the embedded store.
 pub fn keys(folder: &Path) -> Vec<(String, String)> {
     let told = std::fs::read_to_string(folder.join("store")).unwrap_or_default();
-    told.lines().filter_map(|line| line.split_once(' ')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    told.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// A small disk in memory; unmounted when dropped.

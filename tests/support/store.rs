@@ -35,7 +35,8 @@ pub fn fresh_schema() -> String {
 
 impl Store {
     pub fn fresh() -> Self {
-        let (schema, stream) = (on_postgres().then(fresh_schema), on_eventstore().then(crate::eventstore::fresh_stream));
+        let (schema, stream) =
+            (on_postgres().then(fresh_schema), on_eventstore().then(crate::eventstore::fresh_stream));
         Self { folder: tempfile::tempdir().unwrap(), schema, stream }
     }
 

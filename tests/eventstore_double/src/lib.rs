@@ -9,6 +9,7 @@
 //! writers that want the leader away, ids of events are forgotten at a restart. See README.md.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a double that can't go on fails the test it is for")]
+#![allow(clippy::result_large_err, reason = "a status is what a call answers, and as large as tonic makes it")]
 
 mod cluster;
 mod faults;
@@ -110,7 +111,8 @@ impl Double {
 
     /// How it is reached: every node is named, and the leader is preferred.
     pub fn url(&self) -> String {
-        let login = self.shared.login.as_ref().map(|(name, password)| format!("{name}:{password}@")).unwrap_or_default();
+        let login =
+            self.shared.login.as_ref().map(|(name, password)| format!("{name}:{password}@")).unwrap_or_default();
         let hosts: Vec<String> = self.shared.addresses.iter().map(SocketAddr::to_string).collect();
         format!("esdb://{login}{}?tls=false&nodePreference=leader", hosts.join(","))
     }

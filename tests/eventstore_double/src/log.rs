@@ -147,13 +147,8 @@ pub struct Log {
 impl Log {
     /// As a server has it when it first starts: not empty.
     pub fn new() -> Self {
-        let mut log = Self {
-            records: Vec::new(),
-            streams: HashMap::new(),
-            remembered: HashMap::new(),
-            end: 0,
-            appends: 0,
-        };
+        let mut log =
+            Self { records: Vec::new(), streams: HashMap::new(), remembered: HashMap::new(), end: 0, appends: 0 };
         log.begin_epoch();
         log.system("$user-admin", "$UserCreated", br#"{"loginName":"admin"}"#);
         log.system("$users", "$User", br#"{"loginName":"admin"}"#);
@@ -210,7 +205,8 @@ impl Log {
             return Err(wrong);
         }
         let first = revision.map_or(0, |revision| revision + 1);
-        let stands = |(event, revision): (&Proposed, u64)| self.event(name, revision).is_some_and(|it| it.id == event.id);
+        let stands =
+            |(event, revision): (&Proposed, u64)| self.event(name, revision).is_some_and(|it| it.id == event.id);
         let known = events.iter().zip(first..).take_while(|pair| stands(*pair)).count();
         match known {
             0 if revision.is_none() && deleted => Ok(None),
@@ -291,7 +287,10 @@ impl Log {
         self.record(stream.into(), event);
     }
 
-    #[allow(clippy::disallowed_methods, reason = "a double of another process has a clock of its own, as that one does")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a double of another process has a clock of its own, as that one does"
+    )]
     fn record(&mut self, stream: Arc<str>, event: Proposed) -> u64 {
         let size = stream.len() + event.event_type.len() + event.data.len() + event.metadata.len();
         let (at, end) = (self.end, self.end + FRAME + size as u64);

@@ -192,7 +192,13 @@ impl Node {
     }
 
     /// Stores, or meets with the trouble that was ordered.
-    pub(crate) async fn store(&self, insists: bool, stream: &str, expected: Expected, events: Vec<Proposed>) -> Outcome {
+    pub(crate) async fn store(
+        &self,
+        insists: bool,
+        stream: &str,
+        expected: Expected,
+        events: Vec<Proposed>,
+    ) -> Outcome {
         let types: Vec<String> = events.iter().map(|event| event.event_type.clone()).collect();
         let append = |log: &mut Log| log.append(stream, expected, events);
         self.write(insists, stream, &types, append).await
@@ -260,5 +266,8 @@ async fn accept(
 
 /// Whether somebody wants the leader and nobody else.
 pub(crate) fn insists(asking: &MetadataMap) -> bool {
-    asking.get("requires-leader").and_then(|said| said.to_str().ok()).is_some_and(|said| said.eq_ignore_ascii_case("true"))
+    asking
+        .get("requires-leader")
+        .and_then(|said| said.to_str().ok())
+        .is_some_and(|said| said.eq_ignore_ascii_case("true"))
 }

@@ -15,13 +15,13 @@ use crate::filter::Filter;
 use crate::log::{Page, Place, Recorded, Shown};
 use crate::node::Node;
 use crate::refusals;
+use crate::wire::streams::ReadResp;
 use crate::wire::streams::read_req::Options;
 use crate::wire::streams::read_req::options::{
     AllOptions, CountOption, FilterOption, ReadDirection, StreamOption, StreamOptions, all_options, stream_options,
     uuid_option,
 };
 use crate::wire::streams::read_resp::{self, Content, read_event};
-use crate::wire::streams::ReadResp;
 use crate::wire::{StreamIdentifier, Uuid};
 
 /// Events that a server reads in one go.

@@ -101,7 +101,9 @@ pub mod batched {
     use super::*;
 
     pub fn wrong_version(expected: Expected, current: Option<u64>) -> rpc::Status {
-        use wire::wrong_expected_version::{CurrentStreamRevisionOption as Current, ExpectedStreamPositionOption as Position};
+        use wire::wrong_expected_version::{
+            CurrentStreamRevisionOption as Current, ExpectedStreamPositionOption as Position,
+        };
         let current = current.map_or(Current::CurrentNoStream(()), Current::CurrentStreamRevision);
         let expected = match expected {
             Expected::Any => Position::ExpectedAny(()),

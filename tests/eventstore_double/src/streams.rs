@@ -146,7 +146,8 @@ impl Service {
         {
             return answer(Answer::Error(batched::timed_out()));
         }
-        let events = events.into_iter().map(|event| proposed(event.id, event.metadata, event.data, event.custom_metadata));
+        let events =
+            events.into_iter().map(|event| proposed(event.id, event.metadata, event.data, event.custom_metadata));
         let events = match events.collect::<Result<Vec<_>, _>>() {
             Ok(events) => events,
             Err(status) => return bad(status.message()),
@@ -287,10 +288,9 @@ fn wrong_version(expected: Expected, current: Option<u64>) -> append_resp::Wrong
     };
     let (old_current, new_current) = match current {
         None => (CurrentRevisionOption2060::NoStream2060(()), CurrentRevisionOption::CurrentNoStream(())),
-        Some(revision) => (
-            CurrentRevisionOption2060::CurrentRevision2060(revision),
-            CurrentRevisionOption::CurrentRevision(revision),
-        ),
+        Some(revision) => {
+            (CurrentRevisionOption2060::CurrentRevision2060(revision), CurrentRevisionOption::CurrentRevision(revision))
+        }
     };
     append_resp::WrongExpectedVersion {
         current_revision_option_20_6_0: Some(old_current),

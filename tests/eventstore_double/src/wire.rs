@@ -26,10 +26,8 @@ use common::uuid::{Structured, Value};
 impl From<uuid::Uuid> for Uuid {
     fn from(id: uuid::Uuid) -> Self {
         let (most, least) = id.as_u64_pair();
-        let structured = Structured {
-            most_significant_bits: most.cast_signed(),
-            least_significant_bits: least.cast_signed(),
-        };
+        let structured =
+            Structured { most_significant_bits: most.cast_signed(), least_significant_bits: least.cast_signed() };
         Uuid { value: Some(Value::Structured(structured)) }
     }
 }

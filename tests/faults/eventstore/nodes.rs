@@ -61,7 +61,11 @@ fn what_a_node_left_undone_stops_no_other() {
             let other = two.app().bearing(&two.app().arrive().await.ok().token());
             let tried = other.upgrade(&email).await;
             if stored {
-                assert_eq!((tried.status, tried.code()), (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"), "round {round}");
+                assert_eq!(
+                    (tried.status, tried.code()),
+                    (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"),
+                    "round {round}"
+                );
                 assert_eq!(two.app().sign_in(&email).await.ok().user(), arrived.user(), "round {round}");
             } else {
                 tried.ok();

@@ -19,7 +19,9 @@ fn an_append_is_stored_at_the_revision_that_it_expects() {
         assert_eq!(last.next_expected_version, 4);
         assert_eq!(said(&client, "a").await.unwrap(), ["1", "2", "3", "4", "5"]);
         // They rise, and not by one.
-        assert!(first.position.commit < second.position.commit - 1 && second.position.commit < last.position.commit - 1);
+        assert!(
+            first.position.commit < second.position.commit - 1 && second.position.commit < last.position.commit - 1
+        );
     });
 }
 
@@ -36,7 +38,10 @@ fn another_expectation_is_refused_with_what_stands() {
         append(&client, "a", Expected::NoStream, vec![event("1"), event("2")]).await.unwrap();
         for expected in [Expected::NoStream, Expected::Exact(0), Expected::Exact(2)] {
             let error = refused(expected, vec![event("3")]).await.unwrap_err();
-            assert!(matches!(error, Error::WrongExpectedVersion { current: CurrentRevision::Current(1), .. }), "{error}");
+            assert!(
+                matches!(error, Error::WrongExpectedVersion { current: CurrentRevision::Current(1), .. }),
+                "{error}"
+            );
         }
         assert_eq!(said(&client, "a").await.unwrap(), ["1", "2"]);
         assert_eq!(double.appends(), 1);
@@ -104,9 +109,9 @@ fn a_session_stores_many_appends() {
         let client = client(&double);
         let session = client.batch_append(&BatchAppendOptions::default()).await.unwrap();
         let streams: Vec<String> = (0..200).map(|number| format!("s{number}")).collect();
-        let appends = streams.iter().map(|stream| {
-            session.append_to_stream(stream, Expected::NoStream, vec![event("1"), event("2")])
-        });
+        let appends = streams
+            .iter()
+            .map(|stream| session.append_to_stream(stream, Expected::NoStream, vec![event("1"), event("2")]));
         for written in futures_util::future::join_all(appends).await {
             let written = written.unwrap();
             assert_eq!(written.current_revision(), Some(1));

@@ -96,9 +96,8 @@ fn a_slow_answer_is_waited_for_as_long_as_the_caller_will() {
         append(&client, "a", Expected::NoStream, vec![event("1")]).await.unwrap();
         double.slow(Duration::from_millis(300));
         append(&client, "a", Expected::Exact(0), vec![event("2")]).await.unwrap();
-        let options = AppendToStreamOptions::default()
-            .expected_revision(Expected::Exact(1))
-            .deadline(Duration::from_millis(50));
+        let options =
+            AppendToStreamOptions::default().expected_revision(Expected::Exact(1)).deadline(Duration::from_millis(50));
         assert!(client.append_to_stream("a", &options, event("3")).await.is_err());
     });
 }

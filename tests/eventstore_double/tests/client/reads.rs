@@ -1,6 +1,8 @@
 //! What readers are shown, from where, and in which order.
 
-use eventstore::{Client, Error, ExpectedRevision as Expected, ReadAllOptions, ReadEvent, ReadStreamOptions, StreamPosition};
+use eventstore::{
+    Client, Error, ExpectedRevision as Expected, ReadAllOptions, ReadEvent, ReadStreamOptions, StreamPosition,
+};
 use eventstore_double::Double;
 
 use super::{append, case, client, event, said};
