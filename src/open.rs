@@ -94,6 +94,14 @@ pub async fn open_store(
     Ok(store)
 }
 
+/// Opens a store to be copied from: the read store of a log in EventStoreDB, too, which has all that was ever acknowledged.
+pub async fn open_source(config: &Config, ports: &Ports) -> Result<Arc<dyn Store>, LogFault> {
+    match &config.store {
+        config::Store::EventStore(_) => open_store(config, ports, Arc::new(())).await,
+        store => Ok(open_tables(config, store, ports, Arc::new(())).await?),
+    }
+}
+
 /// Opens a store that has tables: a whole one, or the read store of a log elsewhere.
 async fn open_tables(
     config: &Config,

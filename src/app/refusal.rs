@@ -112,6 +112,8 @@ pub enum Refusal {
     Organization(organization::Refusal),
     /// Too often; come back after this time.
     TooMany(Span),
+    /// What follows is more than the log takes at once.
+    TooMuchAtOnce,
 }
 
 impl Refusal {
@@ -179,6 +181,7 @@ impl From<AppendError> for AppError {
             // The user went while the request was on its way.
             AppendError::Refused(Refused::Erased { .. }) => Refusal::SessionNotLive.into(),
             AppendError::Refused(Refused::QuotaExceeded { retry_after, .. }) => Refusal::TooMany(retry_after).into(),
+            AppendError::Refused(Refused::TooLarge) => Refusal::TooMuchAtOnce.into(),
             AppendError::Refused(refused @ (Refused::Version { .. } | Refused::Repeated { .. })) => {
                 AppError::Fault(LogFault::Bug(format!("a refusal that this use case does not expect: {refused:?}")))
             }

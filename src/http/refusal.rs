@@ -67,6 +67,9 @@ impl From<Refusal> for ApiError {
             Refusal::TooManyAttempts => said(S::FORBIDDEN, "TOO_MANY_ATTEMPTS", "Too many attempts"),
             // Tried again by whoever meets it; if all tries end here, it is a storm.
             Refusal::AddressMoved => ApiError::service_unavailable(1),
+            Refusal::TooMuchAtOnce => {
+                said(S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "This is more than can be stored at once")
+            }
             Refusal::EmailInUse => said(S::CONFLICT, "EMAIL_ALREADY_IN_USE", "Email already in use"),
             Refusal::InvalidEmailOrPassword(account) => {
                 said(S::UNAUTHORIZED, "INVALID_EMAIL_OR_PASSWORD", "Invalid email or password").about(account)

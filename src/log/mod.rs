@@ -28,8 +28,8 @@ mod queue;
 pub mod quota;
 pub mod record;
 pub mod refold;
-pub mod sealed;
 pub mod replica;
+pub mod sealed;
 pub mod sqlite;
 mod staging;
 pub mod times;
@@ -209,6 +209,8 @@ pub enum Refused {
     Erased { person: PersonId },
     /// `quota` counts the group's quotas from 0.
     QuotaExceeded { quota: usize, retry_after: Span },
+    /// It is more than the store takes at once: fewer decisions together may fit.
+    TooLarge,
     /// The idempotency key was used before; the first time's outcome.
     Repeated { first: Position, last: Position, recorded_at: Timestamp, note: Vec<u8> },
 }

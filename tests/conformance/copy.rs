@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chrysalis::keys::KeyringClaims;
 use chrysalis::log::copy::{Copied, CopyError, Step, UNFINISHED, copy, finish};
-use chrysalis::log::transfer::SIDE_TABLES;
+use chrysalis::log::replica::ELSEWHERE;
+use chrysalis::log::transfer::{SIDE_TABLES, SideRow};
 use chrysalis::log::{Expected, Store as WholeStore};
 
 use super::history::History;
-use super::store::{Postgres, ROOMY, Sqlite, Store};
+use super::store::{EventStore, Postgres, ROOMY, Sqlite, Store};
 use super::world::{World, bare, clock, everything};
 use super::{run, world};
 
@@ -26,6 +27,27 @@ fn from_the_embedded_store_to_postgres_and_back() {
 #[test]
 fn from_postgres_to_the_embedded_store() {
     run(async { moves(&Postgres::fresh(), &Sqlite::fresh(), 6).await });
+}
+
+#[test]
+fn from_the_embedded_store_to_eventstoredb_and_back() {
+    run(async {
+        let (embedded, eventstore, again) = (Sqlite::fresh(), EventStore::fresh(), Sqlite::fresh());
+        moves(&embedded, &eventstore, 7).await;
+        let first = World::around(Store::open(&eventstore, &clock(), ROOMY).await, clock(), 77).await;
+        first.arrival().await;
+        moved(first.log.as_ref(), Store::open(&again, &clock(), ROOMY).await.as_ref()).await;
+    });
+}
+
+#[test]
+fn from_postgres_to_eventstoredb_and_from_there_to_another() {
+    run(async {
+        let (postgres, one, other) = (Postgres::fresh(), EventStore::fresh(), EventStore::fresh());
+        moves(&postgres, &one, 8).await;
+        let first = World::around(Store::open(&one, &clock(), ROOMY).await, clock(), 78).await;
+        moved(first.log.as_ref(), Store::open(&other, &clock(), ROOMY).await.as_ref()).await;
+    });
 }
 
 /// Everything that happened at one end stands at the other, and goes on there.
@@ -57,10 +79,10 @@ async fn moved(from: &dyn WholeStore, to: &dyn WholeStore) {
     for table in &SIDE_TABLES {
         let (ours, mut theirs) = (from.side_rows(table, None, 100_000).await, to.side_rows(table, None, 100_000).await);
         if let Ok(theirs) = &mut theirs {
-            theirs.retain(|row| row[0] != UNFINISHED.to_owned().into());
+            theirs.retain(not_a_mark);
         }
         let mut ours = ours.unwrap();
-        ours.retain(|row| row[0] != UNFINISHED.to_owned().into());
+        ours.retain(not_a_mark);
         assert_eq!(theirs.unwrap(), ours, "{}", table.name);
     }
     assert_eq!(to.checkpoint(UNFINISHED).await.unwrap(), 1, "until the read models are folded, nothing may serve it");
@@ -68,6 +90,11 @@ async fn moved(from: &dyn WholeStore, to: &dyn WholeStore) {
     to.rebuild(&KeyringClaims(&keyring), &mut |_| {}).await.unwrap();
     finish(to).await.unwrap();
     assert_eq!(to.checkpoint(UNFINISHED).await.unwrap(), 0);
+}
+
+/// The marks of an unfinished copy, and of a log that is elsewhere, belong to one end.
+fn not_a_mark(row: &SideRow) -> bool {
+    [UNFINISHED, ELSEWHERE].iter().all(|mark| row[0].as_text() != Some(mark))
 }
 
 /// Stopped again and again, while the source lives on: in the end both ends are the same.

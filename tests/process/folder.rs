@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{fresh_schema, on_eventstore, on_postgres};
+use crate::support::{fresh_schema, on_eventstore, on_postgres, reads_postgres};
 use crate::{eventstore, postgres};
 
 /// A new folder. The server's data are in `data` below it, and what says where its log is kept in `store`, if that is
@@ -19,15 +19,20 @@ pub struct Folder {
 impl Folder {
     /// With a store as this run of the tests is told.
     pub fn new() -> Self {
-        if on_eventstore() {
-            return Self::on_stream(eventstore::shared(), &eventstore::fresh_stream());
-        }
-        if !on_postgres() {
-            return Self::embedded();
+        let stream = on_eventstore().then(eventstore::fresh_stream);
+        match &stream {
+            None if !on_postgres() => return Self::embedded(),
+            Some(stream) if !reads_postgres() => return Self::on_stream(eventstore::shared(), stream),
+            _ => {}
         }
         let schema = fresh_schema();
-        let mut folder = Self::embedded();
-        folder.keep_in(postgres::shared(), &schema);
+        let mut folder = match &stream {
+            Some(stream) => Self::on_stream_beside(eventstore::shared(), stream, postgres::shared(), &schema),
+            None => Self::embedded(),
+        };
+        if stream.is_none() {
+            folder.keep_in(postgres::shared(), &schema);
+        }
         folder.schema = Some(schema);
         folder
     }
@@ -53,9 +58,9 @@ impl Folder {
     }
 
     /// The same, for several nodes: what is read is in a database.
-    pub fn on_stream_beside(url: &str, stream: &str, database: &str) -> Self {
+    pub fn on_stream_beside(url: &str, stream: &str, database: &str, schema: &str) -> Self {
         let folder = Self::embedded();
-        let beside = [("read_store", database), ("postgres.schema", "chrysalis"), ("postgres.pool", "2")];
+        let beside = [("read_store", database), ("postgres.schema", schema), ("postgres.pool", "2")];
         folder.keep(&[&[("store", url), ("eventstore.stream", stream)][..], &beside].concat());
         folder
     }

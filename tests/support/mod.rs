@@ -17,7 +17,7 @@ pub use app::{App, KEY, START, Tweak};
 pub use chrysalis_domain::Span;
 pub use client::{Client, Method};
 pub use follow::{Block, Following};
-pub use store::{fresh_schema, in_folder, on_eventstore, on_postgres};
+pub use store::{fresh_schema, in_folder, on_eventstore, on_postgres, reads_postgres};
 
 /// A client of the tests'. It speaks no TLS, and wants to know by what it would all the same. Nothing is installed for the
 /// process: EventStoreDB's client does that, and bears nobody before it.

@@ -1,5 +1,6 @@
 //! The one place that says on which store the server under test runs: the embedded one, or as `CHRYSALIS_TEST_STORE` says
-//! PostgreSQL (`postgres`) or EventStoreDB with the embedded one for what is read (`eventstore`).
+//! PostgreSQL (`postgres`) or EventStoreDB (`eventstore`). What is read beside that is in the embedded one, or as
+//! `CHRYSALIS_TEST_READ_STORE` says in PostgreSQL.
 
 use chrysalis::entropy::{self, OsEntropy};
 use tempfile::TempDir;
@@ -7,7 +8,7 @@ use tempfile::TempDir;
 /// A fresh store, and what the configuration says of it. What it kept is gone when this is dropped.
 pub struct Store {
     folder: TempDir,
-    /// On PostgreSQL, the schema.
+    /// In PostgreSQL, the schema.
     schema: Option<String>,
     /// On EventStoreDB, the stream.
     stream: Option<String>,
@@ -23,9 +24,18 @@ pub fn on_eventstore() -> bool {
     on("eventstore")
 }
 
-#[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]
+/// Whether what is read beside EventStoreDB is in PostgreSQL.
+pub fn reads_postgres() -> bool {
+    told("CHRYSALIS_TEST_READ_STORE", "postgres")
+}
+
 fn on(store: &str) -> bool {
-    std::env::var_os("CHRYSALIS_TEST_STORE").is_some_and(|told| told == store)
+    told("CHRYSALIS_TEST_STORE", store)
+}
+
+#[allow(clippy::disallowed_methods, reason = "tests have no configuration to be read into")]
+fn told(variable: &str, value: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|told| told == value)
 }
 
 /// A name that is nobody else's.
@@ -35,8 +45,8 @@ pub fn fresh_schema() -> String {
 
 impl Store {
     pub fn fresh() -> Self {
-        let (schema, stream) =
-            (on_postgres().then(fresh_schema), on_eventstore().then(crate::eventstore::fresh_stream));
+        let stream = on_eventstore().then(crate::eventstore::fresh_stream);
+        let schema = (on_postgres() || (stream.is_some() && reads_postgres())).then(fresh_schema);
         Self { folder: tempfile::tempdir().unwrap(), schema, stream }
     }
 
@@ -44,22 +54,28 @@ impl Store {
     pub fn config(&self) -> Vec<(String, String)> {
         // The default store is the embedded one, in the data folder.
         let mut config = vec![("data_dir", self.folder.path().display().to_string())];
-        if let Some(schema) = &self.schema {
-            config.extend([("store", crate::postgres::shared().to_owned()), ("postgres.schema", schema.clone())]);
-            // Many servers at once on one PostgreSQL.
-            config.push(("postgres.pool", "2".to_owned()));
-        }
-        if let Some(stream) = &self.stream {
-            let read = format!("sqlite:{}", self.folder.path().join("chrysalis.db").display());
-            config.extend([("store", crate::eventstore::shared().to_owned()), ("read_store", read)]);
-            config.push(("eventstore.stream", stream.clone()));
+        let tables = match &self.schema {
+            Some(schema) => {
+                // Many servers at once on one PostgreSQL.
+                config.extend([("postgres.schema", schema.clone()), ("postgres.pool", "2".to_owned())]);
+                crate::postgres::shared().to_owned()
+            }
+            None => format!("sqlite:{}", self.folder.path().join("chrysalis.db").display()),
+        };
+        match &self.stream {
+            Some(stream) => {
+                config.extend([("store", crate::eventstore::shared().to_owned()), ("read_store", tables)]);
+                config.push(("eventstore.stream", stream.clone()));
+            }
+            None if self.schema.is_some() => config.push(("store", tables)),
+            None => {}
         }
         config.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }
 
 impl Store {
-    /// Whether a text stands in clear in the embedded store's files; on PostgreSQL, in the table where it might.
+    /// Whether a text stands in clear in the embedded store's files; in PostgreSQL, in the table where it might.
     pub fn holds(&self, text: &str) -> bool {
         match &self.schema {
             Some(schema) => {

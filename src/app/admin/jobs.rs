@@ -15,7 +15,7 @@ use crate::app::authority::Authority;
 use crate::app::{App, AppError, Caller, Refusal};
 use crate::log::cqrs::{Ask, Concurrency, ExecuteError, Step};
 use crate::log::origins::NetworkHash;
-use crate::log::{Actor, AppendError, Context, Lane, StreamId, ask_one};
+use crate::log::{Actor, AppendError, Context, Lane, Refused, StreamId, ask_one};
 
 /// A job, and how many users may still be ahead of it.
 #[derive(Clone, Debug)]
@@ -124,10 +124,17 @@ impl App {
             match self.execute(ask.then(Step::Job(job.job, Concurrency::Exact, advance))).await {
                 // It was stopped meanwhile, or another node has done the stretch.
                 Ok(_) | Err(ExecuteError::Job(_)) => return Ok(()),
-                Err(ExecuteError::Refused(_) | ExecuteError::Append(AppendError::Busy { .. })) if turns.len() > 1 => {
+                Err(
+                    ExecuteError::Refused(_)
+                    | ExecuteError::Append(AppendError::Busy { .. } | AppendError::Refused(Refused::TooLarge)),
+                ) if turns.len() > 1 => {
                     turns = &turns[..turns.len().div_ceil(8)];
                 }
-                Err(ExecuteError::Refused(_)) if !refused => refused = true,
+                Err(ExecuteError::Refused(_) | ExecuteError::Append(AppendError::Refused(Refused::TooLarge)))
+                    if !refused =>
+                {
+                    refused = true;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -7,7 +7,7 @@ use chrysalis::config::{Config, secret};
 use chrysalis::followers::models;
 use chrysalis::keys::{Keyring, KeyringClaims};
 use chrysalis::log::copy::{self, Copied, CopyError};
-use chrysalis::open::{exists, open_store};
+use chrysalis::open::{exists, open_source, open_store};
 use clap::Args;
 use secrecy::ExposeSecret;
 
@@ -38,7 +38,7 @@ async fn copy(from: &Config, to: &Config) -> Outcome {
     exists(from).await?;
     let ports = ports();
     let entropy = ports.entropy.as_ref();
-    let source = open_store(from, &ports, Arc::new(())).await?;
+    let source = open_source(from, &ports).await?;
     let destination = open_store(to, &ports, Arc::new(())).await?;
     // Before anything is copied: the keys come along, and open under the same secret.
     secret::make_folder(&to.data_dir)?;

@@ -45,12 +45,14 @@ struct Metadata {
     sealed: String,
 }
 
-/// Bytes that an event takes besides its body, at most.
-const BESIDES: usize = 1_024;
+/// Bytes that the metadata of an event take at most, besides what [`weight`] counts: names, numbers, ids.
+const BESIDES: usize = 576;
+/// Bytes that each sealed record takes at most by which it is named, in base64.
+const NAMED: usize = 72;
 
-/// Bytes that it takes in an append, roughly.
-pub(super) fn weight(body: usize, sealed: usize) -> usize {
-    body + BESIDES + sealed * 72
+/// Bytes that an event takes in an append, as EventStoreDB counts them: at most.
+pub(super) fn weight(event_type: &str, stream: &StreamId, actor: usize, sealed: usize, body: usize) -> usize {
+    BESIDES + 2 * event_type.len() + 2 * stream.as_str().len() + actor + NAMED * sealed + body
 }
 
 /// The id of an event as EventStoreDB has it: the same 16 bytes.

@@ -55,13 +55,18 @@ pub(crate) fn check(url: &str) -> Result<(), String> {
     settings(url).map(|_| ())
 }
 
-/// Reads come from the leader, as appends go there: who asks what stands has to be told all of it.
+/// What the connection string says where it says nothing else. Reads come from the leader, as appends go there: who asks what
+/// stands has to be told all of it. And a client waits before its first look for a node as long as between two, which is half
+/// a second by itself: one is made here after every failure, so that would be added to each.
+const DEFAULTS: [(&str, &str); 2] = [("nodePreference", "leader"), ("discoveryInterval", "50")];
+
 fn settings(url: &str) -> Result<ClientSettings, String> {
-    let url = if url.to_ascii_lowercase().contains("nodepreference=") {
-        url.to_owned()
-    } else {
-        format!("{url}{}nodePreference=leader", if url.contains('?') { '&' } else { '?' })
-    };
+    let (mut url, given) = (url.to_owned(), url.to_ascii_lowercase());
+    for (name, value) in DEFAULTS {
+        if !given.contains(&format!("{}=", name.to_ascii_lowercase())) {
+            url += &format!("{}{name}={value}", if url.contains('?') { '&' } else { '?' });
+        }
+    }
     url.parse::<ClientSettings>().map_err(|error| match error.error() {
         Some(error) => error.to_string(),
         // It may repeat the whole of it.
@@ -180,7 +185,7 @@ impl Ledger {
         let (fault, leads_on) = match answered {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(Failed(error))) => (fault(&error), matches!(error, Error::NotLeaderException(_))),
-            Err(_) => (LogFault::Unavailable("EventStoreDB did not answer in time".to_owned()), false),
+            Err(_) => (late(), false),
         };
         let mut line = self.line.lock().await;
         match line.as_mut() {
@@ -189,6 +194,10 @@ impl Ledger {
         }
         Err(fault)
     }
+}
+
+pub(super) fn late() -> LogFault {
+    LogFault::Unavailable("EventStoreDB did not answer in time".to_owned())
 }
 
 struct Failed(Error);

@@ -99,6 +99,9 @@ impl EventStoreLog {
         }
         if end > 0 {
             let (ours, theirs) = (replica.read_all(end - 1, 1).await?, ledger.page(end - 1, 1).await?);
+            if theirs.is_empty() {
+                return Err(writer::cut(end));
+            }
             if ours != theirs {
                 return Err(LogFault::Damaged(format!(
                     "the stream {} does not hold what the read store has at position {end}: one of them is another log's",

@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::{Model, Value};
 
-use super::ledger::Offered;
-use super::{EventStoreLog, LogFault, Position, Recorded, event, staged};
+use super::ledger::{Offered, late};
+use super::writer::recover;
+use super::{EventStoreLog, LogFault, Position, Recorded, SealedRef, event, staged};
+use crate::log::analysts::{Analysts, LetRead};
 use crate::log::erasure::{Copies, Erasure, Rewrapped};
 use crate::log::follow::{Folded, Follow, Generation};
 use crate::log::refold::{ClaimReader, Difference, Progress, Refold, Report};
@@ -57,7 +59,14 @@ impl Follow for EventStoreLog {
 
 #[async_trait]
 impl Refold for EventStoreLog {
+    /// And the read store has what stands in the stream: what a node left undone is done now, and where that can't be, the
+    /// log is not served from.
     async fn fit(&self) -> Result<(), LogFault> {
+        {
+            let _none = self.writer.between().await;
+            let recovered = recover(&self.ledger, self.replica.as_ref());
+            tokio::time::timeout(self.commit_timeout, recovered).await.unwrap_or_else(|_| Err(late()))?;
+        }
         self.replica.fit().await
     }
 
@@ -124,8 +133,7 @@ impl Transfer for EventStoreLog {
             let (now, later) = rest.split_at(portion(rest));
             let behind = now[0].position - 1;
             let appended = tokio::time::timeout(self.commit_timeout, self.ledger.append(behind, now)).await;
-            let late = |_| LogFault::Unavailable("EventStoreDB did not answer in time".to_owned());
-            if appended.map_err(late)?? == Offered::Taken {
+            if appended.unwrap_or_else(|_| Err(late()))? == Offered::Taken {
                 return Err(elsewhere(behind));
             }
             rest = later;
@@ -141,10 +149,15 @@ impl Transfer for EventStoreLog {
 /// How many events go into one append: one at least.
 fn portion(events: &[Recorded]) -> usize {
     let sizes = events.iter().scan(0, |size, event| {
-        *size += event::weight(event.body.len(), event.sealed.len() / 48);
+        *size += weight(event);
         Some(*size)
     });
     sizes.take_while(|size| *size <= LARGEST).count().max(1)
+}
+
+fn weight(event: &Recorded) -> usize {
+    let actor = [&event.actor_id, &event.actor_by, &event.impersonator].into_iter().flatten().map(String::len).sum();
+    event::weight(&event.event_type, &event.stream, actor, event.sealed.len() / SealedRef::LEN, event.body.len())
 }
 
 #[async_trait]
@@ -180,5 +193,12 @@ impl Erasure for EventStoreLog {
 
     async fn destroy(&self, upto: u32) -> Result<(), LogFault> {
         self.replica.destroy(upto).await
+    }
+}
+
+#[async_trait]
+impl Analysts for EventStoreLog {
+    async fn let_read(&self, role: &str, views: &[&'static str]) -> Result<LetRead, LogFault> {
+        self.replica.let_read(role, views).await
     }
 }

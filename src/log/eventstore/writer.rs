@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
-use super::ledger::{Ledger, Offered};
+use super::ledger::{Ledger, Offered, late};
 use super::staged::{self, Batch};
-use super::{AppendError, Appended, Group, LogFault, Options, Position, Refused, Replica, WriterMetrics, event};
+use super::{Actor, AppendError, Appended, Group, LogFault, Options, Position, Refused, Replica, WriterMetrics, event};
 use crate::log::queue::{Queue, Taken, stopped, tell_unstored};
 
-/// What EventStoreDB takes in one append is 1 MiB as it comes.
-const LARGEST: usize = 900 * 1024;
+/// What EventStoreDB takes in one append is 1 MiB as it comes; what an event weighs is not underestimated.
+const LARGEST: usize = 1_000 * 1_024;
 /// How often a batch is judged anew because another node's came first.
 const ATTEMPTS: usize = 16;
 /// Between two attempts to find out how things stand.
@@ -82,7 +82,7 @@ impl Writer {
     pub(super) async fn append(&self, group: Group) -> Result<Appended, AppendError> {
         self.alive()?;
         if weight(&group) > LARGEST {
-            return Err(LogFault::Bug("a group is larger than EventStoreDB takes".to_owned()).into());
+            return Err(AppendError::Refused(Refused::TooLarge));
         }
         let (reply, answer) = oneshot::channel();
         let lane = group.lane;
@@ -146,7 +146,6 @@ impl Loop {
         let (groups, replies): (Vec<Group>, Vec<_>) = work.into_iter().map(|work| (*work.group, work.reply)).unzip();
         let groups = Arc::new(groups);
         let settled = tokio::time::timeout(self.patience, self.sequencer.settle(&groups)).await;
-        let late = || LogFault::Unavailable("EventStoreDB did not answer in time".to_owned());
         match settled.unwrap_or_else(|_| Err(late())) {
             Ok(verdicts) => {
                 let events = verdicts.iter().flatten().map(|stored| stored.last + 1 - stored.first).sum();
@@ -219,8 +218,14 @@ fn portions(work: Vec<Work>) -> Vec<Vec<Work>> {
 }
 
 fn weight(group: &Group) -> usize {
-    let events = group.appends.iter().flat_map(|append| &append.events);
-    events.map(|event| event::weight(event.body.len(), event.sealed.len())).sum()
+    let Actor { id, by, impersonator, .. } = &group.context.actor;
+    let actor = [id, by, impersonator].into_iter().flatten().map(String::len).sum();
+    let events = group.appends.iter().flat_map(|append| append.events.iter().map(|event| (&append.stream, event)));
+    events
+        .map(|(stream, event)| {
+            event::weight(event.event_type, stream, actor, event.sealed.len(), event.body.len())
+        })
+        .sum()
 }
 
 /// Brings batches into the log and the read store, one behind the other.
@@ -263,41 +268,44 @@ impl Sequencer {
         Err(LogFault::Unavailable("the log is under a storm of other nodes".to_owned()))
     }
 
-    /// Stores what stands in the log and the read store lacks: a batch that somebody broke off in.
-    ///
-    /// # Errors
-    /// [`LogFault::Damaged`] where both don't belong together.
     async fn recover(&mut self) -> Result<(), LogFault> {
-        let replica = self.replica.clone();
-        let replica = replica.as_ref();
-        loop {
-            let end = replica.end().await?;
-            let Some(first) = self.ledger.id_behind(end).await? else {
-                self.not_shorter(end).await?;
-                self.certain = true;
-                return Ok(());
-            };
-            match staged::find(replica, first).await? {
-                // Whoever is faster: it is stored once.
-                Some(act) if act.after == end => drop(replica.perform(act).await?),
-                _ if replica.end().await? != end => {}
-                _ => {
-                    return Err(LogFault::Damaged(format!(
-                        "the event at position {} of the log's stream was not offered by way of this read store: \
-                         another one, or an older copy of this one, is used with the same stream",
-                        end + 1
-                    )));
-                }
+        recover(&self.ledger, self.replica.as_ref()).await?;
+        self.certain = true;
+        Ok(())
+    }
+}
+
+/// Stores what stands in the log and the read store lacks: a batch that somebody broke off in.
+///
+/// # Errors
+/// [`LogFault::Damaged`] where both don't belong together.
+pub(super) async fn recover(ledger: &Ledger, replica: &dyn Replica) -> Result<(), LogFault> {
+    loop {
+        let end = replica.end().await?;
+        let Some(first) = ledger.id_behind(end).await? else {
+            if end > 0 && ledger.id_behind(end - 1).await?.is_none() {
+                return Err(cut(end));
+            }
+            return Ok(());
+        };
+        match staged::find(replica, first).await? {
+            // Whoever is faster: it is stored once.
+            Some(act) if act.after == end => drop(replica.perform(act).await?),
+            _ if replica.end().await? != end => {}
+            _ => {
+                return Err(LogFault::Damaged(format!(
+                    "the event at position {} of the log's stream was not offered by way of this read store: \
+                     another one, or an older copy of this one, is used with the same stream",
+                    end + 1
+                )));
             }
         }
     }
+}
 
-    async fn not_shorter(&self, end: Position) -> Result<(), LogFault> {
-        if end > 0 && self.ledger.id_behind(end - 1).await?.is_none() {
-            return Err(LogFault::Damaged(format!(
-                "the log's stream ends before position {end}, which the read store has: it is another stream, or was cut off"
-            )));
-        }
-        Ok(())
-    }
+/// What is said of a stream that is shorter than the read store.
+pub(super) fn cut(end: Position) -> LogFault {
+    LogFault::Damaged(format!(
+        "the log's stream ends before position {end}, which the read store has: it is another stream, or was cut off"
+    ))
 }

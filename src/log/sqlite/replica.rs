@@ -46,7 +46,7 @@ impl Replica for SqliteLog {
                 return Err(rusqlite::Error::InvalidQuery);
             }
             connection.prepare_cached("DELETE FROM staged WHERE behind <= ?1")?.execute([act.after])?;
-            *head = then;
+            *head = Head { recorded_at: then.recorded_at.max(head.recorded_at), ..then };
             Ok(true)
         };
         self.writer.at_head(weight, perform).await

@@ -23,11 +23,16 @@ pub(super) struct Writer {
 
 enum Work {
     Append(Box<Group>, oneshot::Sender<(Box<Group>, Result<Appended, AppendError>)>),
-    /// A small write that is no event: a key, a checkpoint. Or what stands in a log elsewhere.
-    Aside(AsideWrite, oneshot::Sender<(AsideWrite, Result<bool, LogFault>)>),
+    /// A write that is no event of this log's own.
+    Aside(Aside, oneshot::Sender<(Aside, Result<bool, LogFault>)>),
 }
 
-type AsideWrite = Box<dyn Fn(&Connection, &mut Head) -> rusqlite::Result<bool> + Send>;
+enum Aside {
+    /// A key, a checkpoint, a page of a read model.
+    Beside(Box<dyn Fn(&Connection) -> rusqlite::Result<bool> + Send>),
+    /// What is rehearsed for a log elsewhere, or stands in it.
+    AtHead(Box<dyn Fn(&Connection, &mut Head) -> rusqlite::Result<bool> + Send>),
+}
 
 /// What became of one piece of work, once its batch is durable.
 enum Outcome {
@@ -101,7 +106,7 @@ impl Writer {
         &self,
         write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<bool, LogFault> {
-        self.at_head(1, move |connection, _| write(connection)).await
+        self.write(Lane::Interactive, 1, Aside::Beside(Box::new(write))).await
     }
 
     /// One that knows where the log ends, and may move that.
@@ -110,7 +115,7 @@ impl Writer {
         weight: usize,
         write: impl Fn(&Connection, &mut Head) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<bool, LogFault> {
-        self.aside_of(Lane::Interactive, weight, Box::new(write)).await
+        self.write(Lane::Interactive, weight, Aside::AtHead(Box::new(write))).await
     }
 
     /// One that can wait, and changes so many rows.
@@ -119,14 +124,14 @@ impl Writer {
         weight: usize,
         write: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + 'static,
     ) -> Result<bool, LogFault> {
-        self.aside_of(Lane::Bulk, weight, Box::new(move |connection, _| write(connection))).await
+        self.write(Lane::Bulk, weight, Aside::Beside(Box::new(write))).await
     }
 
-    async fn aside_of(&self, lane: Lane, weight: usize, write: AsideWrite) -> Result<bool, LogFault> {
+    async fn write(&self, lane: Lane, weight: usize, aside: Aside) -> Result<bool, LogFault> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.push(lane, weight, Work::Aside(write, reply)) {
+        match self.queue.push(lane, weight, Work::Aside(aside, reply)) {
             // What was to be written comes back, too: a page of a read model is thousands of rows to free.
-            Ok(()) => answer.await.map_or_else(|_| Err(stopped()), |(_write, done)| done),
+            Ok(()) => answer.await.map_or_else(|_| Err(stopped()), |(_aside, done)| done),
             Err(AppendError::Fault(fault)) => Err(fault),
             Err(other) => Err(LogFault::Unavailable(other.to_string())),
         }
@@ -240,7 +245,8 @@ impl Loop {
                 Work::Append(group, _) => {
                     Outcome::Append(batch::store(connection, &mut self.rows, &mut held, &mut head, group)?)
                 }
-                Work::Aside(write, _) => Outcome::Aside(write(connection, &mut head)?),
+                Work::Aside(Aside::Beside(write), _) => Outcome::Aside(write(connection)?),
+                Work::Aside(Aside::AtHead(write), _) => Outcome::Aside(write(connection, &mut head)?),
             });
         }
         held.finish(connection, &mut self.rows)?;
@@ -249,7 +255,10 @@ impl Loop {
             batch::tidy(connection, head.recorded_at)?;
         }
         connection.prepare_cached("COMMIT")?.execute([])?;
-        self.head = head;
+        // Of what is written beside the log no time is told to anybody, so it does not bind what is.
+        let beside = work.iter().all(|one| matches!(one, Work::Aside(Aside::Beside(_), _)));
+        let recorded_at = if beside { stands.recorded_at.max(self.head.recorded_at) } else { head.recorded_at };
+        self.head = Head { recorded_at, ..head };
         Ok(outcomes)
     }
 }

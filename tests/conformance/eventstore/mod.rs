@@ -1,9 +1,12 @@
 //! What only a log on EventStoreDB can show: answers that get lost, servers that change, and what others see in the stream.
 
+mod apart;
 mod beside;
 mod doubt;
+mod limits;
 mod outages;
 mod races;
+mod secure;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +18,7 @@ use eventstore_double::Double;
 use super::store::EventStore;
 use super::world::clock;
 
-/// A log that gives up soon (the client takes half a second to connect), on a double of the case's own.
+/// A log that gives up soon, on a double of the case's own.
 async fn on(double: &Double) -> (EventStore, Arc<dyn WholeStore>) {
     let store = EventStore::at(&double.url());
     let log = store.try_open(&impatient(&store), &clock()).await.unwrap();

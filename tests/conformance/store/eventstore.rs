@@ -1,20 +1,66 @@
-//! EventStoreDB: the log in a stream of its own, and the embedded store for what is read.
+//! EventStoreDB: the log in a stream of its own, and one of the other stores for what is read: the embedded one, or as
+//! `CHRYSALIS_TEST_READ_STORE` says PostgreSQL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis::clock::MockClock;
 use chrysalis::log::eventstore::{EventStoreLog, Options};
+use chrysalis::log::postgres::{self, PostgresLog};
+use chrysalis::log::replica::Replica;
 use chrysalis::log::sqlite::{self, SqliteLog};
 use chrysalis::log::{LogFault, Store as WholeStore};
 use chrysalis_projections::Model;
+use tokio::sync::watch;
 
-use super::{Sqlite, Stall, Store, Taken};
+use super::{Postgres, Sqlite, Stall, Store, Taken};
 
 pub struct EventStore {
     url: String,
     stream: String,
-    read: Sqlite,
+    read: Read,
+}
+
+enum Read {
+    Embedded(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Read {
+    fn store(&self) -> &dyn Store {
+        match self {
+            Read::Embedded(store) => store,
+            Read::Postgres(store) => store,
+        }
+    }
+
+    fn taken(&self) -> watch::Sender<usize> {
+        match self {
+            Read::Embedded(store) => store.taken.clone(),
+            Read::Postgres(store) => store.taken.clone(),
+        }
+    }
+
+    async fn open(
+        &self,
+        clock: &MockClock,
+        models: Option<&'static [&'static Model]>,
+    ) -> Result<Arc<dyn Replica>, LogFault> {
+        let clock = Arc::new(clock.clone());
+        Ok(match self {
+            Read::Embedded(store) => {
+                let options = sqlite::Options::at(store.path());
+                let models = models.unwrap_or(options.models);
+                Arc::new(SqliteLog::open(&sqlite::Options { models, ..options }, clock, Arc::new(()))?)
+            }
+            Read::Postgres(store) => {
+                let options = store.options();
+                let models = models.unwrap_or(options.models);
+                Arc::new(PostgresLog::open(&postgres::Options { models, ..options }, clock, Arc::new(())).await?)
+            }
+        })
+    }
 }
 
 impl EventStore {
@@ -24,7 +70,21 @@ impl EventStore {
 
     /// On a server of the case's own.
     pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), stream: crate::eventstore::fresh_stream(), read: Sqlite::fresh() }
+        let read = match crate::support::reads_postgres() {
+            true => Read::Postgres(Postgres::fresh()),
+            false => Read::Embedded(Sqlite::fresh()),
+        };
+        Self { url: url.to_owned(), stream: crate::eventstore::fresh_stream(), read }
+    }
+
+    /// Another one for what is read, beside the same stream.
+    pub fn beside(&self) -> Self {
+        Self { stream: self.stream.clone(), ..Self::at(&self.url) }
+    }
+
+    /// Another stream, beside the same one for what is read.
+    pub fn elsewhere(self) -> Self {
+        Self { stream: crate::eventstore::fresh_stream(), ..self }
     }
 
     /// The stream that the log is.
@@ -33,23 +93,29 @@ impl EventStore {
     }
 
     pub fn options(&self) -> Options {
-        Options { stream: self.stream.clone(), ..Options::at(&self.url) }
+        // Cases hold the writer up for as long as a busy machine takes.
+        let commit_timeout = Duration::from_secs(60);
+        Options { stream: self.stream.clone(), commit_timeout, ..Options::at(&self.url) }
     }
 
     /// Opens it where opening may fail.
     pub async fn try_open(&self, options: &Options, clock: &MockClock) -> Result<Arc<dyn WholeStore>, LogFault> {
-        self.around(options, sqlite::Options::at(self.read.path()), clock).await
+        self.around(options, None, clock).await
+    }
+
+    /// Opens what is read alone.
+    pub async fn read_store(&self, clock: &MockClock) -> Arc<dyn Replica> {
+        self.read.open(clock, None).await.unwrap()
     }
 
     async fn around(
         &self,
         options: &Options,
-        read: sqlite::Options,
+        models: Option<&'static [&'static Model]>,
         clock: &MockClock,
     ) -> Result<Arc<dyn WholeStore>, LogFault> {
-        let read = Arc::new(SqliteLog::open(&read, Arc::new(clock.clone()), Arc::new(()))?);
-        let metrics = Arc::new(Taken(self.read.taken.clone()));
-        Ok(Arc::new(EventStoreLog::open(options, read, metrics).await?))
+        let read = self.read.open(clock, models).await?;
+        Ok(Arc::new(EventStoreLog::open(options, read, Arc::new(Taken(self.read.taken()))).await?))
     }
 }
 
@@ -61,8 +127,7 @@ impl Store for EventStore {
     }
 
     async fn open_with(&self, clock: &MockClock, models: &'static [&'static Model]) -> Arc<dyn WholeStore> {
-        let read = sqlite::Options { models, ..sqlite::Options::at(self.read.path()) };
-        self.around(&self.options(), read, clock).await.unwrap()
+        self.around(&self.options(), Some(models), clock).await.unwrap()
     }
 
     fn dense(&self) -> bool {
@@ -70,26 +135,26 @@ impl Store for EventStore {
     }
 
     async fn stall(&self, log: &Arc<dyn WholeStore>) -> Stall {
-        self.read.stall(log).await
+        self.read.store().stall(log).await
     }
 
     async fn behind(&self, sql: &str) -> u64 {
-        self.read.behind(sql).await
+        self.read.store().behind(sql).await
     }
 
     async fn seen(&self, sql: &str) -> String {
-        self.read.seen(sql).await
+        self.read.store().seen(sql).await
     }
 
     async fn attempt(&self, sql: &str) -> Result<u64, String> {
-        self.read.attempt(sql).await
+        self.read.store().attempt(sql).await
     }
 
-    async fn flip(&self, position: u64, column: &str, byte: usize) {
-        self.read.flip(position, column, byte).await;
+    async fn flip(&self, row: (&str, &str), column: &str, byte: usize) {
+        self.read.store().flip(row, column, byte).await;
     }
 
     async fn unguard(&self) {
-        self.read.unguard().await;
+        self.read.store().unguard().await;
     }
 }

@@ -21,6 +21,7 @@ mod reading;
 mod refusals;
 mod serve;
 mod streams;
+mod tls;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -28,10 +29,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 pub use faults::{Held, Trouble};
 pub use log::{Place, Recorded};
 pub use node::Node;
+pub use tls::Tls;
 
 use cluster::Standing;
 use faults::{Faults, Holds};
@@ -46,11 +49,13 @@ pub struct Options {
     pub port: u16,
     /// Who is let in, by name and password; anybody without it.
     pub login: Option<(String, String)>,
+    /// It speaks TLS and nothing else.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 1, port: 0, login: None }
+        Self { nodes: 1, port: 0, login: None, tls: None }
     }
 }
 
@@ -62,6 +67,7 @@ struct Shared {
     addresses: Vec<SocketAddr>,
     views: Vec<View>,
     login: Option<(String, String)>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Shared {
@@ -102,6 +108,7 @@ impl Double {
             faults: Faults::default(),
             addresses,
             login: options.login.clone(),
+            tls: options.tls.as_ref().map(tls::acceptor).transpose()?,
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let begin = |(index, listener)| Node::start(shared.clone(), index, listener, runtime.handle().clone());
@@ -109,12 +116,14 @@ impl Double {
         Ok(Self { shared, nodes, runtime: Some(runtime) })
     }
 
-    /// How it is reached: every node is named, and the leader is preferred.
+    /// How it is reached: every node is named, and the leader is preferred. Whom a client trusts that speaks TLS it has to be
+    /// told besides.
     pub fn url(&self) -> String {
         let login =
             self.shared.login.as_ref().map(|(name, password)| format!("{name}:{password}@")).unwrap_or_default();
         let hosts: Vec<String> = self.shared.addresses.iter().map(SocketAddr::to_string).collect();
-        format!("esdb://{login}{}?tls=false&nodePreference=leader", hosts.join(","))
+        let tls = self.shared.tls.is_some();
+        format!("esdb://{login}{}?tls={tls}&nodePreference=leader&discoveryInterval=50", hosts.join(","))
     }
 
     pub fn node(&self, index: usize) -> &Arc<Node> {

@@ -31,7 +31,8 @@ struct Cli {
 fn main() -> std::io::Result<()> {
     let cli = Cli::parse();
     let login = cli.login.map(|login| login.split_once(':').map(|(name, word)| (name.to_owned(), word.to_owned())));
-    let double = Double::with(&Options { nodes: cli.nodes, port: cli.port, login: login.flatten() })?;
+    let options = Options { nodes: cli.nodes, port: cli.port, login: login.flatten(), tls: None };
+    let double = Double::with(&options)?;
     println!("{}", double.url());
     for line in std::io::stdin().lock().lines() {
         let line = line?;

@@ -11,6 +11,7 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -19,7 +20,7 @@ use tonic::transport::Server;
 use crate::faults::Trouble;
 use crate::line::{Line, State, carry};
 use crate::log::{Expected, Log, Proposed, Rejected, Written};
-use crate::{Shared, refusals, serve};
+use crate::{Shared, refusals, serve, tls};
 
 /// Bytes on their way between a line and its node.
 const BUFFER: usize = 256 * 1024;
@@ -81,6 +82,7 @@ impl Node {
     fn serve(self: &Arc<Self>, listener: TcpListener) {
         listener.set_nonblocking(true).expect("a listener that can wait");
         let (service, line) = (Service { node: self.clone() }, self.line.state());
+        let tls = self.shared.tls.clone();
         let running = async move {
             let (connections, incoming) = mpsc::channel(64);
             let serving = Server::builder()
@@ -90,7 +92,7 @@ impl Node {
                 .serve_with_incoming(ReceiverStream::new(incoming));
             tokio::select! {
                 _ = serving => {}
-                _ = accept(listener, line, connections) => {}
+                _ = accept(listener, line, tls, connections) => {}
             }
         };
         *self.running.lock().unwrap() = Some(self.runtime.spawn(running));
@@ -251,6 +253,7 @@ impl Node {
 async fn accept(
     listener: TcpListener,
     line: watch::Receiver<State>,
+    acceptor: Option<TlsAcceptor>,
     connections: mpsc::Sender<std::io::Result<DuplexStream>>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -258,7 +261,9 @@ async fn accept(
         let (client, _) = listener.accept().await?;
         let (near, far) = duplex(BUFFER);
         tokio::spawn(carry(client, near, line.clone()));
-        if connections.send(Ok(far)).await.is_err() {
+        if let Some(acceptor) = &acceptor {
+            tokio::spawn(tls::open(acceptor.clone(), far, connections.clone()));
+        } else if connections.send(Ok(far)).await.is_err() {
             return Ok(());
         }
     }

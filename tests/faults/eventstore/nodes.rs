@@ -13,7 +13,7 @@ use crate::process::{Folder, PASSWORD, Server, address, case};
 fn what_one_node_did_the_other_knows_at_the_next_request() {
     case(async {
         let (double, cluster) = (Double::start(), Cluster::start());
-        let folder = Folder::on_stream_beside(&double.url(), STREAM, &cluster.url());
+        let folder = Folder::on_stream_beside(&double.url(), STREAM, &cluster.url(), "chrysalis");
         let (one, two) = (Server::start(folder.path()), Server::start(folder.path()));
         for round in 0..rounds(10, 300) {
             let email = address();
@@ -42,7 +42,7 @@ fn what_one_node_did_the_other_knows_at_the_next_request() {
 fn what_a_node_left_undone_stops_no_other() {
     case(async {
         let (double, cluster) = (Double::start(), Cluster::start());
-        let folder = Folder::on_stream_beside(&double.url(), STREAM, &cluster.url());
+        let folder = Folder::on_stream_beside(&double.url(), STREAM, &cluster.url(), "chrysalis");
         let two = Server::start(folder.path());
         for round in 0..rounds(4, 100) {
             let one = Server::start(folder.path());

@@ -1,0 +1,85 @@
+//! A stream and a read store that don't fit each other: it is said, nothing is served from them, and what is left is whole.
+
+use chrysalis::log::copy::copy;
+use chrysalis::log::replica::ELSEWHERE;
+use chrysalis::log::{AppendError, Expected, LogFault};
+use eventstore_double::Double;
+
+use super::{impatient, on, streamed};
+use crate::conformance::refold::verified;
+use crate::conformance::run;
+use crate::conformance::store::{ROOMY, Sqlite};
+use crate::conformance::world::{World, bare, clock, everything};
+
+fn damaged<T: std::fmt::Debug>(answer: Result<T, LogFault>, told: &str) {
+    assert!(matches!(&answer, Err(LogFault::Damaged(said)) if said.contains(told)), "{answer:?}");
+}
+
+#[test]
+fn a_read_store_that_lacks_what_stands_in_the_stream_is_not_served_from() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        log.append(bare("s", Expected::NoStream, 3)).await.unwrap();
+        let beside = store.beside();
+        let other = beside.try_open(&impatient(&beside), &clock()).await.unwrap();
+        damaged(other.fit().await, "was not offered by way of this read store");
+        let refused = other.append(bare("t", Expected::NoStream, 1)).await;
+        assert!(matches!(refused, Err(AppendError::Fault(LogFault::Damaged(_)))), "{refused:?}");
+        // Whose it is notices nothing.
+        log.fit().await.unwrap();
+        log.append(bare("t", Expected::NoStream, 1)).await.unwrap();
+        assert_eq!(streamed(&double, &store), 4);
+    });
+}
+
+#[test]
+fn a_stream_that_was_cut_off_is_noticed() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        log.append(bare("s", Expected::NoStream, 3)).await.unwrap();
+        drop(log);
+        let store = store.elsewhere();
+        damaged(store.try_open(&impatient(&store), &clock()).await.map(|_| ()), "ends before position 3");
+        assert_eq!(streamed(&double, &store), 0);
+    });
+}
+
+#[test]
+fn what_is_read_can_be_copied_from_without_the_stream() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        let world = World::around(log, clock(), 7).await;
+        for _ in 0..20 {
+            world.arrival().await;
+        }
+        let events = everything(world.log.as_ref()).await;
+        drop(world);
+        drop(double);
+        let (read, moved) = (store.read_store(&clock()).await, Sqlite::fresh());
+        let to = moved.open(&clock(), ROOMY);
+        copy(read.as_ref(), to.as_ref(), &mut |_| {}).await.unwrap();
+        assert_eq!(everything(to.as_ref()).await, events);
+        assert_eq!(to.checkpoint(ELSEWHERE).await.unwrap(), 0, "the copy is a log of its own");
+    });
+}
+
+#[test]
+fn an_event_that_was_altered_in_the_stream_is_named() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        let world = World::around(log, clock(), 8).await;
+        for _ in 0..5 {
+            world.arrival().await;
+        }
+        assert_eq!(verified(&world).await.differences, []);
+        let altered = double.events().into_iter().find(|event| event.stream.as_ref() == store.stream()).unwrap();
+        assert!(double.alter(altered.at, |event| event.data = b"{}".to_vec().into()));
+        let found = verified(&world).await.differences;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].table, found[0].column.as_str()), ("events", "leaf"));
+    });
+}

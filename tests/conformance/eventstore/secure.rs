@@ -1,0 +1,90 @@
+//! The way to EventStoreDB is protected, and both ends have to show who they are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use chrysalis::log::{Expected, LogFault, Store as WholeStore};
+use eventstore_double::{Double, Options, Tls};
+
+use super::impatient;
+use crate::conformance::run;
+use crate::conformance::store::EventStore;
+use crate::conformance::world::{bare, clock};
+
+/// A certificate of this machine's address, which is its own authority, and its key.
+fn certified(folder: &Path) -> (PathBuf, PathBuf) {
+    let mut make = Command::new("openssl");
+    make.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
+    make.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    make.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"]);
+    let made = make.current_dir(folder).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (folder.join("cert.pem"), folder.join("key.pem"))
+}
+
+async fn open(url: &str) -> Result<Arc<dyn WholeStore>, LogFault> {
+    let store = EventStore::at(url);
+    store.try_open(&impatient(&store), &clock()).await
+}
+
+async fn unavailable(url: &str) -> String {
+    match open(url).await.map(|_| ()) {
+        Err(LogFault::Unavailable(said)) => said,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn stores(url: &str) {
+    open(url).await.unwrap().append(bare("s", Expected::NoStream, 1)).await.unwrap();
+}
+
+#[test]
+fn tls_is_spoken_with_the_server_that_is_meant_and_no_other() {
+    run(async {
+        let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ((certificate, key), (other, _)) = (certified(folder.path()), certified(others.path()));
+        let tls = Some(Tls { certificate: certificate.clone(), key, of_clients: false });
+        let double = Double::with(&Options { tls, ..Options::default() }).unwrap();
+        let url = double.url();
+        stores(&format!("{url}&tlsCaFile={}", certificate.display())).await;
+        // By an authority that nobody named, by another one, and in clear.
+        unavailable(&url).await;
+        unavailable(&format!("{url}&tlsCaFile={}", other.display())).await;
+        unavailable(&url.replace("tls=true", "tls=false")).await;
+        assert_eq!(double.events().len(), 1);
+        // What is misspelled is told by its name, and ends nothing.
+        let said = unavailable(&format!("{url}&tlsCaFile=/nowhere/ca.pem")).await;
+        assert!(said.contains("tlsCaFile /nowhere/ca.pem"), "{said}");
+        stores(&format!("{url}&tlsVerifyCert=false")).await;
+    });
+}
+
+#[test]
+fn a_client_shows_its_certificate_where_it_is_asked_for() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = certified(folder.path());
+        let tls = Some(Tls { certificate: certificate.clone(), key: key.clone(), of_clients: true });
+        let double = Double::with(&Options { tls, ..Options::default() }).unwrap();
+        let url = format!("{}&tlsCaFile={}", double.url(), certificate.display());
+        stores(&format!("{url}&userCertFile={}&userKeyFile={}", certificate.display(), key.display())).await;
+        unavailable(&url).await;
+        let said =
+            unavailable(&format!("{url}&userCertFile={}&userKeyFile=/nowhere/key.pem", certificate.display())).await;
+        assert!(said.contains("userKeyFile /nowhere/key.pem"), "{said}");
+    });
+}
+
+#[test]
+fn credentials_are_shown_and_never_told() {
+    run(async {
+        let login = Some(("chrysalis".to_owned(), "a-secret".to_owned()));
+        let double = Double::with(&Options { login, ..Options::default() }).unwrap();
+        stores(&double.url()).await;
+        for wrong in ["chrysalis:another-secret@", ""] {
+            let said = unavailable(&double.url().replace("chrysalis:a-secret@", wrong)).await;
+            assert!(said.contains("credentials") && !said.contains("secret"), "{said}");
+        }
+    });
+}
