@@ -5,8 +5,9 @@ use std::sync::Arc;
 use chrysalis::keys::KeyringClaims;
 use chrysalis::log::copy::{Copied, CopyError, Step, UNFINISHED, copy, finish};
 use chrysalis::log::replica::ELSEWHERE;
-use chrysalis::log::transfer::{SIDE_TABLES, SideRow};
+use chrysalis::log::transfer::SIDE_TABLES;
 use chrysalis::log::{Expected, Store as WholeStore};
+use chrysalis_projections::Value;
 
 use super::history::History;
 use super::store::{EventStore, Postgres, ROOMY, Sqlite, Store};
@@ -79,10 +80,10 @@ async fn moved(from: &dyn WholeStore, to: &dyn WholeStore) {
     for table in &SIDE_TABLES {
         let (ours, mut theirs) = (from.side_rows(table, None, 100_000).await, to.side_rows(table, None, 100_000).await);
         if let Ok(theirs) = &mut theirs {
-            theirs.retain(not_a_mark);
+            theirs.retain(|row| not_a_mark(row));
         }
         let mut ours = ours.unwrap();
-        ours.retain(not_a_mark);
+        ours.retain(|row| not_a_mark(row));
         assert_eq!(theirs.unwrap(), ours, "{}", table.name);
     }
     assert_eq!(to.checkpoint(UNFINISHED).await.unwrap(), 1, "until the read models are folded, nothing may serve it");
@@ -93,8 +94,8 @@ async fn moved(from: &dyn WholeStore, to: &dyn WholeStore) {
 }
 
 /// The marks of an unfinished copy, and of a log that is elsewhere, belong to one end.
-fn not_a_mark(row: &SideRow) -> bool {
-    [UNFINISHED, ELSEWHERE].iter().all(|mark| row[0].as_text() != Some(mark))
+fn not_a_mark(row: &[Value]) -> bool {
+    [UNFINISHED, ELSEWHERE].iter().all(|mark| row[0].as_text() != Some(*mark))
 }
 
 /// Stopped again and again, while the source lives on: in the end both ends are the same.

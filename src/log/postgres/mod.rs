@@ -64,13 +64,10 @@ pub struct PostgresLog {
     pool: Pool,
     /// For the read models that follow the log: opened by the node whose turn it is.
     followers: Pool,
-    /// For whoever offers batches to a log elsewhere, and stores what stands there.
-    offered: Pool,
+    offered: replica::Offered,
     pulse: Arc<pulse::Pulse>,
     connector: Connector,
     patience: Duration,
-    commit_patience: Duration,
-    clock: Arc<dyn Clock>,
     models: &'static [&'static Model],
 }
 
@@ -94,23 +91,11 @@ impl PostgresLog {
         let pulse = Arc::new(pulse::Pulse::new(number(head.get(0))));
         drop(client);
         let (pool, followers) = (connector.pool(options.pool)?, connector.pool_of_one()?);
-        let offered = connector.pool_of_one()?;
+        let offered = replica::Offered::new(connector.pool_of_one()?, options.commit_timeout, clock.clone());
         let lookups = lookups::Lookups::new(connector.pool(LOOKUPS)?, LOOKUPS, pulse.clone(), options.query_timeout);
-        let writer = writer::Writer::start(&connector, options, clock.clone(), pulse.clone(), metrics)?;
-        let (patience, commit_patience, models) = (options.query_timeout, options.commit_timeout, options.models);
-        Ok(Self {
-            writer,
-            lookups,
-            pool,
-            followers,
-            offered,
-            pulse,
-            connector,
-            patience,
-            commit_patience,
-            clock,
-            models,
-        })
+        let writer = writer::Writer::start(&connector, options, clock, pulse.clone(), metrics)?;
+        let (patience, models) = (options.query_timeout, options.models);
+        Ok(Self { writer, lookups, pool, followers, offered, pulse, connector, patience, models })
     }
 
     /// Whether a store is there, in whatever version: looks, and makes none.

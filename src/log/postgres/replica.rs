@@ -1,16 +1,20 @@
 //! PostgreSQL as the read store of a log that is kept elsewhere: what is rehearsed is written as a batch is, and taken back.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
+use deadpool_postgres::Pool;
 
 use super::batch::Ending;
 use super::connect::Lent;
 use super::pulse::silent;
 use super::rows::RowWriter;
-use super::writer::{Failure, Settled, transaction};
+use super::writer::{Failure, Settled, TIDY_EVERY, tidy, transaction};
 use super::{LogFault, PostgresLog, pool_fault};
+use crate::clock::Clock;
 use crate::log::replica::{Act, Replica};
 use crate::log::transfer::Transfer;
 use crate::log::{Appended, Group, Refused};
@@ -18,12 +22,35 @@ use crate::log::{Appended, Group, Refused};
 /// How often a rehearsal is tried that meets with another node's batch.
 const ATTEMPTS: usize = 4;
 
+/// What whoever offers batches to a log elsewhere works with.
+pub(super) struct Offered {
+    pool: Pool,
+    patience: Duration,
+    clock: Arc<dyn Clock>,
+    /// The time of the latest judgement: this node's clock may be set back.
+    latest: Mutex<Timestamp>,
+    performed: AtomicU64,
+}
+
+impl Offered {
+    pub(super) fn new(pool: Pool, patience: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { pool, patience, clock, latest: Mutex::default(), performed: AtomicU64::default() }
+    }
+
+    /// This node's time: never before it was.
+    fn now(&self) -> Timestamp {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = self.clock.now().max(*latest);
+        *latest
+    }
+}
+
 #[async_trait]
 impl Replica for PostgresLog {
     async fn rehearse(&self, groups: Arc<Vec<Group>>) -> Result<Vec<Result<Appended, Refused>>, LogFault> {
         let mut attempt = 1;
         loop {
-            match self.act(&groups, self.clock.now(), Ending::TakenBack).await {
+            match self.act(&groups, self.offered.now(), Ending::TakenBack).await {
                 Ok((verdicts, _)) => return Ok(verdicts),
                 Err(Failure::Conflict(_)) if attempt < ATTEMPTS => attempt += 1,
                 Err(Failure::Conflict(fault) | Failure::Fault(fault)) => return Err(fault),
@@ -35,6 +62,9 @@ impl Replica for PostgresLog {
         match self.act(&act.groups, act.recorded_at, Ending::Performed(act.after)).await {
             Ok((verdicts, Some(head))) if verdicts.iter().all(Result::is_ok) => {
                 self.pulse.reached(head.position);
+                if self.offered.performed.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY_EVERY) {
+                    self.tidy().await;
+                }
                 Ok(true)
             }
             // Judged by another log than the one behind which it stands: another node was faster.
@@ -46,10 +76,20 @@ impl Replica for PostgresLog {
 }
 
 impl PostgresLog {
+    /// Side rows that no longer count: the next round removes what this one does not.
+    async fn tidy(&self) {
+        let Ok(client) = self.offered.pool.get().await else { return };
+        let client = Lent::new(client);
+        let tidied = tokio::time::timeout(self.offered.patience, tidy(&client, self.offered.clock.now())).await;
+        if matches!(tidied, Ok(Ok(()))) {
+            client.give_back();
+        }
+    }
+
     /// One transaction, within its time and only while PostgreSQL answers.
     async fn act(&self, groups: &[Group], mut now: Timestamp, ending: Ending) -> Result<Settled, Failure> {
         self.pulse.alive().map_err(Failure::Fault)?;
-        let client = self.offered.get().await.map_err(|error| {
+        let client = self.offered.pool.get().await.map_err(|error| {
             self.pulse.doubt();
             Failure::Fault(pool_fault(error))
         })?;
@@ -57,7 +97,7 @@ impl PostgresLog {
         let client = Lent::new(client);
         let (groups, mut rows): (Vec<&Group>, _) = (groups.iter().collect(), RowWriter::live());
         let acted = tokio::time::timeout(
-            self.commit_patience,
+            self.offered.patience,
             transaction(&client, &mut rows, &groups, true, &mut now, ending),
         );
         let acted = tokio::select! {
@@ -70,7 +110,7 @@ impl PostgresLog {
             Ok((_, Some(_))) => client.give_back(),
             // Nothing was to be written, or somebody was in the way: the transaction is still open.
             Ok((_, None)) | Err(Failure::Conflict(_)) => {
-                let ended = tokio::time::timeout(self.commit_patience, client.batch_execute("ROLLBACK")).await;
+                let ended = tokio::time::timeout(self.offered.patience, client.batch_execute("ROLLBACK")).await;
                 if matches!(ended, Ok(Ok(()))) {
                     client.give_back();
                 }

@@ -67,7 +67,7 @@ impl From<tokio_postgres::Error> for Failure {
 /// How often a batch is tried that meets with others; then each of its groups by itself, as often.
 const ATTEMPTS: usize = 4;
 /// Batches between two rounds of tidying.
-const TIDY_EVERY: u64 = 64;
+pub(super) const TIDY_EVERY: u64 = 64;
 
 impl Writer {
     pub(super) fn start(
@@ -246,28 +246,28 @@ impl Loop {
         stored
     }
 
-    /// Removes some side rows that no longer count. Bounded, so that no batch waits for a long absence.
     async fn tidy(&self) {
         let Ok(client) = self.pool.get().await else { return };
-        let now = self.clock.now().as_millis();
-        let removed = async {
-            for table in ["quotas", "idempotency"] {
-                let sql = format!(
-                    "DELETE FROM {table} WHERE key IN
-                         (SELECT key FROM {table} WHERE expires_at <= $1 LIMIT 256 FOR UPDATE SKIP LOCKED)"
-                );
-                let statement = client.prepare_cached(&sql).await?;
-                client.execute(&statement, &[&now]).await?;
-            }
-            Ok::<_, tokio_postgres::Error>(())
-        };
-        let removed = tokio::time::timeout(self.patience, removed).await;
+        let removed = tokio::time::timeout(self.patience, tidy(&client, self.clock.now())).await;
         if !matches!(removed, Ok(Ok(()))) {
             // The next round does it.
             drop(Object::take(client));
             self.pulse.doubt();
         }
     }
+}
+
+/// Removes some side rows that no longer count. Bounded, so that no batch waits for a long absence.
+pub(super) async fn tidy(client: &Object, now: Timestamp) -> Result<(), tokio_postgres::Error> {
+    for table in ["quotas", "idempotency"] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE key IN
+                 (SELECT key FROM {table} WHERE expires_at <= $1 LIMIT 256 FOR UPDATE SKIP LOCKED)"
+        );
+        let statement = client.prepare_cached(&sql).await?;
+        client.execute(&statement, &[&now.as_millis()]).await?;
+    }
+    Ok(())
 }
 
 /// The answers, and where the log ends now, if something was stored.

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::schema::Bound;
-use super::{LogFault, Position, SqliteLog};
+use super::{LogFault, Position, SqliteLog, scrub};
 use crate::log::Recorded;
 use crate::log::transfer::{SideChange, SideRow, SideTable, Transfer, elsewhere};
 
@@ -39,7 +39,14 @@ impl Transfer for SqliteLog {
 
     async fn put_side_rows(&self, change: SideChange) -> Result<(), LogFault> {
         let change = Prepared::from(change);
-        self.writer.aside(move |connection| change.write(connection).map(|()| true)).await.map(|_| ())
+        let write = move |connection: &Connection| {
+            // What goes may be somebody's who is erased later.
+            if !change.change.gone.is_empty() {
+                scrub::leave_nothing(connection)?;
+            }
+            change.write(connection).map(|()| true)
+        };
+        self.writer.aside(write).await.map(|_| ())
     }
 
     async fn keep(&self, follower: &str, at: Position, changes: Vec<SideChange>) -> Result<bool, LogFault> {
