@@ -18,6 +18,7 @@ fn a_cut_is_answered_503_and_heals_by_itself() {
         let server = Server::start(folder.path());
         let arrived = server.app().arrive().await.ok();
         let guest = server.app().bearing(&arrived.token());
+        guest.session().await.ok();
         // One who asks in the middle of it may get what was asked for afterwards, and a new token with it.
         let hopeful = server.app().bearing(&server.app().arrive().await.ok().token());
         let crowd = Crowd::patient(&[&server], 8);
@@ -32,6 +33,7 @@ fn a_cut_is_answered_503_and_heals_by_itself() {
             refused(&server.app().get("/readyz").await);
             // It lives, though it can't change anything; what it knows it tells.
             assert_eq!(server.app().get("/healthz").await.status, StatusCode::OK);
+            assert_eq!(guest.session().await.ok().user(), arrived.user());
             if cut.elapsed() > long {
                 break;
             }
