@@ -11,11 +11,16 @@ use crate::config::{LogFormat, Logging};
 
 /// Whatever is asked for: below this these write down the parameters of statements, names and addresses among them.
 const SILENT: [&str; 2] = ["tokio_postgres=info", "tokio_postgres::query=info"];
+/// EventStoreDB's client calls every attempt an error while there is no server, and every race that is lost. That a store is
+/// away is said once, in `outage`.
+const LOUD: &str = "eventstore";
 
 /// Starts logging for the process. A second call does nothing.
 pub fn start(config: &Logging) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = SILENT.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
+    let quiet = (!config.filter.contains(LOUD)).then(|| format!("{LOUD}=off"));
+    let directives = SILENT.into_iter().chain(quiet.as_deref());
+    let filter = directives.filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     let human = match config.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Human => true,
