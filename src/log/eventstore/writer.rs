@@ -222,9 +222,7 @@ fn weight(group: &Group) -> usize {
     let actor = [id, by, impersonator].into_iter().flatten().map(String::len).sum();
     let events = group.appends.iter().flat_map(|append| append.events.iter().map(|event| (&append.stream, event)));
     events
-        .map(|(stream, event)| {
-            event::weight(event.event_type, stream, actor, event.sealed.len(), event.body.len())
-        })
+        .map(|(stream, event)| event::weight(event.event_type, stream, actor, event.sealed.len(), event.body.len()))
         .sum()
 }
 

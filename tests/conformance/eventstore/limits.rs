@@ -33,10 +33,8 @@ fn what_is_larger_than_an_append_is_refused_and_holds_nobody_up() {
     run(async {
         let double = Double::start();
         let (store, log) = on(&double).await;
-        let (large, small) = tokio::join!(
-            log.append(heavy("large", 1, 1_050_000)),
-            log.append(bare("small", Expected::NoStream, 1))
-        );
+        let (large, small) =
+            tokio::join!(log.append(heavy("large", 1, 1_050_000)), log.append(bare("small", Expected::NoStream, 1)));
         assert_eq!(refused(large), Refused::TooLarge);
         small.unwrap();
         assert_eq!(refused(log.append(bare("many", Expected::NoStream, 3_000)).await), Refused::TooLarge);
