@@ -129,7 +129,7 @@ impl Drop for Loop {
 impl Loop {
     async fn run(mut self) {
         // What a node left that was stopped in the middle.
-        if self.recovered().await.is_err() {
+        if matches!(self.recovered().await, Err(LogFault::Unavailable(_))) {
             self.heal().await;
         }
         while let Some(Taken { work, depth }) = self.queue.next(self.max_batch).await {
