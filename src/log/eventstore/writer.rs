@@ -242,16 +242,13 @@ impl Sequencer {
         if !self.certain {
             self.recover().await?;
         }
-        // Whoever breaks off from here on leaves it unknown.
-        self.certain = false;
         let replica = self.replica.clone();
         let replica = replica.as_ref();
         for _ in 0..ATTEMPTS {
             let verdicts = replica.rehearse(groups.clone()).await?;
-            let Some(batch) = Batch::of(groups, &verdicts) else {
-                self.certain = true;
-                return Ok(verdicts);
-            };
+            let Some(batch) = Batch::of(groups, &verdicts) else { return Ok(verdicts) };
+            // Whoever breaks off from here on leaves it unknown.
+            self.certain = false;
             batch.stage(replica).await?;
             if self.ledger.append(batch.act.after, &batch.events).await? == Offered::Stand {
                 // Another node may have found it there, and stored it.
