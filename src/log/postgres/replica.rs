@@ -19,7 +19,7 @@ use crate::log::replica::{Act, Replica};
 use crate::log::transfer::Transfer;
 use crate::log::{Appended, Group, Refused};
 
-/// How often a rehearsal is tried that meets with another node's batch.
+/// How often a batch is tried that meets with others.
 const ATTEMPTS: usize = 4;
 
 /// What whoever offers batches to a log elsewhere works with.
@@ -48,13 +48,9 @@ impl Offered {
 #[async_trait]
 impl Replica for PostgresLog {
     async fn rehearse(&self, groups: Arc<Vec<Group>>) -> Result<Vec<Result<Appended, Refused>>, LogFault> {
-        let mut attempt = 1;
-        loop {
-            match self.act(&groups, self.offered.now(), Ending::TakenBack).await {
-                Ok((verdicts, _)) => return Ok(verdicts),
-                Err(Failure::Conflict(_)) if attempt < ATTEMPTS => attempt += 1,
-                Err(Failure::Conflict(fault) | Failure::Fault(fault)) => return Err(fault),
-            }
+        match self.act(&groups, self.offered.now(), Ending::TakenBack).await {
+            Ok((verdicts, _)) => Ok(verdicts),
+            Err(Failure::Conflict(fault) | Failure::Fault(fault)) => Err(fault),
         }
     }
 
@@ -86,8 +82,22 @@ impl PostgresLog {
         }
     }
 
+    /// One transaction; another one where somebody was in the way, as a rebuild or another node's batch may be.
+    async fn act(&self, groups: &[Group], now: Timestamp, ending: Ending) -> Result<Settled, Failure> {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(groups, now, ending).await {
+                Err(Failure::Conflict(fault)) if attempt < ATTEMPTS => {
+                    tracing::debug!(%fault, "a batch for a log elsewhere met with something; it is tried again");
+                    attempt += 1;
+                }
+                acted => return acted,
+            }
+        }
+    }
+
     /// One transaction, within its time and only while PostgreSQL answers.
-    async fn act(&self, groups: &[Group], mut now: Timestamp, ending: Ending) -> Result<Settled, Failure> {
+    async fn attempt(&self, groups: &[Group], mut now: Timestamp, ending: Ending) -> Result<Settled, Failure> {
         self.pulse.alive().map_err(Failure::Fault)?;
         let client = self.offered.pool.get().await.map_err(|error| {
             self.pulse.doubt();

@@ -23,9 +23,10 @@ fn certified(folder: &Path) -> (PathBuf, PathBuf) {
     (folder.join("cert.pem"), folder.join("key.pem"))
 }
 
-async fn open(url: &str) -> Result<Arc<dyn WholeStore>, LogFault> {
+/// A log there, and what goes with it.
+async fn open(url: &str) -> Result<(Arc<dyn WholeStore>, EventStore), LogFault> {
     let store = EventStore::at(url);
-    store.try_open(&impatient(&store), &clock()).await
+    Ok((store.try_open(&impatient(&store), &clock()).await?, store))
 }
 
 async fn unavailable(url: &str) -> String {
@@ -36,7 +37,8 @@ async fn unavailable(url: &str) -> String {
 }
 
 async fn stores(url: &str) {
-    open(url).await.unwrap().append(bare("s", Expected::NoStream, 1)).await.unwrap();
+    let (log, _store) = open(url).await.unwrap();
+    log.append(bare("s", Expected::NoStream, 1)).await.unwrap();
 }
 
 #[test]
