@@ -22,9 +22,10 @@ impl Replica for SqliteLog {
         let rehearse = move |connection: &Connection, head: &mut Head| {
             connection.execute_batch("SAVEPOINT rehearsal")?;
             let mut then = *head;
-            let stored = store(connection, &mut then, &groups, Epochs::Standing);
+            // What fails takes back the whole transaction.
+            let stored = store(connection, &mut then, &groups, Epochs::Standing)?;
             connection.execute_batch("ROLLBACK TO rehearsal; RELEASE rehearsal")?;
-            *seen.lock().unwrap_or_else(PoisonError::into_inner) = stored?;
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = stored;
             Ok(true)
         };
         self.writer.at_head(weight, rehearse).await?;
