@@ -40,10 +40,12 @@ fn main() -> std::io::Result<()> {
             println!("what is {line:?}?");
         }
     }
-    while !cli.attended {
+    if cli.attended {
+        return Ok(());
+    }
+    loop {
         std::thread::park();
     }
-    Ok(())
 }
 
 fn obey(double: &Double, line: &str) -> Option<()> {
