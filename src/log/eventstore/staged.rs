@@ -168,27 +168,31 @@ struct KeptGroup {
     cause: Option<EventId>,
     settings_version: Version,
     appends: Vec<KeptAppend>,
-    /// Id, person, kind, salt, ciphertext.
-    sealed: Vec<(SealedId, PersonId, String, [u8; 16], Vec<u8>)>,
+    sealed: Vec<KeptSealed>,
     /// Person, epoch, wrapped.
     person_keys: Vec<(PersonId, u32, Vec<u8>)>,
     erase: Vec<PersonId>,
     claims: Vec<KeptClaim>,
     keys: Vec<KeptClaim>,
-    /// Key, limits with their spans, what it means.
-    quotas: Vec<(Vec<u8>, Vec<(u32, Span)>, u8)>,
+    quotas: Vec<KeptQuota>,
     /// Key, note, how long.
     idempotency: Option<(Vec<u8>, Vec<u8>, Span)>,
     origin: Option<KeptOrigin>,
     rests_on_settings: bool,
 }
 
+/// Id, person, kind, salt, ciphertext.
+type KeptSealed = (SealedId, PersonId, String, [u8; 16], Vec<u8>);
+/// Key, limits with their spans, what it means.
+type KeptQuota = (Vec<u8>, Vec<(u32, Span)>, u8);
+/// Id, type, version, when, sealed references, body.
+type KeptEvent = (EventId, String, u16, Timestamp, Vec<u8>, Vec<u8>);
+
 #[derive(Serialize, Deserialize)]
 struct KeptAppend {
     stream: String,
     expected: KeptExpected,
-    /// Id, type, version, when, sealed references, body.
-    events: Vec<(EventId, String, u16, Timestamp, Vec<u8>, Vec<u8>)>,
+    events: Vec<KeptEvent>,
     snapshot: Option<Vec<u8>>,
 }
 

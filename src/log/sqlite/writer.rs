@@ -29,10 +29,13 @@ enum Work {
 
 enum Aside {
     /// A key, a checkpoint, a page of a read model.
-    Beside(Box<dyn Fn(&Connection) -> rusqlite::Result<bool> + Send>),
+    Beside(Beside),
     /// What is rehearsed for a log elsewhere, or stands in it.
-    AtHead(Box<dyn Fn(&Connection, &mut Head) -> rusqlite::Result<bool> + Send>),
+    AtHead(AtHead),
 }
+
+type Beside = Box<dyn Fn(&Connection) -> rusqlite::Result<bool> + Send>;
+type AtHead = Box<dyn Fn(&Connection, &mut Head) -> rusqlite::Result<bool> + Send>;
 
 /// What became of one piece of work, once its batch is durable.
 enum Outcome {
