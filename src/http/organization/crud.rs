@@ -127,7 +127,7 @@ pub async fn full(
     State(http): State<Http>,
     Asked { who, form }: Asked<WhichForm>,
 ) -> Result<Json<Option<Full>>, ApiError> {
-    let full = http.app.full_organization(&looking(&who)?, form.which()?, SHOWN, who.caller.at).await?;
+    let full = http.app.full_organization(&looking(&who)?, form.which(), SHOWN, who.caller.at).await?;
     Ok(Json(full.map(|full| Full::new(full, hidden(&who)))))
 }
 
@@ -172,7 +172,7 @@ pub async fn set_active(
 ) -> Result<Json<Option<Organization>>, ApiError> {
     let chosen = match form.organization_id.into_change() {
         Some(None) => None,
-        id => Some(which(id.flatten(), form.organization_slug)?),
+        id => Some(which(id.flatten(), form.organization_slug)),
     };
     let chosen = http.app.set_active(&who.caller, who.session()?, chosen).await?;
     Ok(Json(chosen.map(Organization::from)))
@@ -233,7 +233,7 @@ pub async fn update(
         logo,
         metadata,
     };
-    let which = which(form.organization_id, None)?;
+    let which = which(form.organization_id, None);
     Ok(Json(http.app.update_organization(&who.caller, &asker, which, changes).await?.into()))
 }
 
@@ -256,7 +256,7 @@ pub async fn delete(
     if form.organization_id.is_none() {
         return Err(forms::unfit("organizationId", "is required"));
     }
-    Ok(Json(http.app.delete_organization(&who.caller, &asker, form.which()?).await?.into()))
+    Ok(Json(http.app.delete_organization(&who.caller, &asker, form.which()).await?.into()))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -52,7 +52,7 @@ pub async fn invite_member(
         role: form.role.role()?,
         resend: form.resend.unwrap_or(false),
     };
-    let which = which(form.organization_id, None)?;
+    let which = which(form.organization_id, None);
     Ok(Json(http.app.invite(&who.caller, &asker, which, &new).await?.into()))
 }
 
@@ -198,7 +198,7 @@ pub async fn list_invitations(
     let asker = looking(&who)?;
     let status = form.status.as_deref().map(status).transpose()?;
     let pages = form.pages()?;
-    let page = http.app.invitations(&asker, form.which()?, status, pages, who.caller.at).await?;
+    let page = http.app.invitations(&asker, form.which(), status, pages, who.caller.at).await?;
     let page = page.map(|view| Invitation::new(view, hidden(&who)));
     Ok(Json(match asker {
         Asker::User(_) => Listed::Bare(page.rows),

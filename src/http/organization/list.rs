@@ -66,7 +66,7 @@ impl ListForm {
         Ok(Pages { limit: self.limit(), after, before, ascending: self.order == Some(Direction::Asc) })
     }
 
-    pub(super) fn which(self) -> Result<Which, ApiError> {
+    pub(super) fn which(self) -> Which {
         which(self.organization_id, self.organization_slug)
     }
 }

@@ -26,10 +26,10 @@ async fn listed(http: &Http, Asked { who, form }: Asked<ListForm>) -> Result<Lis
     let member = |member| Member::with_user(member, hidden(&who));
     if let Asker::App(..) = asker {
         let pages = form.pages()?;
-        return Ok(http.app.members_by_the_page(&asker, form.which()?, role, pages).await?.map(member).into());
+        return Ok(http.app.members_by_the_page(&asker, form.which(), role, pages).await?.map(member).into());
     }
     let (limit, offset) = (form.limit(), form.offset.unwrap_or(0));
-    let (members, total) = http.app.members(&asker, form.which()?, role, limit, offset).await?;
+    let (members, total) = http.app.members(&asker, form.which(), role, limit, offset).await?;
     Ok(Listed::Counted { members: members.into_iter().map(member).collect(), total })
 }
 
@@ -79,7 +79,7 @@ pub async fn active_member(
     State(http): State<Http>,
     Asked { who, .. }: Asked<forms::Nothing>,
 ) -> Result<Json<Member>, ApiError> {
-    Ok(Json(http.app.active_member(who.reading()?.0, which(None, None)?).await?.into()))
+    Ok(Json(http.app.active_member(who.reading()?.0, which(None, None)).await?.into()))
 }
 
 /// The caller's role there.
@@ -92,7 +92,7 @@ pub async fn active_member_role(
     State(http): State<Http>,
     Asked { who, form }: Asked<WhichForm>,
 ) -> Result<Json<RoleBody>, ApiError> {
-    let member = http.app.active_member(who.reading()?.0, form.which()?).await?;
+    let member = http.app.active_member(who.reading()?.0, form.which()).await?;
     Ok(Json(RoleBody { role: member.role.name() }))
 }
 
@@ -129,7 +129,7 @@ pub async fn add_member(
     let form: AddForm = fields::from_json(fields).map_err(|error| ApiError::validation(vec![error]))?;
     let role = form.role.map_or(Ok(Role::Member), Roles::role)?;
     let user = form.user_id.parse().map_err(|_| ApiError::user_not_found())?;
-    let which = which(Some(form.organization_id), None)?;
+    let which = which(Some(form.organization_id), None);
     Ok(Json(http.app.add_member(&who.caller, &asker, which, user, role).await?.into()))
 }
 
@@ -172,7 +172,7 @@ pub async fn remove_member(
     Asked { who, form }: Asked<MemberForm>,
 ) -> Result<Json<OneMember>, ApiError> {
     let (asker, whom) = (changing(&who)?, form.whom()?);
-    let which = which(form.organization_id, None)?;
+    let which = which(form.organization_id, None);
     let member = http.app.remove_member(&who.caller, &asker, which, whom).await?;
     Ok(Json(OneMember { member: member.into() }))
 }
@@ -203,7 +203,7 @@ pub async fn update_member_role(
 ) -> Result<Json<Member>, ApiError> {
     let asker = changing(&who)?;
     let (role, whom) = (form.role.role()?, form.member.whom()?);
-    let which = which(form.member.organization_id, None)?;
+    let which = which(form.member.organization_id, None);
     Ok(Json(http.app.change_member_role(&who.caller, &asker, which, whom, role).await?.into()))
 }
 
@@ -221,7 +221,7 @@ pub async fn leave(
     State(http): State<Http>,
     Asked { who, form }: Asked<WhichForm>,
 ) -> Result<Json<Organization>, ApiError> {
-    Ok(Json(http.app.leave_organization(&who.caller, who.session()?, form.which()?).await?.into()))
+    Ok(Json(http.app.leave_organization(&who.caller, who.session()?, form.which()).await?.into()))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -244,6 +244,6 @@ pub async fn has_permission(
     Asked { who, form }: Asked<PermissionForm>,
 ) -> Result<Json<Allowed>, ApiError> {
     let permissions: Vec<_> = form.permissions.into_iter().collect();
-    let success = http.app.may(&looking(&who)?, which(form.organization_id, None)?, &permissions).await?;
+    let success = http.app.may(&looking(&who)?, which(form.organization_id, None), &permissions).await?;
     Ok(Json(Allowed { error: None, success }))
 }

@@ -23,7 +23,7 @@ pub(super) use refusal::said;
 use super::state::Http;
 use super::who::{Key, Who};
 use crate::app::authority::Authority;
-use crate::app::organization::{Asker, Refusal, Which};
+use crate::app::organization::{Asker, Which};
 use crate::wire::body::{Body, Fields, Query};
 use crate::wire::error::ApiError;
 use crate::wire::fields;
@@ -106,17 +106,17 @@ pub struct WhichForm {
 }
 
 impl WhichForm {
-    fn which(self) -> Result<Which, ApiError> {
+    fn which(self) -> Which {
         which(self.organization_id, self.organization_slug)
     }
 }
 
 /// An id counts before a slug.
-fn which(id: Option<String>, slug: Option<String>) -> Result<Which, ApiError> {
+fn which(id: Option<String>, slug: Option<String>) -> Which {
     let slug = slug.filter(|_| id.is_none());
-    // A slug that none can have is nobody's.
-    let slug = slug.map(|slug| Slug::parse(&slug).map_err(|_| said(Refusal::NotFound)));
-    Ok(Which { id: id.map(|id| id.parse().ok()), slug: slug.transpose()? })
+    // Not as a new one is read: an organization may have one from when more could be taken.
+    let slug = slug.map(|slug| Slug::from_stored(slug.trim().to_owned()));
+    Which { id: id.map(|id| id.parse().ok()), slug }
 }
 
 /// A role as it is said: one, or several of which the strongest counts.
