@@ -2,7 +2,7 @@
 //! remember every answer, so that it can be asked for later.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -56,6 +56,7 @@ pub struct Life {
 /// Many lives at once.
 pub struct Crowd {
     enough: Arc<AtomicBool>,
+    begun: Arc<AtomicUsize>,
     actors: JoinSet<Vec<Life>>,
 }
 
@@ -72,11 +73,20 @@ impl Crowd {
 
     fn of(apps: &[Client], actors: usize) -> Self {
         let enough = Arc::new(AtomicBool::new(false));
-        let mut crowd = Self { enough, actors: JoinSet::new() };
+        let mut crowd = Self { enough, begun: Arc::default(), actors: JoinSet::new() };
         for actor in 0..actors {
-            crowd.actors.spawn(one_after_another(apps[actor % apps.len()].clone(), crowd.enough.clone()));
+            crowd.actors.spawn(one_after_another(
+                apps[actor % apps.len()].clone(),
+                crowd.enough.clone(),
+                crowd.begun.clone(),
+            ));
         }
         crowd
+    }
+
+    /// Lives that were begun so far.
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Lets everybody finish what they are at. A server that is gone needs no such word: they notice.
@@ -87,7 +97,7 @@ impl Crowd {
 }
 
 /// Lives until the server is gone, or enough is enough.
-async fn one_after_another(app: Client, enough: Arc<AtomicBool>) -> Vec<Life> {
+async fn one_after_another(app: Client, enough: Arc<AtomicBool>, begun: Arc<AtomicUsize>) -> Vec<Life> {
     let mut lives = Vec::new();
     while !enough.load(Ordering::Relaxed) {
         let Some(arrived) = app.try_post("/sign-in/anonymous", json!({})).await else {
@@ -98,6 +108,7 @@ async fn one_after_another(app: Client, enough: Arc<AtomicBool>) -> Vec<Life> {
             break;
         };
         let mut life = Life::begun(&arrived.ok());
+        begun.fetch_add(1, Ordering::Relaxed);
         let unbroken = life.goes_on(&app).await;
         lives.push(life);
         if unbroken.is_none() && !app.is_patient() {

@@ -184,7 +184,7 @@ impl Ledger {
     async fn told<T>(&self, answered: Result<Result<T, Failed>, tokio::time::error::Elapsed>) -> Result<T, LogFault> {
         let (fault, leads_on) = match answered {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(Failed(error))) => (fault(&error), matches!(error, Error::NotLeaderException(_))),
+            Ok(Err(Failed(error))) => (self.fault(&error), matches!(error, Error::NotLeaderException(_))),
             Err(_) => (late(), false),
         };
         let mut line = self.line.lock().await;
@@ -193,6 +193,22 @@ impl Ledger {
             _ => *line = None,
         }
         Err(fault)
+    }
+
+    fn fault(&self, error: &Error) -> LogFault {
+        match error {
+            Error::GrpcConnectionError(_) => {
+                let at =
+                    self.settings.hosts().iter().map(|host| format!("{}:{}", host.host, host.port)).collect::<Vec<_>>();
+                let tls = if self.settings.is_secure_mode_enabled() {
+                    " by TLS (tls=false in the connection string: without)"
+                } else {
+                    ""
+                };
+                LogFault::Unavailable(format!("no connection to EventStoreDB at {}{tls}", at.join(", ")))
+            }
+            error => fault(error),
+        }
     }
 }
 

@@ -88,14 +88,12 @@ impl EventStoreLog {
     ) -> Result<Self, LogFault> {
         let ledger = Ledger::new(options)?;
         let end = replica.end().await?;
-        if replica.checkpoint(ELSEWHERE).await? == 0 {
-            if end > 0 {
-                return Err(LogFault::Unavailable(
-                    "the read store has a log of its own; name an empty one, and move the log with `chrysalis log copy`"
-                        .to_owned(),
-                ));
-            }
-            replica.advance(ELSEWHERE, 0, 1).await?;
+        let known = replica.checkpoint(ELSEWHERE).await? != 0;
+        if !known && end > 0 {
+            return Err(LogFault::Unavailable(
+                "the read store has a log of its own; name an empty one, and move the log with `chrysalis log copy`"
+                    .to_owned(),
+            ));
         }
         if end > 0 {
             let (ours, theirs) = (replica.read_all(end - 1, 1).await?, ledger.page(end - 1, 1).await?);
@@ -110,6 +108,10 @@ impl EventStoreLog {
             }
         } else {
             ledger.end().await?;
+        }
+        // Once the stream answered: who mistypes its address has a read store that is still nobody's.
+        if !known {
+            replica.advance(ELSEWHERE, 0, 1).await?;
         }
         let writer = Writer::start(options, replica.clone(), metrics)?;
         Ok(Self { writer, ledger, replica, commit_timeout: options.commit_timeout })
@@ -206,7 +208,11 @@ impl Log for EventStoreLog {
 
     async fn ready(&self) -> Result<(), LogFault> {
         self.writer.alive()?;
-        self.ledger.end().await?;
+        // In this order: what the read store has stood in the stream before.
+        let has = self.replica.end().await?;
+        if self.ledger.end().await? < has {
+            return Err(writer::cut(has));
+        }
         self.replica.ready().await
     }
 }

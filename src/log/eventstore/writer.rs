@@ -1,11 +1,10 @@
 //! This node's loop over batches: one thread, one batch on its way at a time. It takes whatever queued up while the last one
 //! was under way, so that the way is shared by everybody who waits for it.
 //!
-//! Where EventStoreDB or the read store does not answer, whoever waits is told so, and who comes is refused at once, until
-//! both answer again; before the next batch it is found out what became of the last.
+//! Where EventStoreDB or the read store does not answer, or the two don't belong together any more, whoever waits is told so, and
+//! who comes is refused at once, until both answer again; before the next batch it is found out what became of the last.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,10 +24,25 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 pub(super) struct Writer {
     queue: Arc<Queue<Work>>,
-    away: Arc<AtomicBool>,
+    away: Arc<Away>,
     /// Held while a batch is under way.
     turn: Arc<Mutex<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Why batches can't be stored, while they can't.
+#[derive(Default)]
+struct Away(std::sync::Mutex<Option<LogFault>>);
+
+impl Away {
+    fn why(&self) -> Option<LogFault> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers what was said before.
+    fn say(&self, why: Option<LogFault>) -> Option<LogFault> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), why)
+    }
 }
 
 struct Work {
@@ -46,7 +60,7 @@ impl Writer {
     ) -> Result<Self, LogFault> {
         let unstarted = |error: std::io::Error| LogFault::Unavailable(format!("the writer did not start: {error}"));
         let queue = Arc::new(Queue::new(options.queue));
-        let (away, turn) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(())));
+        let (away, turn) = (Arc::new(Away::default()), Arc::new(Mutex::new(())));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unstarted)?;
         let looped = Loop {
             queue: queue.clone(),
@@ -76,7 +90,7 @@ impl Writer {
     /// # Errors
     /// At once, while batches can't be stored.
     pub(super) fn alive(&self) -> Result<(), LogFault> {
-        if self.away.load(Ordering::Relaxed) { Err(silent()) } else { Ok(()) }
+        self.away.why().map_or(Ok(()), Err)
     }
 
     pub(super) async fn append(&self, group: Group) -> Result<Appended, AppendError> {
@@ -89,8 +103,7 @@ impl Writer {
         self.queue.push(lane, group.weight(), Work { group: Box::new(group), reply })?;
         match answer.await {
             Ok(stored) => stored,
-            Err(_) if self.away.load(Ordering::Relaxed) => Err(silent().into()),
-            Err(_) => Err(stopped().into()),
+            Err(_) => Err(self.away.why().unwrap_or_else(stopped).into()),
         }
     }
 }
@@ -115,7 +128,7 @@ struct Loop {
     sequencer: Sequencer,
     max_batch: usize,
     patience: Duration,
-    away: Arc<AtomicBool>,
+    away: Arc<Away>,
     metrics: Arc<dyn WriterMetrics>,
 }
 
@@ -129,9 +142,7 @@ impl Drop for Loop {
 impl Loop {
     async fn run(mut self) {
         // What a node left that was stopped in the middle.
-        if matches!(self.recovered().await, Err(LogFault::Unavailable(_))) {
-            self.heal().await;
-        }
+        self.heal().await;
         while let Some(Taken { work, depth }) = self.queue.next(self.max_batch).await {
             self.metrics.queued(depth);
             for portion in portions(work) {
@@ -164,10 +175,15 @@ impl Loop {
                 }
             }
             Err(fault) => {
+                // What is damaged may be one group's matter, or that of all that are to come.
+                let fault = match fault {
+                    LogFault::Damaged(_) => self.recovered().await.err().map_or(fault, apart),
+                    fault => fault,
+                };
                 tell_unstored(&fault, groups.len());
                 self.metrics.failed(groups.len());
                 let away = matches!(fault, LogFault::Unavailable(_));
-                self.away.store(away, Ordering::Relaxed);
+                self.away.say(away.then(|| fault.clone()));
                 for reply in replies {
                     let _ = reply.send(Err(fault.clone().into()));
                 }
@@ -178,23 +194,41 @@ impl Loop {
         }
     }
 
-    /// Refuses whoever waits until it is known how things stand.
+    /// Refuses whoever waits until it is known how things stand, and both stores belong together.
     async fn heal(&mut self) {
-        self.away.store(true, Ordering::Relaxed);
         loop {
-            self.queue.forget();
-            match self.recovered().await {
-                Err(LogFault::Unavailable(_)) if !self.queue.is_closed() => tokio::time::sleep(AGAIN).await,
-                // What is damaged is told to whoever comes.
-                _ => break,
+            if self.away.why().is_some() {
+                self.queue.forget();
             }
+            let Err(fault) = self.recovered().await else { break };
+            let fault = apart(fault);
+            let said = self.away.say(Some(fault.clone()));
+            if said.is_none_or(|said| said.to_string() != fault.to_string()) {
+                tracing::error!(%fault, "nothing can be stored for now");
+            }
+            if self.queue.is_closed() {
+                break;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
-        self.away.store(false, Ordering::Relaxed);
+        self.away.say(None);
     }
 
     async fn recovered(&mut self) -> Result<(), LogFault> {
         let recovered = tokio::time::timeout(self.patience, self.sequencer.recover()).await;
         recovered.unwrap_or_else(|_| Err(silent()))
+    }
+}
+
+/// Whatever keeps all batches from being stored, it is the store that is unavailable: to whoever asks it matters as little as
+/// an outage does, and the balancer has to send them elsewhere.
+fn apart(fault: LogFault) -> LogFault {
+    match fault {
+        LogFault::Damaged(told) => LogFault::Unavailable(format!(
+            "the stream and the read store don't belong together: {told}. Look whether CHRYSALIS_STORE, CHRYSALIS_READ_STORE and \
+             eventstore.stream name those of one log; how to go on where one of them is lost stands in docs/operations.md"
+        )),
+        fault => fault,
     }
 }
 

@@ -1,18 +1,65 @@
 //! A stream and a read store that don't fit each other: it is said, nothing is served from them, and what is left is whole.
 
+use std::time::Duration;
+
 use chrysalis::log::copy::copy;
+use chrysalis::log::eventstore::Options;
 use chrysalis::log::replica::ELSEWHERE;
-use chrysalis::log::{AppendError, Expected, LogFault};
+use chrysalis::log::{AppendError, Expected, LogFault, Store as WholeStore};
+use eventstore::{Client, ClientSettings, TombstoneStreamOptions};
 use eventstore_double::Double;
 
 use super::{impatient, on, streamed};
 use crate::conformance::refold::verified;
 use crate::conformance::run;
-use crate::conformance::store::{ROOMY, Sqlite};
+use crate::conformance::store::{EventStore, ROOMY, Sqlite};
 use crate::conformance::world::{World, bare, clock, everything};
 
 fn damaged<T: std::fmt::Debug>(answer: Result<T, LogFault>, told: &str) {
     assert!(matches!(&answer, Err(LogFault::Damaged(said)) if said.contains(told)), "{answer:?}");
+}
+
+/// As in an outage, so that the balancer sends nobody, and whoever comes is told to come back.
+async fn stores_nothing(log: &dyn WholeStore, told: &str) {
+    for _ in 0..500 {
+        match log.append(bare("t", Expected::NoStream, 1)).await {
+            Err(AppendError::Fault(LogFault::Unavailable(said))) if said.contains(told) => {
+                assert!(log.ready().await.is_err());
+                return;
+            }
+            // At first nobody knows what it is.
+            Err(AppendError::Fault(LogFault::Unavailable(_))) => tokio::time::sleep(Duration::from_millis(20)).await,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("never told: {told}");
+}
+
+#[test]
+fn a_node_whose_stream_is_gone_is_not_ready_and_stores_nothing() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        log.append(bare("s", Expected::NoStream, 3)).await.unwrap();
+        log.ready().await.unwrap();
+        let client = Client::new(double.url().parse::<ClientSettings>().unwrap()).unwrap();
+        client.tombstone_stream(store.stream(), &TombstoneStreamOptions::default()).await.unwrap();
+        assert!(log.ready().await.is_err(), "seen before anybody writes");
+        stores_nothing(log.as_ref(), "was deleted in EventStoreDB").await;
+    });
+}
+
+#[test]
+fn a_read_store_is_nobodys_until_the_stream_answered() {
+    run(async {
+        let double = Double::start();
+        let store = EventStore::at(&double.url());
+        let nowhere = Options { url: "esdb://127.0.0.1:1?tls=false".to_owned(), ..impatient(&store) };
+        let refused = store.try_open(&nowhere, &clock()).await.map(|_| ());
+        assert!(matches!(&refused, Err(LogFault::Unavailable(said)) if said.contains("127.0.0.1:1")), "{refused:?}");
+        assert_eq!(store.read_store(&clock()).await.checkpoint(ELSEWHERE).await.unwrap(), 0);
+        store.try_open(&impatient(&store), &clock()).await.unwrap();
+    });
 }
 
 #[test]
@@ -24,8 +71,7 @@ fn a_read_store_that_lacks_what_stands_in_the_stream_is_not_served_from() {
         let beside = store.beside();
         let other = beside.try_open(&impatient(&beside), &clock()).await.unwrap();
         damaged(other.fit().await, "was not offered by way of this read store");
-        let refused = other.append(bare("t", Expected::NoStream, 1)).await;
-        assert!(matches!(refused, Err(AppendError::Fault(LogFault::Damaged(_)))), "{refused:?}");
+        stores_nothing(other.as_ref(), "was not offered by way of this read store").await;
         // Whose it is notices nothing.
         log.fit().await.unwrap();
         log.append(bare("t", Expected::NoStream, 1)).await.unwrap();

@@ -61,6 +61,8 @@ fn what_was_stored_when_the_node_ended_is_found_by_the_next() {
         double.drop_connections();
         drop(held);
         let log = store.try_open(&impatient(&store), &clock()).await.unwrap();
+        // As a server does before it answers anybody.
+        log.fit().await.unwrap();
         let all = everything(log.as_ref()).await;
         let streams: Vec<_> = all.iter().map(|event| event.stream.as_str()).collect();
         assert_eq!(streams, ["before", "late", "late"]);
