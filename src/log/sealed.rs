@@ -77,18 +77,7 @@ pub async fn compare(store: &dyn Store, report: &mut Report) -> Result<(), LogFa
 
 /// The same, so many records at a time.
 pub async fn compare_by(store: &dyn Store, most: usize, report: &mut Report) -> Result<(), LogFault> {
-    let (upto, most) = (store.end().await?, most.max(1));
-    let mut named = Named { store, upto, most, pages: None };
-    let mut check = Check { store, upto, most, strays: true, doubts: Doubts::default(), report };
-    let mut behind = None;
-    loop {
-        let stretch = named.stretch(behind).await?;
-        check.hold(&stretch).await?;
-        behind = stretch.through;
-        if behind.is_none() {
-            break;
-        }
-    }
+    let mut check = held(store, most.max(1), true, report).await?;
     check.settle().await?;
     check.outlived().await
 }
@@ -97,20 +86,29 @@ pub async fn compare_by(store: &dyn Store, most: usize, report: &mut Report) -> 
 /// loses what rows still have of them.
 pub async fn lost(store: &dyn Store) -> Result<Report, LogFault> {
     let mut report = Report::default();
-    let mut named = Named { store, upto: store.end().await?, most: MOST, pages: None };
-    let upto = named.upto;
-    let mut check = Check { store, upto, most: MOST, strays: false, doubts: Doubts::default(), report: &mut report };
+    held(store, MOST, false, &mut report).await?.settle_absent().await?;
+    Ok(report)
+}
+
+/// All records, held against what events name; what is in doubt is still to be settled.
+async fn held<'s>(
+    store: &'s dyn Store,
+    most: usize,
+    strays: bool,
+    report: &'s mut Report,
+) -> Result<Check<'s>, LogFault> {
+    let upto = store.end().await?;
+    let mut named = Named { store, upto, most, pages: None };
+    let mut check = Check { store, upto, most, strays, doubts: Doubts::default(), report };
     let mut behind = None;
     loop {
         let stretch = named.stretch(behind).await?;
         check.hold(&stretch).await?;
         behind = stretch.through;
         if behind.is_none() {
-            break;
+            return Ok(check);
         }
     }
-    check.settle_absent().await?;
-    Ok(report)
 }
 
 /// What an event says of a record.
