@@ -17,7 +17,7 @@ use crate::wrk::{self, Load};
 use crate::{Bench, Result, median, pace};
 
 /// How long the double waits before it answers an append: nothing, and what three nodes with good disks may take.
-const COMMITS: [u64; 2] = [0, 5];
+pub const COMMITS: [u64; 2] = [0, 5];
 
 pub fn measure(bench: &mut Bench) -> Result<()> {
     for commit in COMMITS {
@@ -61,14 +61,14 @@ fn cores() -> f64 {
 }
 
 /// The double in a process of its own.
-struct Process {
+pub struct Process {
     child: Child,
     orders: ChildStdin,
-    url: String,
+    pub url: String,
 }
 
 impl Process {
-    fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--double").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
@@ -78,7 +78,7 @@ impl Process {
         Ok(Self { child, orders, url: url.trim().to_owned() })
     }
 
-    fn order(&mut self, order: &str) -> Result<()> {
+    pub fn order(&mut self, order: &str) -> Result<()> {
         Ok(writeln!(self.orders, "{order}")?)
     }
 

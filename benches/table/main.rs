@@ -26,6 +26,7 @@ mod scale;
 mod search;
 mod session;
 mod start;
+mod streams;
 mod token;
 mod upgrade;
 mod webhooks;
@@ -77,6 +78,7 @@ enum Part {
     Analytics,
     Postgres,
     Eventstore,
+    Streams,
 }
 
 /// Measures Chrysalis and prints one table.
@@ -219,6 +221,9 @@ fn main() -> Result<()> {
     // By itself: it needs the double.
     if cli.parts == [Part::Eventstore] {
         eventstore::measure(&mut bench)?;
+    }
+    if cli.parts == [Part::Streams] {
+        streams::measure(&mut bench)?;
     }
     println!("\n{}", bench.report);
     match cli.parts.as_slice() {

@@ -1,6 +1,9 @@
 //! This node's loop over batches: one thread, one batch on its way at a time. It takes whatever queued up while the last one
 //! was under way, so that the way is shared by everybody who waits for it.
 //!
+//! While nobody writes here, it looks once a second whether the stream goes further than the read store: a node that stopped
+//! between its append and its rows is waited for by whoever reads, too.
+//!
 //! Where EventStoreDB or the read store does not answer, or the two don't belong together any more, whoever waits is told so, and
 //! who comes is refused at once, until both answer again; before the next batch it is found out what became of the last.
 
@@ -21,6 +24,8 @@ const LARGEST: usize = 1_000 * 1_024;
 const ATTEMPTS: usize = 16;
 /// Between two attempts to find out how things stand.
 const AGAIN: Duration = Duration::from_millis(250);
+/// Between two looks at the stream while nobody writes here.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     queue: Arc<Queue<Work>>,
@@ -143,10 +148,22 @@ impl Loop {
     async fn run(mut self) {
         // What a node left that was stopped in the middle.
         self.heal().await;
-        while let Some(Taken { work, depth }) = self.queue.next(self.max_batch).await {
-            self.metrics.queued(depth);
-            for portion in portions(work) {
-                self.process(portion).await;
+        let queue = self.queue.clone();
+        loop {
+            // Whoever writes does not wait for a look to end.
+            tokio::select! {
+                biased;
+                taken = queue.next(self.max_batch) => {
+                    let Some(Taken { work, depth }) = taken else { return };
+                    self.metrics.queued(depth);
+                    for portion in portions(work) {
+                        self.process(portion).await;
+                    }
+                }
+                fault = self.sequencer.watch(self.patience) => {
+                    self.away.say(Some(apart(fault)));
+                    self.heal().await;
+                }
             }
         }
     }
@@ -215,8 +232,7 @@ impl Loop {
     }
 
     async fn recovered(&mut self) -> Result<(), LogFault> {
-        let recovered = tokio::time::timeout(self.patience, self.sequencer.recover()).await;
-        recovered.unwrap_or_else(|_| Err(silent()))
+        self.sequencer.recovered(self.patience).await
     }
 }
 
@@ -295,6 +311,21 @@ impl Sequencer {
         }
         // Sixteen batches of others in a row were faster.
         Err(LogFault::Unavailable("the log is under a storm of other nodes".to_owned()))
+    }
+
+    /// Follows the stream while this node does not write: what another node appended, and was stopped before it had stored
+    /// it for those who read, is stored within a look, whether anybody writes or not. Ends where that can't be done.
+    async fn watch(&mut self, patience: Duration) -> LogFault {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Err(fault) = self.recovered(patience).await {
+                return fault;
+            }
+        }
+    }
+
+    async fn recovered(&mut self, patience: Duration) -> Result<(), LogFault> {
+        tokio::time::timeout(patience, self.recover()).await.unwrap_or_else(|_| Err(silent()))
     }
 
     async fn recover(&mut self) -> Result<(), LogFault> {

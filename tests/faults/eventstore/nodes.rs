@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{STREAM, assert_whole};
 use crate::faults::rounds;
 use crate::postgres::Cluster;
-use crate::process::{Folder, PASSWORD, Server, address, case};
+use crate::process::{Folder, PASSWORD, Server, address, case, eventually};
 
 #[test]
 fn what_one_node_did_the_other_knows_at_the_next_request() {
@@ -70,6 +70,38 @@ fn what_a_node_left_undone_stops_no_other() {
             } else {
                 tried.ok();
             }
+        }
+        two.stop();
+        assert_whole(&double, folder.path());
+    });
+}
+
+/// Those who read wait for it, too: nobody has to write first.
+#[test]
+fn what_a_node_left_undone_is_done_by_another_while_nobody_writes() {
+    case(async {
+        let (double, cluster) = (Double::start(), Cluster::start());
+        let folder = Folder::on_stream_beside(&double.url(), STREAM, &cluster.url(), "chrysalis");
+        let two = Server::start(folder.path());
+        for round in 0..rounds(2, 50) {
+            let one = Server::start(folder.path());
+            let arrived = one.app().arrive().await.ok();
+            let (at_one, at_two) = (one.app().bearing(&arrived.token()), two.app().bearing(&arrived.token()));
+            // Presented before: nothing is left to be noted about it.
+            assert_eq!(at_two.session().await.ok().is_anonymous(), Some(true), "round {round}");
+            let held = double.hold_answers("GuestUpgraded");
+            let form = json!({ "email": address(), "password": PASSWORD });
+            let asking = tokio::spawn(async move { at_one.try_post("/anonymous/upgrade", form).await });
+            held.waiting(1).await;
+            one.kill();
+            assert!(asking.await.unwrap().is_none(), "it was answered");
+            let (stands, held) = (double.appends(), held);
+            eventually("the upgrade is seen at the other node", || async {
+                at_two.session().await.ok().is_anonymous() == Some(false)
+            })
+            .await;
+            assert_eq!(double.appends(), stands, "somebody wrote, round {round}");
+            drop(held);
         }
         two.stop();
         assert_whole(&double, folder.path());
