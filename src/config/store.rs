@@ -62,6 +62,13 @@ pub(super) fn parse(r: &mut Reader, key: &str, text: &str) -> Store {
     if text.starts_with("esdb://") || text.starts_with("esdb+discover://") {
         return Store::EventStore(event_store(r, key, text));
     }
+    // The same servers by the names of their newer clients.
+    if let Some(scheme) = of_kurrentdb(text) {
+        let esdb = if scheme.ends_with("+discover") { "esdb+discover" } else { "esdb" };
+        let remedy = format!("write {esdb}://, and the rest as it is: the same servers answer to it");
+        r.mistake(key, format!("{scheme}:// is spelled {esdb}:// here"), remedy);
+        return Store::Sqlite(PathBuf::new());
+    }
     // Whatever it is, it may hold a password.
     let scheme = text.split_once(':').map_or("what is given", |(scheme, _)| scheme);
     r.mistake(
@@ -72,10 +79,15 @@ pub(super) fn parse(r: &mut Reader, key: &str, text: &str) -> Store {
     Store::Sqlite(PathBuf::new())
 }
 
+fn of_kurrentdb(text: &str) -> Option<&str> {
+    const SCHEMES: [&str; 6] =
+        ["kurrentdb", "kurrentdb+discover", "kurrent", "kurrent+discover", "kdb", "kdb+discover"];
+    text.split_once("://").map(|(scheme, _)| scheme).filter(|scheme| SCHEMES.contains(scheme))
+}
+
 fn event_store(r: &mut Reader, key: &str, url: &str) -> EventStore {
-    if let Err(told) = crate::log::eventstore::check(url) {
-        let remedy = "write esdb://user:password@host:2113, several hosts with commas between them";
-        r.mistake(key, format!("the connection string does not read: {told}"), remedy);
+    for mistake in crate::log::eventstore::mistakes(url) {
+        r.mistake(key, mistake.problem, mistake.remedy);
     }
     let stream = r.or_default("eventstore.stream");
     // What begins with a dollar sign is EventStoreDB's own; what stands before a dash it takes for a category.
@@ -85,7 +97,7 @@ fn event_store(r: &mut Reader, key: &str, url: &str) -> EventStore {
         r.mistake("eventstore.stream", format!("{stream:?} is no plain name"), remedy);
     }
     let read_store = match r.text("read_store").map(str::to_owned) {
-        Some(text) if text.starts_with("esdb") => {
+        Some(text) if text.starts_with("esdb") || of_kurrentdb(&text).is_some() => {
             r.mistake("read_store", "EventStoreDB keeps no read models", "write sqlite: and a path, or postgres://…");
             Store::Sqlite(PathBuf::new())
         }

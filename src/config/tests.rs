@@ -60,11 +60,29 @@ fn a_log_in_eventstoredb_takes_a_read_store() {
         (vec![log, ("CHRYSALIS_READ_STORE", "esdb://here")], "read_store"),
         (vec![("CHRYSALIS_STORE", "esdb://one:port"), ("CHRYSALIS_READ_STORE", "sqlite:read.db")], "store"),
         (vec![log, ("CHRYSALIS_READ_STORE", "sqlite:a"), ("CHRYSALIS_EVENTSTORE_STREAM", "$all")], "eventstore.stream"),
+        (vec![log, ("CHRYSALIS_READ_STORE", "kurrentdb://here")], "read_store"),
     ];
     for (given, key) in wrong {
         let ConfigErrors(mistakes) = with(&given).unwrap_err();
         assert!(mistakes.iter().any(|mistake| mistake.key == key), "{given:?}: {mistakes:?}");
         assert!(mistakes.iter().all(|mistake| !mistake.problem.contains("secret")), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_way_to_eventstoredb_is_told_with_what_to_write() {
+    for (store, parts) in [
+        ("esdb://auth:secret@one?tlsCaFlie=ca.pem", ["\"tlsCaFlie\"", "tlsCaFile"]),
+        ("esdb://auth:secret@one?KeepAliveInterval=5000", ["keepAliveInterval", "10000 at least"]),
+        ("kurrentdb://auth:secret@one", ["kurrentdb://", "esdb://, and the rest as it is"]),
+        ("kurrent+discover://auth:secret@one", ["kurrent+discover://", "esdb+discover://, and the rest"]),
+    ] {
+        let ConfigErrors(mistakes) =
+            with(&[("CHRYSALIS_STORE", store), ("CHRYSALIS_READ_STORE", "sqlite:read.db")]).unwrap_err();
+        let told =
+            mistakes.iter().map(|mistake| format!("{}; {}", mistake.problem, mistake.remedy)).collect::<Vec<_>>();
+        assert!(told.len() == 1 && mistakes[0].key == "store", "{told:?}");
+        assert!(parts.iter().all(|part| told[0].contains(part)) && !told[0].contains("secret"), "{told:?}");
     }
 }
 

@@ -19,6 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::connection::settings;
 use super::event;
 use super::{LogFault, Options, Position, Recorded};
 
@@ -45,34 +46,6 @@ pub(super) enum Offered {
     Stand,
     /// Others do.
     Taken,
-}
-
-/// Whether a connection string reads.
-///
-/// # Errors
-/// What is wrong with it, without what it says: it may hold a password.
-pub(crate) fn check(url: &str) -> Result<(), String> {
-    settings(url).map(|_| ())
-}
-
-/// What the connection string says where it says nothing else. Reads come from the leader, as appends go there: who asks what
-/// stands has to be told all of it. And a client waits before its first look for a node as long as between two, which is half
-/// a second by itself: one is made here after every failure, so that would be added to each.
-const DEFAULTS: [(&str, &str); 2] = [("nodePreference", "leader"), ("discoveryInterval", "50")];
-
-fn settings(url: &str) -> Result<ClientSettings, String> {
-    let (mut url, given) = (url.to_owned(), url.to_ascii_lowercase());
-    for (name, value) in DEFAULTS {
-        if !given.contains(&format!("{}=", name.to_ascii_lowercase())) {
-            url += &format!("{}{name}={value}", if url.contains('?') { '&' } else { '?' });
-        }
-    }
-    url.parse::<ClientSettings>().map_err(|error| match error.error() {
-        Some(error) => error.to_string(),
-        // It may repeat the whole of it.
-        None if error.message().contains('@') => "it is none that EventStoreDB's clients read".to_owned(),
-        None => error.message().to_owned(),
-    })
 }
 
 impl Ledger {

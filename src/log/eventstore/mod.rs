@@ -14,10 +14,11 @@
 //! than the read store, and the batch that it lacks among those that were offered; or finds it as it was, and nothing happened.
 //! Why one stream, and no reservations: docs/decisions/0023.
 //!
-//! - [`ledger`]: the stream, by the client; [`event`]: one event in it;
+//! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`connection`]: how it is told where that is;
 //! - [`writer`]: this node's loop over batches; [`staged`]: a batch while it is offered;
 //! - [`read_store`]: all that is the read store's own to answer.
 
+mod connection;
 mod event;
 mod ledger;
 mod read_store;
@@ -33,8 +34,8 @@ use tokio::sync::watch;
 
 use super::replica::{ELSEWHERE, Replica};
 use super::*;
+pub(crate) use connection::mistakes;
 use ledger::Ledger;
-pub(crate) use ledger::check;
 use writer::Writer;
 
 /// How the log is set up.
