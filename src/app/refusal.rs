@@ -144,7 +144,7 @@ pub enum AppError {
     #[error("the settings changed meanwhile")]
     SettingsMoved,
     /// For the time being: a queue is full or the store is away.
-    #[error("unavailable; retry after {retry_after}")]
+    #[error("the store is away, or too much waits; try again in {retry_after}")]
     Unavailable { retry_after: Span },
     #[error(transparent)]
     Fault(LogFault),

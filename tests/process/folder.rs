@@ -52,9 +52,14 @@ impl Folder {
     /// With its log in a stream of EventStoreDB, and the embedded store for what is read.
     pub fn on_stream(url: &str, stream: &str) -> Self {
         let folder = Self::embedded();
-        let read = format!("sqlite:{}", folder.database().display());
-        folder.keep(&[("store", url), ("eventstore.stream", stream), ("read_store", &read)]);
+        folder.name_stream(url, stream);
         folder
+    }
+
+    /// From now on this stream is its log, and what is read stays where it is.
+    pub fn name_stream(&self, url: &str, stream: &str) {
+        let read = format!("sqlite:{}", self.database().display());
+        self.keep(&[("store", url), ("eventstore.stream", stream), ("read_store", &read)]);
     }
 
     /// The same, for several nodes: what is read is in a database.

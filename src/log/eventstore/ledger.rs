@@ -56,6 +56,10 @@ impl Ledger {
         Ok(Self { settings, stream: options.stream.clone(), patience: options.patience, line: Mutex::new(None) })
     }
 
+    pub(super) fn stream(&self) -> &str {
+        &self.stream
+    }
+
     /// Appends events behind a position, all of them or none, and tries until it knows which: whoever calls has a limit.
     pub(super) async fn append(&self, after: Position, events: &[Recorded]) -> Result<Offered, LogFault> {
         let offered: Vec<EventData> = events.iter().map(event::data).collect::<Result<_, _>>()?;

@@ -16,8 +16,10 @@
 //!
 //! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`connection`]: how it is told where that is;
 //! - [`writer`]: this node's loop over batches; [`staged`]: a batch while it is offered;
+//! - [`apart`]: whether the stream and the read store are of one log;
 //! - [`read_store`]: all that is the read store's own to answer.
 
+mod apart;
 mod connection;
 mod event;
 mod ledger;
@@ -34,6 +36,7 @@ use tokio::sync::watch;
 
 use super::replica::{ELSEWHERE, Replica};
 use super::*;
+use apart::{Unfit, agree, cut};
 pub(crate) use connection::mistakes;
 use ledger::Ledger;
 use writer::Writer;
@@ -78,10 +81,12 @@ pub struct EventStoreLog {
 }
 
 impl EventStoreLog {
-    /// Connects, finds out that the read store is one of this very log, and starts the writer.
+    /// Finds out that the read store is one of this very log, and starts the writer. Where EventStoreDB is away and the read
+    /// store is known to be this log's, what is read is answered meanwhile, and what writes is refused until both are seen to
+    /// belong together, as where EventStoreDB goes while a node runs.
     ///
     /// # Errors
-    /// When EventStoreDB does not answer, or the read store has a log of its own or is another log's.
+    /// When the read store has a log of its own or is another log's; on a first start, when EventStoreDB does not answer.
     pub async fn open(
         options: &Options,
         replica: Arc<dyn Replica>,
@@ -92,29 +97,34 @@ impl EventStoreLog {
         let known = replica.checkpoint(ELSEWHERE).await? != 0;
         if !known && end > 0 {
             return Err(LogFault::Unavailable(
-                "the read store has a log of its own; name an empty one, and move the log with `chrysalis log copy`"
+                "the read store has a log of its own; name an empty one with CHRYSALIS_READ_STORE, and move the log with \
+                 `chrysalis log copy`"
                     .to_owned(),
             ));
         }
-        if end > 0 {
-            let (ours, theirs) = (replica.read_all(end - 1, 1).await?, ledger.page(end - 1, 1).await?);
-            if theirs.is_empty() {
-                return Err(writer::cut(end));
+        let seen = match end {
+            0 => ledger.end().await.map(|_| ()).map_err(apart::unread),
+            end => agree(&ledger, replica.as_ref(), end).await,
+        };
+        let away = match seen {
+            Ok(()) => None,
+            Err(Unfit::Fault(away @ LogFault::Unavailable(_))) if known && end > 0 => {
+                tracing::warn!(fault = %away, "nothing can be stored for now: reads are answered, writes are refused until it can");
+                Some(away)
             }
-            if ours != theirs {
-                return Err(LogFault::Damaged(format!(
-                    "the stream {} does not hold what the read store has at position {end}: one of them is another log's",
+            Err(Unfit::Fault(LogFault::Unavailable(told))) => {
+                return Err(LogFault::Unavailable(format!(
+                    "{told}; on a first start it has to be seen that the stream {} can be this read store's",
                     options.stream
                 )));
             }
-        } else {
-            ledger.end().await?;
-        }
+            Err(unfit) => return Err(unfit.fault()),
+        };
         // Once the stream answered: who mistypes its address has a read store that is still nobody's.
         if !known {
             replica.advance(ELSEWHERE, 0, 1).await?;
         }
-        let writer = Writer::start(options, replica.clone(), metrics)?;
+        let writer = Writer::start(options, replica.clone(), metrics, away)?;
         Ok(Self { writer, ledger, replica, commit_timeout: options.commit_timeout })
     }
 }
@@ -212,7 +222,7 @@ impl Log for EventStoreLog {
         // In this order: what the read store has stood in the stream before.
         let has = self.replica.end().await?;
         if self.ledger.end().await? < has {
-            return Err(writer::cut(has));
+            return Err(cut(&self.ledger, has).fault());
         }
         self.replica.ready().await
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use chrysalis_domain::Timestamp;
 use chrysalis_projections::{Model, Value};
 
+use super::apart::{Unfit, occupied, unread};
 use super::ledger::{Offered, late};
 use super::writer::recover;
 use super::{EventStoreLog, LogFault, Position, Recorded, SealedRef, event, staged};
@@ -59,13 +60,16 @@ impl Follow for EventStoreLog {
 
 #[async_trait]
 impl Refold for EventStoreLog {
-    /// And the read store has what stands in the stream: what a node left undone is done now, and where that can't be, the
-    /// log is not served from.
+    /// And the read store has what stands in the stream: what a node left undone is done now, and where both don't belong
+    /// together, the log is not served from. Where EventStoreDB is away the writer does it, once that is back.
     async fn fit(&self) -> Result<(), LogFault> {
         {
             let _none = self.writer.between().await;
             let recovered = recover(&self.ledger, self.replica.as_ref());
-            tokio::time::timeout(self.commit_timeout, recovered).await.unwrap_or_else(|_| Err(late()))?;
+            match tokio::time::timeout(self.commit_timeout, recovered).await.unwrap_or_else(|_| Err(late().into())) {
+                Ok(()) | Err(Unfit::Fault(LogFault::Unavailable(_))) => {}
+                Err(unfit) => return Err(unfit.fault()),
+            }
         }
         self.replica.fit().await
     }
@@ -127,8 +131,19 @@ impl Transfer for EventStoreLog {
         if self.replica.end().await? != after {
             return Err(elsewhere(after));
         }
-        let there = self.ledger.page(after, events.len()).await?;
-        let Some(mut rest) = events.strip_prefix(there.as_slice()) else { return Err(elsewhere(after)) };
+        let there = match self.ledger.page(after, events.len()).await.map_err(unread) {
+            Ok(there) => there,
+            Err(Unfit::Apart(told)) => return Err(occupied(&self.ledger, &told)),
+            Err(unfit) => return Err(unfit.fault()),
+        };
+        let mut rest = events.strip_prefix(there.as_slice()).ok_or_else(|| {
+            let alike = there.iter().zip(&events).take_while(|(theirs, ours)| theirs == ours).count() as Position;
+            let at = after + alike + 1;
+            occupied(
+                &self.ledger,
+                &format!("it holds another, whose event at position {at} is not the one that is copied"),
+            )
+        })?;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(portion(rest));
             let behind = now[0].position - 1;

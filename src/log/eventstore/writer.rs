@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
+use super::apart::{self, Unfit};
 use super::ledger::{Ledger, Offered, late};
 use super::staged::{self, Batch};
-use super::{Actor, AppendError, Appended, Group, LogFault, Options, Position, Refused, Replica, WriterMetrics, event};
+use super::{Actor, AppendError, Appended, Group, LogFault, Options, Refused, Replica, WriterMetrics, event};
+use crate::log::copy::UNFINISHED;
 use crate::log::queue::{Queue, Taken, stopped, tell_unstored};
 
 /// What EventStoreDB takes in one append is 1 MiB as it comes; what an event weighs is not underestimated.
@@ -36,7 +38,6 @@ pub(super) struct Writer {
 }
 
 /// Why batches can't be stored, while they can't.
-#[derive(Default)]
 struct Away(std::sync::Mutex<Option<LogFault>>);
 
 impl Away {
@@ -58,14 +59,16 @@ struct Work {
 type Verdicts = Vec<Result<Appended, Refused>>;
 
 impl Writer {
+    /// Where it is known that EventStoreDB is away, nothing is accepted until it is back.
     pub(super) fn start(
         options: &Options,
         replica: Arc<dyn Replica>,
         metrics: Arc<dyn WriterMetrics>,
+        away: Option<LogFault>,
     ) -> Result<Self, LogFault> {
         let unstarted = |error: std::io::Error| LogFault::Unavailable(format!("the writer did not start: {error}"));
         let queue = Arc::new(Queue::new(options.queue));
-        let (away, turn) = (Arc::new(Away::default()), Arc::new(Mutex::new(())));
+        let (away, turn) = (Arc::new(Away(away.into())), Arc::new(Mutex::new(())));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unstarted)?;
         let looped = Loop {
             queue: queue.clone(),
@@ -146,8 +149,10 @@ impl Drop for Loop {
 
 impl Loop {
     async fn run(mut self) {
-        // What a node left that was stopped in the middle.
-        self.heal().await;
+        // What a node left that was stopped in the middle is done before the first batch, or when it is looked for.
+        if self.away.why().is_some() {
+            self.heal().await;
+        }
         let queue = self.queue.clone();
         loop {
             // Whoever writes does not wait for a look to end.
@@ -160,8 +165,10 @@ impl Loop {
                         self.process(portion).await;
                     }
                 }
-                fault = self.sequencer.watch(self.patience) => {
-                    self.away.say(Some(apart(fault)));
+                unfit = self.sequencer.watch(self.patience) => {
+                    let fault = unfit.fault();
+                    tracing::error!(%fault, "nothing can be stored for now");
+                    self.away.say(Some(fault));
                     self.heal().await;
                 }
             }
@@ -194,7 +201,7 @@ impl Loop {
             Err(fault) => {
                 // What is damaged may be one group's matter, or that of all that are to come.
                 let fault = match fault {
-                    LogFault::Damaged(_) => self.recovered().await.err().map_or(fault, apart),
+                    LogFault::Damaged(_) => self.recovered().await.err().map_or(fault, Unfit::fault),
                     fault => fault,
                 };
                 tell_unstored(&fault, groups.len());
@@ -217,8 +224,8 @@ impl Loop {
             if self.away.why().is_some() {
                 self.queue.forget();
             }
-            let Err(fault) = self.recovered().await else { break };
-            let fault = apart(fault);
+            let Err(unfit) = self.recovered().await else { break };
+            let fault = unfit.fault();
             let said = self.away.say(Some(fault.clone()));
             if said.is_none_or(|said| said.to_string() != fault.to_string()) {
                 tracing::error!(%fault, "nothing can be stored for now");
@@ -228,23 +235,13 @@ impl Loop {
             }
             tokio::time::sleep(AGAIN).await;
         }
-        self.away.say(None);
+        if self.away.say(None).is_some() && !self.queue.is_closed() {
+            tracing::info!("the stream and the read store are as one again; what comes is stored");
+        }
     }
 
-    async fn recovered(&mut self) -> Result<(), LogFault> {
+    async fn recovered(&mut self) -> Result<(), Unfit> {
         self.sequencer.recovered(self.patience).await
-    }
-}
-
-/// Whatever keeps all batches from being stored, it is the store that is unavailable: to whoever asks it matters as little as
-/// an outage does, and the balancer has to send them elsewhere.
-fn apart(fault: LogFault) -> LogFault {
-    match fault {
-        LogFault::Damaged(told) => LogFault::Unavailable(format!(
-            "the stream and the read store don't belong together: {told}. Look whether CHRYSALIS_STORE, CHRYSALIS_READ_STORE and \
-             eventstore.stream name those of one log; how to go on where one of them is lost stands in docs/operations.md"
-        )),
-        fault => fault,
     }
 }
 
@@ -290,7 +287,7 @@ impl Sequencer {
         let turn = self.turn.clone();
         let _turn = turn.lock().await;
         if !self.certain {
-            self.recover().await?;
+            self.recover().await.map_err(Unfit::fault)?;
         }
         let replica = self.replica.clone();
         let replica = replica.as_ref();
@@ -307,7 +304,7 @@ impl Sequencer {
                 return Ok(verdicts);
             }
             batch.unstage(replica).await?;
-            self.recover().await?;
+            self.recover().await.map_err(Unfit::fault)?;
         }
         // Sixteen batches of others in a row were faster.
         Err(LogFault::Unavailable("the log is under a storm of other nodes".to_owned()))
@@ -315,20 +312,20 @@ impl Sequencer {
 
     /// Follows the stream while this node does not write: what another node appended, and was stopped before it had stored
     /// it for those who read, is stored within a look, whether anybody writes or not. Ends where that can't be done.
-    async fn watch(&mut self, patience: Duration) -> LogFault {
+    async fn watch(&mut self, patience: Duration) -> Unfit {
         loop {
             tokio::time::sleep(LOOK).await;
-            if let Err(fault) = self.recovered(patience).await {
-                return fault;
+            if let Err(unfit) = self.recovered(patience).await {
+                return unfit;
             }
         }
     }
 
-    async fn recovered(&mut self, patience: Duration) -> Result<(), LogFault> {
-        tokio::time::timeout(patience, self.recover()).await.unwrap_or_else(|_| Err(silent()))
+    async fn recovered(&mut self, patience: Duration) -> Result<(), Unfit> {
+        tokio::time::timeout(patience, self.recover()).await.unwrap_or_else(|_| Err(silent().into()))
     }
 
-    async fn recover(&mut self) -> Result<(), LogFault> {
+    async fn recover(&mut self) -> Result<(), Unfit> {
         recover(&self.ledger, self.replica.as_ref()).await?;
         self.certain = true;
         Ok(())
@@ -338,34 +335,20 @@ impl Sequencer {
 /// Stores what stands in the log and the read store lacks: a batch that somebody broke off in.
 ///
 /// # Errors
-/// [`LogFault::Damaged`] where both don't belong together.
-pub(super) async fn recover(ledger: &Ledger, replica: &dyn Replica) -> Result<(), LogFault> {
+/// [`Unfit::Apart`] where both don't belong together.
+pub(super) async fn recover(ledger: &Ledger, replica: &dyn Replica) -> Result<(), Unfit> {
     loop {
         let end = replica.end().await?;
-        let Some(first) = ledger.id_behind(end).await? else {
-            if end > 0 && ledger.id_behind(end - 1).await?.is_none() {
-                return Err(cut(end));
-            }
-            return Ok(());
+        let Some(first) = ledger.id_behind(end).await.map_err(apart::unread)? else {
+            return apart::agree(ledger, replica, end).await;
         };
         match staged::find(replica, first).await? {
             // Whoever is faster: it is stored once.
             Some(act) if act.after == end => drop(replica.perform(act).await?),
             _ if replica.end().await? != end => {}
-            _ => {
-                return Err(LogFault::Damaged(format!(
-                    "the event at position {} of the log's stream was not offered by way of this read store: \
-                     another one, or an older copy of this one, is used with the same stream",
-                    end + 1
-                )));
-            }
+            // What stands there is a copy's that is under way, or was broken off: it is for that to take.
+            _ if replica.checkpoint(UNFINISHED).await? != 0 => return Ok(()),
+            _ => return Err(apart::unoffered(ledger, end)),
         }
     }
-}
-
-/// What is said of a stream that is shorter than the read store.
-pub(super) fn cut(end: Position) -> LogFault {
-    LogFault::Damaged(format!(
-        "the log's stream ends before position {end}, which the read store has: it is another stream, or was cut off"
-    ))
 }

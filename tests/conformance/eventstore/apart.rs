@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use chrysalis::log::copy::copy;
+use chrysalis::log::copy::{CopyError, copy};
 use chrysalis::log::eventstore::Options;
 use chrysalis::log::replica::ELSEWHERE;
 use chrysalis::log::{AppendError, Expected, LogFault, Store as WholeStore};
-use eventstore::{Client, ClientSettings, TombstoneStreamOptions};
+use eventstore::{AppendToStreamOptions, Client, ClientSettings, EventData, TombstoneStreamOptions};
 use eventstore_double::Double;
 
 use super::{impatient, on, streamed};
@@ -15,8 +15,12 @@ use crate::conformance::run;
 use crate::conformance::store::{EventStore, ROOMY, Sqlite};
 use crate::conformance::world::{World, bare, clock, everything};
 
-fn damaged<T: std::fmt::Debug>(answer: Result<T, LogFault>, told: &str) {
-    assert!(matches!(&answer, Err(LogFault::Damaged(said)) if said.contains(told)), "{answer:?}");
+/// Told as what it is, and what to look at.
+fn apart<T: std::fmt::Debug>(answer: Result<T, LogFault>, told: &str) {
+    let Err(LogFault::Unavailable(said)) = &answer else { panic!("{answer:?}") };
+    for part in ["don't belong together", told, "CHRYSALIS_READ_STORE"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
 }
 
 /// As in an outage, so that the balancer sends nobody, and whoever comes is told to come back.
@@ -56,7 +60,8 @@ fn a_read_store_is_nobodys_until_the_stream_answered() {
         let store = EventStore::at(&double.url());
         let nowhere = Options { url: "esdb://127.0.0.1:1?tls=false".to_owned(), ..impatient(&store) };
         let refused = store.try_open(&nowhere, &clock()).await.map(|_| ());
-        assert!(matches!(&refused, Err(LogFault::Unavailable(said)) if said.contains("127.0.0.1:1")), "{refused:?}");
+        let Err(LogFault::Unavailable(said)) = refused else { panic!("{refused:?}") };
+        assert!(said.contains("127.0.0.1:1") && said.contains("on a first start"), "{said}");
         assert_eq!(store.read_store(&clock()).await.checkpoint(ELSEWHERE).await.unwrap(), 0);
         store.try_open(&impatient(&store), &clock()).await.unwrap();
     });
@@ -70,7 +75,7 @@ fn a_read_store_that_lacks_what_stands_in_the_stream_is_not_served_from() {
         log.append(bare("s", Expected::NoStream, 3)).await.unwrap();
         let beside = store.beside();
         let other = beside.try_open(&impatient(&beside), &clock()).await.unwrap();
-        damaged(other.fit().await, "was not offered by way of this read store");
+        apart(other.fit().await, "was not offered by way of this read store");
         stores_nothing(other.as_ref(), "was not offered by way of this read store").await;
         // Whose it is notices nothing.
         log.fit().await.unwrap();
@@ -87,8 +92,35 @@ fn a_stream_that_was_cut_off_is_noticed() {
         log.append(bare("s", Expected::NoStream, 3)).await.unwrap();
         drop(log);
         let store = store.elsewhere();
-        damaged(store.try_open(&impatient(&store), &clock()).await.map(|_| ()), "ends before position 3");
+        apart(store.try_open(&impatient(&store), &clock()).await.map(|_| ()), "ends before position 3");
         assert_eq!(streamed(&double, &store), 0);
+    });
+}
+
+#[test]
+fn a_stream_that_is_another_log_of_the_same_length_is_noticed() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        log.append(bare("s", Expected::NoStream, 3)).await.unwrap();
+        drop(log);
+        let other = EventStore::at(&double.url());
+        let theirs = other.try_open(&impatient(&other), &clock()).await.unwrap();
+        theirs.append(bare("s", Expected::NoStream, 3)).await.unwrap();
+        let confused = Options { stream: other.stream().to_owned(), ..impatient(&store) };
+        let opened = || async { store.try_open(&confused, &clock()).await };
+        apart(opened().await.map(|_| ()), "at position 3");
+
+        // And where it is seen later: it opens while the server is away.
+        double.node(0).crash();
+        let log = opened().await.unwrap();
+        assert_eq!(everything(log.as_ref()).await.len(), 3);
+        log.fit().await.unwrap();
+        assert!(log.ready().await.is_err());
+        double.node(0).restart();
+        stores_nothing(log.as_ref(), "at position 3").await;
+        theirs.fit().await.unwrap();
+        assert_eq!((streamed(&double, &other), streamed(&double, &store)), (3, 3), "nothing was added to either");
     });
 }
 
@@ -127,5 +159,49 @@ fn an_event_that_was_altered_in_the_stream_is_named() {
         let found = verified(&world).await.differences;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].table, found[0].column.as_str()), ("events", "leaf"));
+    });
+}
+
+#[test]
+fn a_stream_that_holds_another_log_takes_no_copy_and_says_so() {
+    run(async {
+        let double = Double::start();
+        let world = World::on(&Sqlite::fresh()).await;
+        for _ in 0..5 {
+            world.arrival().await;
+        }
+        let (other, theirs) = on(&double).await;
+        theirs.append(bare("s", Expected::NoStream, 3)).await.unwrap();
+        let to = other.beside();
+        let destination = to.try_open(&impatient(&to), &clock()).await.unwrap();
+        let refused = copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await;
+        let Err(CopyError::Destination(LogFault::Unavailable(said))) = refused else { panic!("{refused:?}") };
+        for part in [to.stream(), "holds another", "at position 1 ", "CHRYSALIS_EVENTSTORE_STREAM"] {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+        drop(destination);
+        // The same read store takes it beside a stream of its own.
+        let to = to.elsewhere();
+        let destination = to.try_open(&impatient(&to), &clock()).await.unwrap();
+        copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await.unwrap();
+        assert_eq!(everything(destination.as_ref()).await, everything(world.log.as_ref()).await);
+        assert_eq!(streamed(&double, &other), 3);
+    });
+}
+
+#[test]
+fn a_stream_that_somebody_else_writes_to_takes_no_copy_and_says_so() {
+    run(async {
+        let double = Double::start();
+        let world = World::on(&Sqlite::fresh()).await;
+        world.arrival().await;
+        let store = EventStore::at(&double.url());
+        let client = Client::new(double.url().parse::<ClientSettings>().unwrap()).unwrap();
+        let foreign = EventData::json("Foreign", &serde_json::json!({})).unwrap();
+        client.append_to_stream(store.stream(), &AppendToStreamOptions::default(), foreign).await.unwrap();
+        let destination = store.try_open(&impatient(&store), &clock()).await.unwrap();
+        let refused = copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await;
+        let Err(CopyError::Destination(LogFault::Unavailable(said))) = refused else { panic!("{refused:?}") };
+        assert!(said.contains("somebody else wrote it") && said.contains("name an empty stream"), "{said}");
     });
 }

@@ -55,7 +55,7 @@ fn a_cut_is_answered_503_and_heals_by_itself() {
     });
 }
 
-fn refused(answer: &Answer) {
+pub(super) fn refused(answer: &Answer) {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
     assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
 }

@@ -1,0 +1,144 @@
+//! A node is started while EventStoreDB is away: what is read is answered, and it heals by itself where the stream is its own.
+
+use eventstore_double::Double;
+use reqwest::StatusCode;
+
+use super::cut::refused;
+use super::{STREAM, answers_again, assert_whole};
+use crate::process::{Client, Folder, Server, address, case, eventually, prints, run};
+
+/// Reads go on, writes are told to come back, and the balancer sends nobody.
+async fn reads_alone(server: &Server, guest: &Client, user: &str) {
+    assert_eq!(guest.session().await.ok().user(), user);
+    refused(&server.app().arrive().await);
+    refused(&guest.upgrade(&address()).await);
+    refused(&server.app().get("/readyz").await);
+    assert_eq!(server.app().get("/healthz").await.status, StatusCode::OK);
+}
+
+/// Starts a server that is not ready, and waits until it answers.
+async fn launch(folder: &Folder) -> Server {
+    let mut server = Server::launch(folder.path(), &["--set", "rate_limits=off"]);
+    let app = server.app();
+    eventually("it answers", || {
+        assert!(server.is_running(), "{:?}", server.lines());
+        let app = app.clone();
+        async move { app.try_call(reqwest::Method::GET, "/healthz", None, &[]).await.is_some() }
+    })
+    .await;
+    server
+}
+
+#[test]
+fn a_node_starts_without_eventstoredb_and_heals_when_that_comes() {
+    case(async {
+        let double = Double::start();
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        let server = Server::start(folder.path());
+        let arrived = server.app().arrive().await.ok();
+        server.stop();
+        double.node(0).crash();
+
+        let server = launch(&folder).await;
+        let guest = server.app().bearing(&arrived.token());
+        reads_alone(&server, &guest, &arrived.user()).await;
+        assert!(
+            server.lines().iter().any(|line| line.contains("no connection to EventStoreDB")),
+            "{:?}",
+            server.lines()
+        );
+
+        double.node(0).restart();
+        answers_again(&server).await;
+        assert_eq!(server.app().get("/readyz").await.status, StatusCode::OK);
+        guest.upgrade(&address()).await.ok();
+        server.stop();
+        assert_whole(&double, folder.path());
+    });
+}
+
+#[test]
+fn a_node_that_started_without_eventstoredb_stores_nothing_in_another_log() {
+    case(async {
+        let double = Double::start();
+        let (folder, other) = (Folder::on_stream(&double.url(), "ours"), Folder::on_stream(&double.url(), "theirs"));
+        let mut arrived = Vec::new();
+        for folder in [&folder, &other] {
+            let server = Server::start(folder.path());
+            arrived.push(server.app().arrive().await.ok());
+            server.stop();
+        }
+        // As long as ours, or longer: by its length it could be the right one.
+        let server = Server::start(other.path());
+        server.app().arrive().await.ok();
+        server.stop();
+        folder.name_stream(&double.url(), "theirs");
+        let before = double.events();
+        double.node(0).crash();
+
+        let server = launch(&folder).await;
+        let guest = server.app().bearing(&arrived[0].token());
+        reads_alone(&server, &guest, &arrived[0].user()).await;
+        double.node(0).restart();
+        eventually("it is seen", || async {
+            server
+                .lines()
+                .iter()
+                .any(|line| line.contains("don't belong together") && line.contains("CHRYSALIS_READ_STORE"))
+        })
+        .await;
+        reads_alone(&server, &guest, &arrived[0].user()).await;
+        server.stop();
+        assert_eq!(double.events().len(), before.len());
+
+        // Whoever starts now is told at once.
+        let (status, lines) = Server::launch(folder.path(), &[]).wait();
+        let last = lines.last().unwrap();
+        assert!(!status.success() && last.contains("don't belong together") && !last.contains("damaged"), "{lines:?}");
+        assert_eq!(lines.len(), 1, "it is said once: {lines:?}");
+        folder.name_stream(&double.url(), "ours");
+        let server = Server::start(folder.path());
+        assert_eq!(guest.at(&server).session().await.ok().user(), arrived[0].user());
+        server.stop();
+    });
+}
+
+/// Nobody knows yet whose the read store is.
+#[test]
+fn a_first_start_needs_eventstoredb() {
+    case(async {
+        let double = Double::start();
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        double.node(0).crash();
+        let (status, lines) = Server::launch(folder.path(), &[]).wait();
+        let last = lines.last().unwrap();
+        assert!(!status.success() && last.contains("on a first start"), "{lines:?}");
+        assert!(!last.contains("damaged"), "{last}");
+        double.node(0).restart();
+        Server::start(folder.path()).stop();
+    });
+}
+
+/// Who only looks needs nothing but the read store; who writes is told, and nothing is half done.
+#[test]
+fn commands_look_without_eventstoredb_and_write_nothing() {
+    case(async {
+        let double = Double::start();
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        let server = Server::start(folder.path());
+        server.app().arrive().await.ok();
+        server.stop();
+        let head = prints(folder.path(), &["log", "head"]);
+        double.node(0).crash();
+        assert_eq!(prints(folder.path(), &["log", "head"]), head);
+        prints(folder.path(), &["keys", "list"]);
+        for writes in [&["api-key", "create", "--name", "late"][..], &["verify"]] {
+            let refused = run(folder.path(), writes);
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(!refused.status.success() && said.contains("no connection to EventStoreDB"), "{writes:?}: {said}");
+        }
+        double.node(0).restart();
+        assert_eq!(prints(folder.path(), &["log", "head"]), head);
+        assert_whole(&double, folder.path());
+    });
+}
