@@ -1,5 +1,7 @@
 //! Where the log is kept.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -146,10 +148,11 @@ fn postgres(r: &mut Reader, key: &str, url: &str) -> Postgres {
 }
 
 impl Store {
-    /// Whether both are spelled alike, or what one writes to is the other's.
+    /// Whether both are spelled alike or are one file, or what one writes to is the other's. Whether two ways lead to one
+    /// database only that can say: [`crate::log::copy::are_one`].
     pub fn is(&self, other: &Store) -> bool {
         match (self, other) {
-            (Store::Sqlite(one), Store::Sqlite(other)) => one == other,
+            (Store::Sqlite(one), Store::Sqlite(other)) => one == other || is_one_file(one, other),
             (Store::Postgres(one), Store::Postgres(other)) => {
                 one.url.expose_secret() == other.url.expose_secret() && one.schema == other.schema
             }
@@ -162,4 +165,10 @@ impl Store {
             _ => false,
         }
     }
+}
+
+/// Whether two paths lead to one file, by links or otherwise: under two names SQLite would not know that it is one.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let file = |path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    file(one).is_some_and(|found| file(other) == Some(found))
 }

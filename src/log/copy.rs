@@ -6,6 +6,7 @@
 //! next copy takes.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use chrysalis_projections::Value;
 
@@ -59,6 +60,23 @@ pub struct Copied {
     pub moved: u64,
     /// Events that the source has got since.
     pub behind: u64,
+}
+
+/// How long whoever asks whether two ends are one store may take.
+const ASKING: Duration = Duration::from_secs(60);
+
+/// Whether both ends are one store, however they are named: what is taken at one is taken at the other, then. `mark` is nobody
+/// else's.
+///
+/// # Errors
+/// See [`CopyError`].
+pub async fn are_one(from: &dyn Store, to: &dyn Store, mark: &str) -> Result<bool, CopyError> {
+    let name = format!("log copy {mark}");
+    to.lease(&name, "destination", ASKING).await.map_err(CopyError::Destination)?;
+    let apart = from.lease(&name, "source", ASKING).await.map_err(CopyError::Source)?;
+    from.release(&name, "source").await.map_err(CopyError::Source)?;
+    to.release(&name, "destination").await.map_err(CopyError::Destination)?;
+    Ok(!apart)
 }
 
 /// Copies what the destination lacks. It stays marked as unfinished: see [`finish`].

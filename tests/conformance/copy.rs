@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrysalis::keys::KeyringClaims;
-use chrysalis::log::copy::{Copied, CopyError, Step, UNFINISHED, copy, finish};
+use chrysalis::log::copy::{Copied, CopyError, Step, UNFINISHED, are_one, copy, finish};
 use chrysalis::log::replica::ELSEWHERE;
 use chrysalis::log::transfer::SIDE_TABLES;
 use chrysalis::log::{Expected, Store as WholeStore};
@@ -145,6 +145,28 @@ async fn copy_all(
     tell: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Copied, CopyError> {
     copy(from.as_ref(), to.as_ref(), tell).await
+}
+
+#[test]
+fn a_store_is_known_again_whoever_opened_it() {
+    run(async {
+        let stores: [&dyn Store; 4] =
+            [&Sqlite::fresh(), &Postgres::fresh(), &EventStore::fresh(), &EventStore::fresh()];
+        for (at, one) in stores.iter().enumerate() {
+            for (beside, other) in stores.iter().enumerate() {
+                let (from, to) = (one.open(&clock(), ROOMY).await, other.open(&clock(), ROOMY).await);
+                assert_eq!(
+                    are_one(from.as_ref(), to.as_ref(), "mark").await.unwrap(),
+                    at == beside,
+                    "{at} and {beside}"
+                );
+            }
+        }
+        // What is read of a log elsewhere is that log's own.
+        let store = EventStore::fresh();
+        let (log, read) = (Store::open(&store, &clock(), ROOMY).await, store.read_store(&clock()).await);
+        assert!(are_one(read.as_ref(), log.as_ref(), "mark").await.unwrap());
+    });
 }
 
 #[test]

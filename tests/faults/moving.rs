@@ -1,5 +1,7 @@
 //! A server moves from the embedded store to PostgreSQL and back; nobody who uses it notices more than a restart.
 
+use eventstore_double::Double;
+
 use super::lives::{Crowd, Life};
 use super::rounds;
 use crate::postgres::Cluster;
@@ -113,6 +115,62 @@ fn a_copy_under_another_secret_is_refused_before_it_begins() {
         let said = copies(&folder, &embedded, &other);
         let numbers: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         assert!(numbers[0] > 0 && numbers[0] == numbers[1], "something was copied before it was refused: {said}");
+    });
+}
+
+/// However it is named, a store is no place to move itself to, and stays as it is.
+#[test]
+fn a_store_is_not_copied_into_itself() {
+    case(async {
+        let (cluster, double) = (Cluster::start(), Double::start());
+        let refuses = |folder: &Folder, from: &str, to: &str| {
+            let refused = run(folder.path(), &["log", "copy", "--from", from, "--to", to]);
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(!refused.status.success() && said.contains("both ends are the same store"), "{from} {to}: {said}");
+        };
+
+        let folder = Folder::embedded();
+        let guest = Server::start(folder.path());
+        let arrived = guest.app().arrive().await.ok();
+        guest.stop();
+        let (link, hard) = (folder.path().join("link.db"), folder.path().join("hard.db"));
+        std::os::unix::fs::symlink(folder.database(), &link).unwrap();
+        std::fs::hard_link(folder.database(), &hard).unwrap();
+        let file = |path: &std::path::Path| format!("sqlite:{}", path.display());
+        let here = file(&folder.database());
+        for other in [&here, "sqlite:data/chrysalis.db", "sqlite:data/../data/chrysalis.db", &file(&link), &file(&hard)]
+        {
+            refuses(&folder, &here, other);
+            refuses(&folder, other, &here);
+        }
+        let server = Server::start(folder.path());
+        assert_eq!(server.app().bearing(&arrived.token()).session().await.ok().user(), arrived.user());
+        server.stop();
+
+        let url = cluster.url();
+        let folder = Folder::on(&url);
+        Server::start(folder.path()).stop();
+        let address = cluster.address();
+        let others = [
+            format!("{url}?application_name=another"),
+            url.replace(&address.to_string(), &format!("localhost:{}", address.port())),
+            url.replacen("postgres://", "postgresql://", 1),
+        ];
+        for other in &others {
+            assert_ne!(*other, url);
+            refuses(&folder, &url, other);
+        }
+        Server::start(folder.path()).stop();
+
+        // What is read of a log in EventStoreDB is that log.
+        let url = double.url();
+        let folder = Folder::on_stream(&url, "chrysalis");
+        Server::start(folder.path()).stop();
+        std::os::unix::fs::symlink(folder.database(), folder.path().join("link.db")).unwrap();
+        refuses(&folder, &url, &url.replace("127.0.0.1", "localhost"));
+        refuses(&folder, "sqlite:link.db", &url);
+        refuses(&folder, &url, "sqlite:link.db");
+        Server::start(folder.path()).stop();
     });
 }
 

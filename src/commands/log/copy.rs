@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrysalis::config::{Config, secret};
+use chrysalis::entropy::ulid;
 use chrysalis::followers::models;
 use chrysalis::keys::{Keyring, KeyringClaims};
 use chrysalis::log::copy::{self, Copied, CopyError};
@@ -40,6 +41,9 @@ async fn copy(from: &Config, to: &Config) -> Outcome {
     let entropy = ports.entropy.as_ref();
     let source = open_source(from, &ports).await?;
     let destination = open_store(to, &ports, Arc::new(())).await?;
+    if copy::are_one(source.as_ref(), destination.as_ref(), &ulid(entropy, ports.clock.now()).to_string()).await? {
+        return Err(CopyError::Itself.into());
+    }
     // Before anything is copied: the keys come along, and open under the same secret.
     secret::make_folder(&to.data_dir)?;
     let stored = source.keys().await?;
