@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrysalis::log::copy::{CopyError, copy};
+use chrysalis::log::copy::{CopyError, UNFINISHED, copy};
 use chrysalis::log::eventstore::Options;
 use chrysalis::log::replica::ELSEWHERE;
 use chrysalis::log::{AppendError, Expected, LogFault, Store as WholeStore};
@@ -203,5 +203,30 @@ fn a_stream_that_somebody_else_writes_to_takes_no_copy_and_says_so() {
         let refused = copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await;
         let Err(CopyError::Destination(LogFault::Unavailable(said))) = refused else { panic!("{refused:?}") };
         assert!(said.contains("somebody else wrote it") && said.contains("name an empty stream"), "{said}");
+    });
+}
+
+/// The stream has what was copied, and the read store doesn't: as where a copy was stopped between the two.
+#[test]
+fn what_a_copy_left_in_the_stream_is_taken_by_the_next_and_keeps_nobody_from_it() {
+    run(async {
+        let double = Double::start();
+        let world = World::on(&Sqlite::fresh()).await;
+        for _ in 0..5 {
+            world.arrival().await;
+        }
+        let whole = EventStore::at(&double.url());
+        let first = whole.try_open(&impatient(&whole), &clock()).await.unwrap();
+        copy(world.log.as_ref(), first.as_ref(), &mut |_| {}).await.unwrap();
+        let (stored, halved) = (streamed(&double, &whole), whole.beside());
+        let destination = halved.try_open(&impatient(&halved), &clock()).await.unwrap();
+        destination.advance(UNFINISHED, 0, 1).await.unwrap();
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            destination.ready().await.unwrap();
+        }
+        copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await.unwrap();
+        assert_eq!(everything(destination.as_ref()).await, everything(world.log.as_ref()).await);
+        assert_eq!(streamed(&double, &whole), stored, "nothing was appended twice");
     });
 }
