@@ -28,7 +28,7 @@ pub(super) struct Shown<'a> {
     pub(super) proof: ProofKind,
     /// The guest who is to become a member, if the address is nobody's.
     pub(super) guest: Option<&'a Presented>,
-    /// Instead of it a guest in another browser, who becomes a member there and is signed in to here.
+    /// Instead of it a guest in another browser, who becomes a member, and is signed in to here and no longer there.
     pub(super) bring: Option<&'a Presented>,
     /// Who presented what, and which claims this browser can show it made.
     pub(super) presented: Option<&'a Presented>,
@@ -138,8 +138,8 @@ impl App {
         Ok(Proven { signed_in: self.signed_in(guest, &token).await?, new_user: false, reclaimed: false })
     }
 
-    /// The guest becomes a member where it is, with the token it has: a new one could not reach it. Who opened the link gets
-    /// a session of their own.
+    /// The guest becomes a member, and whoever opened the link has the only session on it: who asked in the guest's name may be
+    /// somebody who hoped for just that (SECURITY S2).
     async fn brought_along(&self, caller: &Caller, shown: &Shown<'_>, guest: &Presented) -> Result<Proven, AppError> {
         sign_up_open(caller)?;
         let user = guest.row.user.user;

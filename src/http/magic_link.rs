@@ -193,7 +193,7 @@ fn ask_first(http: &Http, token: &str, asked: &Asked, urls: &Urls) -> Response {
     body = body.raw(".</p><p>Go on only if that was you.</p><form method=\"post\" action=\"").text(&action).raw("\">");
     if asked.by_guest {
         body = body
-            .raw("<p><label><input type=\"checkbox\" name=\"bring\" value=\"on\"> Bring along what I did there without an account</label></p>");
+            .raw("<p><label><input type=\"checkbox\" name=\"bring\" value=\"on\"> Bring along what I did there without an account. That browser is signed out.</label></p>");
     }
     let body = body.raw("<p><button type=\"submit\">Sign in</button></p></form>");
     let mut page = Page::new("Sign in?", body);

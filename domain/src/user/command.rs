@@ -178,7 +178,7 @@ pub enum UserCommand {
         proven: ProvenAddress,
         profile: Profile,
         renewal: Renewal,
-        /// A session beside the guest's own, for whoever brought the proof back elsewhere.
+        /// A session instead of the guest's own, for whoever brought the proof back elsewhere: the one who asked may be anybody.
         opens: Option<NewSession>,
         /// The guest's epoch when the proof was asked for, where it was: another one now voids it.
         epoch: Option<u32>,

@@ -116,7 +116,11 @@ impl User {
             C::UpgradeByMail { session, proven, profile, renewal, opens, epoch } => {
                 self.same_epoch(epoch)?;
                 let mut events = self.upgrade_by_mail(session, proven, profile, renewal, at)?;
-                events.extend(opens.map(started));
+                if let Some(opened) = opens {
+                    // Whoever asked did not show that they read the address.
+                    events.push(SessionEnded { session, reason: EndReason::Reclaimed, at }.into());
+                    events.push(started(opened));
+                }
                 Ok(events)
             }
             C::SignInByMail { claim, proof, own, session, epoch, notice } => {

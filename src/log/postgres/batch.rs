@@ -372,7 +372,7 @@ fn events<'w>(stored: &[Stored<'_, 'w>], left: &Remains<'_>, total: u64, now: Ti
         }
     }
     let actor = |text: fn(&crate::log::Actor) -> Option<&str>| {
-        Cells::Text(lines.iter().map(|line| text(&line.group.context.actor)).collect())
+        Cells::perhaps(lines.iter().map(|line| text(&line.group.context.actor)))
     };
     vec![
         Cells::one(total),

@@ -1,13 +1,15 @@
 //! Columns of values on their way into a statement: one array a column, so that a statement has as many parameters as
 //! columns, however many rows.
 
+use std::borrow::Cow;
+
 use chrysalis_projections::Value;
 use chrysalis_projections::table::Kind;
 use tokio_postgres::types::{ToSql, Type};
 
 /// One column's values, one for each row.
 pub(super) enum Cells<'c> {
-    Text(Vec<Option<&'c str>>),
+    Text(Vec<Option<Cow<'c, str>>>),
     /// Made for the statement.
     Made(Vec<Option<String>>),
     Integer(Vec<Option<i64>>),
@@ -31,14 +33,14 @@ impl<'c> Cells<'c> {
     /// A value that is not of the column's kind is none: the database refuses it where one is required.
     pub(super) fn push(&mut self, value: &'c Value) {
         match (self, value) {
-            (Cells::Text(cells), Value::Text(text)) => cells.push(Some(text)),
-            (Cells::Text(cells), Value::Static(text)) => cells.push(Some(text)),
+            (Cells::Text(cells), Value::Text(said)) => cells.push(Some(sayable(said))),
+            (Cells::Text(cells), Value::Static(said)) => cells.push(Some(sayable(said))),
             (Cells::Text(cells), _) => cells.push(None),
             (Cells::Integer(cells), Value::Integer(number)) => cells.push(Some(*number)),
             (Cells::Integer(cells), _) => cells.push(None),
             (Cells::Bytes(cells), Value::Bytes(bytes)) => cells.push(Some(bytes)),
             (Cells::Bytes(cells), _) => cells.push(None),
-            (Cells::Made(cells), Value::Text(text)) => cells.push(Some(text.clone())),
+            (Cells::Made(cells), Value::Text(said)) => cells.push(Some(sayable(said).into_owned())),
             (Cells::Made(cells), _) => cells.push(None),
             (Cells::MadeBytes(cells), Value::Bytes(bytes)) => cells.push(bytes.clone()),
             (Cells::MadeBytes(_) | Cells::One(_) | Cells::Word(_), _) => {}
@@ -46,7 +48,11 @@ impl<'c> Cells<'c> {
     }
 
     pub(super) fn texts(texts: impl IntoIterator<Item = &'c str>) -> Self {
-        Cells::Text(texts.into_iter().map(Some).collect())
+        Cells::Text(texts.into_iter().map(|said| Some(sayable(said))).collect())
+    }
+
+    pub(super) fn perhaps(texts: impl IntoIterator<Item = Option<&'c str>>) -> Self {
+        Cells::Text(texts.into_iter().map(|said| said.map(sayable)).collect())
     }
 
     pub(super) fn made<T: ToString>(texts: impl IntoIterator<Item = T>) -> Self {
@@ -81,6 +87,12 @@ impl<'c> Cells<'c> {
             Cells::Word(text) => text,
         }
     }
+}
+
+/// A text as PostgreSQL can have it: with every character but NUL, which it refuses, and with it the whole statement, whoever
+/// else asks by it. What stands for NUL is no character either, and the same whether it is stored or looked for.
+pub(super) fn sayable(said: &str) -> Cow<'_, str> {
+    if said.contains('\0') { Cow::Owned(said.replace('\0', "\u{fffe}")) } else { Cow::Borrowed(said) }
 }
 
 /// The type of an array of a kind.

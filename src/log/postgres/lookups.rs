@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio_postgres::RowStream;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::cells::{Cells, array, array_sql};
+use super::cells::{Cells, array, array_sql, sayable};
 use super::pulse::{Pulse, silent};
 use super::{fault, pool_fault};
 use crate::log::LogFault;
@@ -215,17 +215,15 @@ fn text(sql: &str, parameters: &[Value]) -> Text {
 pub(super) async fn list(client: &Object, asked: &Statement) -> Result<RowStream, tokio_postgres::Error> {
     // A question mark is a parameter's, and nothing else: what is asked for stands in none of these texts.
     let sql = asked.sql.replace('?', "$");
-    let parameters: Vec<(&(dyn ToSql + Sync), Type)> = asked
-        .parameters
-        .iter()
-        .map(|value| match value {
-            Value::Integer(number) => (number as _, Type::INT8),
-            Value::Text(text) => (text as _, Type::TEXT),
-            Value::Static(text) => (text as _, Type::TEXT),
-            Value::Bytes(bytes) => (bytes as _, Type::BYTEA),
-            Value::Null => (&None::<String> as _, Type::TEXT),
-        })
-        .collect();
+    let parameters = asked.parameters.iter().map(|value| -> (Box<dyn ToSql + Send + Sync + '_>, Type) {
+        match value {
+            Value::Integer(number) => (Box::new(number), Type::INT8),
+            Value::Text(said) => (Box::new(sayable(said)), Type::TEXT),
+            Value::Static(said) => (Box::new(sayable(said)), Type::TEXT),
+            Value::Bytes(bytes) => (Box::new(bytes), Type::BYTEA),
+            Value::Null => (Box::new(None::<String>), Type::TEXT),
+        }
+    });
     client.query_typed_raw(&sql, parameters).await
 }
 

@@ -83,7 +83,7 @@ impl Transfer for PostgresLog {
         if transaction.execute(take, &[&from, &to, &at, &settings]).await.map_err(fault)? == 0 {
             return Err(elsewhere(after));
         }
-        let optional = |field: fn(&Recorded) -> Option<&str>| Cells::Text(events.iter().map(field).collect());
+        let optional = |field: fn(&Recorded) -> Option<&str>| Cells::perhaps(events.iter().map(field));
         let text = |field: fn(&Recorded) -> &str| Cells::texts(events.iter().map(field));
         let number = |field: fn(&Recorded) -> i64| Cells::integers(events.iter().map(field));
         let cells = [

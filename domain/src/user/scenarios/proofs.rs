@@ -44,6 +44,19 @@ fn after(given: Vec<UserEvent>, command: UserCommand) -> User {
     user_after(&and_then(given, minute(20), command))
 }
 
+/// Whoever asked may have hoped that somebody else would click.
+#[test]
+fn a_proof_brought_back_elsewhere_leaves_a_session_there_alone() {
+    let UserCommand::UpgradeByMail { session: asking, proven, profile, renewal, epoch, .. } = upgrade_by_mail(None)
+    else {
+        unreachable!()
+    };
+    let opens = Some(new_session(2, minute(20)));
+    let user = after(guest(), UserCommand::UpgradeByMail { session: asking, proven, profile, renewal, opens, epoch });
+    assert!(!user.standing.is_guest());
+    assert_eq!(user.sessions.keys().collect::<Vec<_>>(), [&session(2)]);
+}
+
 #[test]
 fn the_holders_own_browser_keeps_password_and_sessions() {
     let user = after(member(), sign_in(true, None));
