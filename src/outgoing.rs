@@ -5,8 +5,10 @@
 //! Nothing is followed, nothing goes through a proxy, an answer is read to its bound and no further, and all of it has to
 //! be over in time. Without TLS only networks are called that the operator named.
 
+mod names;
+
 use std::future::Future;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::{Host, Url};
+
+use names::Names;
 
 const CONNECTING: Duration = Duration::from_secs(3);
 /// Bytes that are read of an answer.
@@ -43,6 +47,7 @@ pub const CAPTCHAS: Pace = Pace { patience: Duration::from_secs(4), at_a_time: 2
 pub struct Outgoing {
     client: reqwest::Client,
     allowed: Arc<[IpNet]>,
+    names: Arc<Names>,
     slots: Arc<Semaphore>,
 }
 
@@ -63,7 +68,7 @@ pub enum OutgoingError {
 impl Outgoing {
     /// `allowed` are the private networks that may be called, and without TLS these alone.
     pub fn new(allowed: &[IpNet], pace: Pace) -> Result<Self, OutgoingError> {
-        let allowed: Arc<[IpNet]> = allowed.into();
+        let (allowed, names): (Arc<[IpNet]>, _) = (allowed.into(), Arc::new(Names::new()));
         let tls = |error: &dyn std::fmt::Display| OutgoingError::Tls(error.to_string());
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -74,7 +79,7 @@ impl Outgoing {
             .with_no_client_auth();
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(config)
-            .dns_resolver(Arc::new(Checked { allowed: allowed.clone() }))
+            .dns_resolver(Arc::new(Checked { allowed: allowed.clone(), names: names.clone() }))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
@@ -83,7 +88,7 @@ impl Outgoing {
             .user_agent(concat!("chrysalis/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| tls(&error))?;
-        Ok(Self { client, allowed, slots: Arc::new(Semaphore::new(pace.at_a_time)) })
+        Ok(Self { client, allowed, names, slots: Arc::new(Semaphore::new(pace.at_a_time)) })
     }
 
     /// Sends a request and reads the answer, whatever its status.
@@ -139,7 +144,7 @@ impl Outgoing {
     pub async fn may_call(&self, url: &Url) -> Result<(), OutgoingError> {
         self.check(url)?;
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
-        let found = tokio::time::timeout(CONNECTING, tokio::net::lookup_host((name, 0))).await;
+        let found = tokio::time::timeout(CONNECTING, self.names.look_up(name)).await;
         let found: Vec<_> = found.ok().and_then(Result::ok).into_iter().flatten().collect();
         if found.is_empty() || found.iter().any(|found| fits(&self.allowed, found.ip())) {
             return Ok(());
@@ -200,14 +205,15 @@ fn failed(error: &reqwest::Error) -> OutgoingError {
 /// Resolves names, and lets only those addresses through that may be called.
 struct Checked {
     allowed: Arc<[IpNet]>,
+    names: Arc<Names>,
 }
 
 impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = self.allowed.clone();
+        let (allowed, names) = (self.allowed.clone(), self.names.clone());
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let fit: Vec<SocketAddr> = found.filter(|found| fits(&allowed, found.ip())).collect();
+            let mut fit = names.look_up(name.as_str()).await?;
+            fit.retain(|found| fits(&allowed, found.ip()));
             if fit.is_empty() {
                 return Err("the name leads to no public address; see outgoing.allow".into());
             }

@@ -66,8 +66,8 @@ pub enum Field {
 pub enum Condition {
     /// A flag is as given.
     Flag(Field, bool),
-    /// Has the role, or does not.
-    Role(String, bool),
+    /// Has one of the roles, or none of them.
+    Role(Vec<String>, bool),
     /// Is one of these users, or is none of them.
     Among(Vec<UserId>, bool),
     /// Is a member of the organization.
@@ -192,16 +192,20 @@ impl Builder {
             Condition::Flag(Field::EmailVerified, true) => self.conditions.push("d.verified = 1".to_owned()),
             Condition::Flag(Field::EmailVerified, false) => self.conditions.push("d.verified IS NULL".to_owned()),
             Condition::Flag(_, flag) => self.compare("d.guest", Compare::Is, *flag),
-            // Nearly everybody has it, so it has no rows of its own.
-            Condition::Role(role, has) if role == directory::EVERYBODY => {
-                let not = if *has { "" } else { "NOT " };
-                self.conditions.push(format!("',' || d.role || ',' {not}LIKE '%,{role},%'"));
-            }
-            Condition::Role(role, has) => {
-                // A character that no store takes is in no role's name.
-                let (not, role) = (if *has { "" } else { "NOT " }, self.bind(role.replace('\0', " ")));
-                let holders = format!("SELECT r.user_id FROM directory_roles r WHERE r.role = {role}");
-                self.conditions.push(format!("d.user_id {not}IN ({holders})"));
+            Condition::Role(roles, has) => {
+                let (not, mut some) = (if *has { "" } else { "NOT " }, Vec::new());
+                // Nearly everybody has it, so it has no rows of its own.
+                if roles.iter().any(|role| role == directory::EVERYBODY) {
+                    some.push(format!("',' || d.role || ',' LIKE '%,{},%'", directory::EVERYBODY));
+                }
+                let held: Vec<_> = roles.iter().filter(|role| *role != directory::EVERYBODY).collect();
+                if !held.is_empty() {
+                    let held: Vec<_> = held.into_iter().map(|role| self.bind(role.clone())).collect();
+                    let holders =
+                        format!("SELECT r.user_id FROM directory_roles r WHERE r.role IN ({})", held.join(", "));
+                    some.push(format!("d.user_id IN ({holders})"));
+                }
+                self.conditions.push(format!("{not}({})", some.join(" OR ")));
             }
             Condition::Among(users, among) => {
                 let (not, users): (_, Vec<_>) =

@@ -1,13 +1,15 @@
 //! From JSON objects and text pairs to typed requests, naming the field at fault.
 //!
 //! A name that comes twice counts once, with its last value, at every depth: that is how `JSON.parse` reads, and since
-//! the request is read only here no other reader can disagree. Unknown names are ignored unless the type denies them.
+//! the request is read only here no other reader can disagree. In a query or a form it is a list where the type asks for
+//! one. An object is read from an object, never from a list in the order of its fields. Unknown names are ignored unless
+//! the type denies them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::value::{Error as TextError, MapDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::value::{Error as TextError, MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
@@ -15,19 +17,105 @@ use super::error::FieldError;
 
 /// Reads a request out of a JSON object.
 pub fn from_json<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(Value::Object(object)).map_err(describe)
+    serde_path_to_error::deserialize(Json(Value::Object(object))).map_err(describe)
 }
 
 /// Reads a request out of a query or a form, where every value is text: `true`, `false` and whole numbers are read where
 /// the type asks for them.
 pub fn from_text<T: DeserializeOwned>(pairs: impl IntoIterator<Item = (String, String)>) -> Result<T, FieldError> {
-    let last_wins: BTreeMap<String, String> = pairs.into_iter().collect();
-    let map = last_wins.into_iter().map(|(name, value)| (name, Text(value)));
-    serde_path_to_error::deserialize(MapDeserializer::<_, TextError>::new(map)).map_err(describe)
+    let mut map: BTreeMap<String, Text> = BTreeMap::new();
+    for (name, value) in pairs {
+        let text = map.entry(name).or_default();
+        text.before.extend(std::mem::replace(&mut text.last, Some(value)));
+    }
+    serde_path_to_error::deserialize(MapDeserializer::<_, TextError>::new(map.into_iter())).map_err(describe)
 }
 
-/// A text value that answers to whatever type is asked of it.
-struct Text(String);
+/// JSON, of which an object is read from objects alone: by itself serde also takes a list of its fields for one, and an empty
+/// list for one without any, as a filter that nobody gave.
+struct Json(Value);
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for Json {
+    type Deserializer = Self;
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Json {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        match self.0 {
+            Value::Object(object) => {
+                let mut fields = MapDeserializer::new(object.into_iter().map(|(name, value)| (name, Json(value))));
+                let read = visitor.visit_map(&mut fields)?;
+                fields.end().map(|()| read)
+            }
+            Value::Array(list) => {
+                let mut values = SeqDeserializer::new(list.into_iter().map(Json));
+                let read = visitor.visit_seq(&mut values)?;
+                values.end().map(|()| read)
+            }
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        match self.0 {
+            Value::Array(_) => Err(serde_json::Error::invalid_type(Unexpected::Seq, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}
+
+/// A text value that answers to whatever type is asked of it: the last that was given by its name, or all of them.
+#[derive(Default)]
+struct Text {
+    before: Vec<String>,
+    last: Option<String>,
+}
+
+impl Text {
+    fn one(text: String) -> Self {
+        Self { before: Vec::new(), last: Some(text) }
+    }
+
+    fn last(self) -> String {
+        self.last.unwrap_or_default()
+    }
+}
 
 impl<'de> IntoDeserializer<'de, TextError> for Text {
     type Deserializer = Self;
@@ -39,9 +127,10 @@ impl<'de> IntoDeserializer<'de, TextError> for Text {
 macro_rules! parsed {
     ($($ask:ident $visit:ident)*) => {$(
         fn $ask<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
-            match self.0.parse() {
+            let text = self.last();
+            match text.parse() {
                 Ok(value) => visitor.$visit(value),
-                Err(_) => visitor.visit_string(self.0),
+                Err(_) => visitor.visit_string(text),
             }
         }
     )*};
@@ -57,7 +146,11 @@ impl<'de> Deserializer<'de> for Text {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
-        visitor.visit_string(self.0)
+        visitor.visit_string(self.last())
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
+        visitor.visit_seq(SeqDeserializer::new(self.before.into_iter().chain(self.last).map(Text::one)))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
@@ -74,11 +167,11 @@ impl<'de> Deserializer<'de> for Text {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, TextError> {
-        visitor.visit_enum(self.0.into_deserializer())
+        visitor.visit_enum(self.last().into_deserializer())
     }
 
     forward_to_deserialize_any! {
-        i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+        i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple tuple_struct map struct identifier
         ignored_any
     }
 }
@@ -105,13 +198,26 @@ fn describe<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> FieldError
     }
     let expected = sentence.rfind(", expected ").and_then(|at| sentence.get(at + ", expected ".len()..));
     let (message, code) = match expected {
-        Some(what) if sentence.starts_with("invalid type: ") => (format!("Expected {what}"), "INVALID_TYPE"),
+        Some(what) if sentence.starts_with("invalid type: ") => (format!("Expected {}", said(what)), "INVALID_TYPE"),
         Some(what) if SERDE.iter().any(|start| sentence.starts_with(start)) => {
-            (format!("Expected {what}"), "INVALID_VALUE")
+            (format!("Expected {}", said(what)), "INVALID_VALUE")
         }
         _ => (sentence, "INVALID_VALUE"),
     };
     FieldError { field: path, message, code }
+}
+
+/// A type as those say who write JSON.
+fn said(what: &str) -> &str {
+    match what {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        what if what.starts_with("struct ") => "an object",
+        what => what,
+    }
 }
 
 /// How serde starts the sentences that quote a value.
@@ -130,6 +236,8 @@ mod tests {
         limit: Option<u32>,
         kind: Option<Kind>,
         entry: Option<Entry>,
+        #[serde(default)]
+        entries: Vec<String>,
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -174,8 +282,11 @@ mod tests {
                 "Expected a string",
                 "INVALID_TYPE",
             ),
-            (json!({"email": "a", "limit": "s3cret"}), "limit", "Expected u32", "INVALID_TYPE"),
-            (json!({"email": "a", "limit": -4}), "limit", "Expected u32", "INVALID_VALUE"),
+            (json!({"email": "a", "limit": "s3cret"}), "limit", "Expected a whole number, 0 or more", "INVALID_TYPE"),
+            (json!({"email": "a", "limit": -4}), "limit", "Expected a whole number, 0 or more", "INVALID_VALUE"),
+            (json!({"email": "a", "entry": []}), "entry", "Expected an object", "INVALID_TYPE"),
+            (json!({"email": "a", "entry": ["web"]}), "entry", "Expected an object", "INVALID_TYPE"),
+            (json!({"email": "a", "entries": 1}), "entries", "Expected a list", "INVALID_TYPE"),
             (json!({"email": "a", "kind": "s3cret, expected `"}), "kind", "Expected `sign-in`", "INVALID_VALUE"),
         ] {
             let error = from_json::<Request>(object(body)).unwrap_err();
@@ -206,6 +317,8 @@ mod tests {
             ("kind", "sign-in"),
             ("email", "2"),
             ("isAnonymous", "true"),
+            ("entries", "a"),
+            ("entries", "b"),
         ]))
         .unwrap();
         let expected = Request {
@@ -214,6 +327,7 @@ mod tests {
             limit: Some(50),
             kind: Some(Kind::SignIn),
             entry: None,
+            entries: vec!["a".into(), "b".into()],
         };
         assert_eq!(read, expected);
     }

@@ -325,3 +325,20 @@ async fn a_key_is_counted_like_everywhere() {
     }
     auditor.at(Method::GET, EVENTS).await.refused(429, "RATE_LIMITED");
 }
+
+/// PostgreSQL's texts know no NUL: who asks by one finds nothing, on every store.
+#[tokio::test]
+async fn a_text_with_nul_in_it_is_found_nowhere() {
+    let app = app().await;
+    let auditor = auditor(&app).await;
+    app.program().arrive().await;
+    assert_eq!(page(&auditor, "stream=%00").await["events"], json!([]));
+    for asked in ["action", "actorId", "targetId", "organizationId"] {
+        let rows = auditor.post("/banata/audit-logs/list", &json!({ asked: "\u{0}" })).await.ok();
+        assert_eq!(rows["data"], json!([]), "{asked}");
+    }
+    for asked in [json!({ "eventTypes": ["\u{0}"] }), json!({ "organizationId": "\u{0}" })] {
+        let events = auditor.post("/banata/events/list", &asked).await.ok();
+        assert_eq!(events["data"], json!([]), "{asked}");
+    }
+}

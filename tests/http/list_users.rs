@@ -135,6 +135,8 @@ async fn what_is_not_understood_is_refused() {
         json!({ "filter": { "createdAfter": "2027-01-16", "createdBefore": "2027-01-15" } }),
         json!({ "filter": { "lastActiveAfter": "2027-01-16T00:00:00Z", "lastActiveBefore": "2027-01-15T00:00:00Z" } }),
         json!({ "filter": true }),
+        json!({ "filter": [] }),
+        json!({ "filter": [true] }),
         json!({ "after": { "id": "x" } }),
         json!({ "after": "usr_x" }),
         json!({ "order": "up" }),
@@ -157,6 +159,19 @@ async fn the_stock_clients_question_is_understood() {
     assert_eq!(ids(&get(&format!("filterField=id&filterValue={}", made[2])).await), made[2..3]);
     let two = format!("filterField=id&filterOperator=in&filterValue={},{}", made[0], made[3]);
     assert_eq!(ids(&get(&two).await), [made[0].clone(), made[3].clone()]);
+    // As the stock client sends a list.
+    let two = format!("filterField=id&filterOperator=in&filterValue={}&filterValue={}", made[0], made[3]);
+    assert_eq!(ids(&get(&two).await).len(), 2);
+    let everybody = ids(&get("").await).len();
+    for (query, count) in [
+        ("filterField=role&filterOperator=in&filterValue=admin&filterValue=user", everybody),
+        ("filterField=role&filterOperator=not_in&filterValue=user,nobody", 0),
+        ("filterField=role&filterOperator=in&filterValue=nobody", 0),
+        ("filterField=isAnonymous&filterOperator=in&filterValue=true&filterValue=false", everybody),
+        ("filterField=isAnonymous&filterOperator=not_in&filterValue=true&filterValue=false", 0),
+    ] {
+        assert_eq!(ids(&get(query).await).len(), count, "{query}");
+    }
     assert_eq!(ids(&get("filterField=isAnonymous&filterValue=true&filterOperator=ne").await), [""; 0]);
     for past in ["2001-01-01", "2001-01-01T00:00:00Z", "2001-01-01T00:00:00.000Z"] {
         let since = format!("filterField=createdAt&filterOperator=gt&filterValue={past}");
@@ -171,6 +186,8 @@ async fn the_stock_clients_question_is_understood() {
     for query in [
         "filterField=role&filterOperator=lt&filterValue=user",
         "filterField=isAnonymous",
+        "filterField=role&filterValue=admin&filterValue=user",
+        "filterField=isAnonymous&filterValue=true&filterField=banned",
         "filterValue=true",
         "filterField=createdAt&filterValue=soon",
         "sortDirection=up",

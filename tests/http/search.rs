@@ -112,6 +112,8 @@ async fn a_filter_looks_in_texts_too() {
     assert_eq!(of("email", "not_in", "jane@example.com,joe@example.com").await, ["-"]);
     assert_eq!(of("email", "starts_with", "JO").await, ["Joe Doe"]);
     assert_eq!(of("name", "eq", "jane doe").await, ["Jane Doe"]);
+    assert_eq!(of("name", "in", "jane doe").await, ["Jane Doe"]);
+    assert_eq!(of("name", "not_in", "jane doe,joe doe").await, ["-"]);
     assert_eq!(of("name", "ne", "jane doe").await, ["Joe Doe", "-"]);
     assert_eq!(of("name", "contains", "ne d").await, ["Jane Doe"]);
     assert_eq!(of("name", "ends_with", "joe doe").await, ["Joe Doe"]);
@@ -125,7 +127,7 @@ async fn a_filter_looks_in_texts_too() {
     for unfit in [
         "filterField=name&filterOperator=lt&filterValue=x".to_owned(),
         "filterField=email&filterOperator=gte&filterValue=x".to_owned(),
-        "filterField=name&filterOperator=in&filterValue=x".to_owned(),
+        "filterField=name&filterOperator=in&filterValue=x,y".to_owned(),
         "filterField=name&filterOperator=contains&filterValue=".to_owned(),
         "filterField=name&filterOperator=contains&filterValue=%00".to_owned(),
         format!("searchValue={}", "x".repeat(256)),

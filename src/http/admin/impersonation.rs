@@ -124,7 +124,7 @@ pub async fn stop(
     State(http): State<Http>,
     who: Who,
     headers: HeaderMap,
-    Body(_): Body<Nothing>,
+    Body(_): AdminBody<Nothing>,
 ) -> Result<Response, ApiError> {
     let presented = match &who.standing {
         Standing::Live(presented) | Standing::Expired(presented) => presented,

@@ -28,8 +28,9 @@ pub struct ListQuery {
     search_operator: Option<SearchOperator>,
     sort_by: Option<String>,
     sort_direction: Option<Direction>,
-    filter_field: Option<String>,
-    filter_value: Option<String>,
+    filter_field: Option<Vec<String>>,
+    /// The stock client sends a list as one name that comes again and again.
+    filter_value: Option<Vec<String>>,
     filter_operator: Option<Operator>,
 }
 
@@ -103,9 +104,12 @@ impl ListQuery {
         }
         match (self.filter_field, self.filter_value) {
             (None, None) => {}
-            (Some(field), Some(value)) => {
-                match filter(named(&field)?, self.filter_operator.unwrap_or(Operator::Eq), &value)? {
-                    Filter::Condition(condition) => conditions.push(condition),
+            (Some(fields), Some(values)) => {
+                // Of two the first would be dropped.
+                let [field] = fields.as_slice() else { return Err(unfit("filterField", "is given once")) };
+                let operator = self.filter_operator.unwrap_or(Operator::Eq);
+                match filter(named(field)?, operator, &given(operator, values)?)? {
+                    Filter::Conditions(more) => conditions.extend(more),
                     Filter::Addresses(all, held) => addresses = Some((all, held)),
                 }
             }
@@ -139,77 +143,103 @@ fn sought(field: TextField, fit: Fit, value: &str, name: &'static str) -> Result
     sought.ok_or_else(|| unfit(name, "takes 1 to 255 characters"))
 }
 
+/// What a filter compares with: one value, or of `in` and `not_in` those that stand between commas, and 100 at the most.
+fn given(operator: Operator, values: Vec<String>) -> Result<Vec<String>, ApiError> {
+    match operator {
+        Operator::In | Operator::NotIn => {
+            let all: Vec<_> =
+                values.iter().flat_map(|value| value.split(',')).map(|one| one.trim().to_owned()).collect();
+            if all.len() > VALUES_MAX {
+                return Err(unfit("filterValue", "takes at most 100 values"));
+            }
+            Ok(all)
+        }
+        _ if values.len() == 1 => Ok(values),
+        _ => Err(unfit("filterValue", "takes one value, but with `in` and `not_in`")),
+    }
+}
+
 enum Filter {
-    Condition(Condition),
+    /// All of them hold.
+    Conditions(Vec<Condition>),
     /// Who holds one of these, or who does not.
     Addresses(Vec<String>, bool),
 }
 
-fn filter(field: Field, operator: Operator, value: &str) -> Result<Filter, ApiError> {
-    match field {
-        Field::Text(field) => texts(field, operator, value),
-        field => condition(field, operator, value).map(Filter::Condition),
+/// Whether one of the values is meant or none of them, where an operator compares for equality.
+const fn among(operator: Operator) -> Option<bool> {
+    match operator {
+        Operator::Eq | Operator::In => Some(true),
+        Operator::Ne | Operator::NotIn => Some(false),
+        _ => None,
     }
 }
 
-/// An address is held by one user, which the claim tells; names are many people's.
-fn texts(field: TextField, operator: Operator, value: &str) -> Result<Filter, ApiError> {
-    let text = |fit, fits| Ok(Filter::Condition(Condition::Text(sought(field, fit, value, "filterValue")?, fits)));
-    let several = || value.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>();
-    let among = |all: Vec<String>, held| match all.len() {
-        0..=VALUES_MAX => Ok(Filter::Addresses(all, held)),
-        _ => Err(unfit("filterValue", "takes at most 100 values")),
-    };
-    match (field, operator) {
-        (_, Operator::Contains) => text(Fit::Anywhere, true),
-        (_, Operator::StartsWith) => text(Fit::Beginning, true),
-        (_, Operator::EndsWith) => text(Fit::End, true),
-        (TextField::Email, Operator::Eq) => among(vec![value.to_owned()], true),
-        (TextField::Email, Operator::Ne) => among(vec![value.to_owned()], false),
-        (TextField::Email, Operator::In) => among(several(), true),
-        (TextField::Email, Operator::NotIn) => among(several(), false),
-        (TextField::Name, Operator::Eq) => text(Fit::Whole, true),
-        (TextField::Name, Operator::Ne) => text(Fit::Whole, false),
-        _ => Err(unfit("filterOperator", "does not go with this field")),
-    }
-}
-
-fn condition(field: Field, operator: Operator, value: &str) -> Result<Condition, ApiError> {
-    let unfit = |what: &str| Err(self::unfit("filterValue", what));
-    let wrong = || Err(self::unfit("filterOperator", "does not go with this field"));
-    match field {
-        Field::Id => {
-            let ids = value.split(',').map(|id| id.trim().parse::<UserId>());
-            let Ok(ids) = ids.collect::<Result<Vec<_>, _>>() else { return unfit("takes ids of users") };
-            if ids.len() > VALUES_MAX {
-                return unfit("takes at most 100 values");
-            }
-            match (operator, ids.as_slice()) {
-                (Operator::In, _) => Ok(Condition::Among(ids, true)),
-                (Operator::NotIn, _) => Ok(Condition::Among(ids, false)),
-                (operator, [id]) => compare(operator).map_or_else(wrong, |compare| Ok(Condition::Id(compare, *id))),
-                _ => unfit("takes one id"),
-            }
-        }
-        Field::Role => match operator {
-            Operator::Eq => Ok(Condition::Role(value.to_owned(), true)),
-            Operator::Ne => Ok(Condition::Role(value.to_owned(), false)),
-            _ => wrong(),
+fn filter(field: Field, operator: Operator, values: &[String]) -> Result<Filter, ApiError> {
+    let wrong = || unfit("filterOperator", "does not go with this field");
+    let conditions = match field {
+        Field::Text(TextField::Email) => match (among(operator), values) {
+            // An address is held by one user, which the claim tells.
+            (Some(held), all) => return Ok(Filter::Addresses(all.to_vec(), held)),
+            (None, [value]) => vec![text(TextField::Email, part(operator).ok_or_else(wrong)?, value, true)?],
+            (None, _) => return Err(wrong()),
         },
+        // Names are many people's.
+        Field::Text(field) => match (among(operator), values) {
+            (Some(true), [value]) => vec![text(field, Fit::Whole, value, true)?],
+            (Some(true), _) => return Err(unfit("filterValue", "takes one name")),
+            (Some(false), all) => {
+                all.iter().map(|value| text(field, Fit::Whole, value, false)).collect::<Result<_, _>>()?
+            }
+            (None, [value]) => vec![text(field, part(operator).ok_or_else(wrong)?, value, true)?],
+            (None, _) => return Err(wrong()),
+        },
+        Field::Id => vec![ids(operator, values)?],
+        Field::Role => vec![Condition::Role(values.to_vec(), among(operator).ok_or_else(wrong)?)],
         field @ (Field::EmailVerified | Field::Banned | Field::IsAnonymous) => {
-            let Ok(flag) = value.parse::<bool>() else { return unfit("takes `true` or `false`") };
-            match operator {
-                Operator::Eq => Ok(Condition::Flag(field, flag)),
-                Operator::Ne => Ok(Condition::Flag(field, !flag)),
-                _ => wrong(),
+            let flags = values.iter().map(|value| value.parse::<bool>()).collect::<Result<Vec<_>, _>>();
+            let Ok(flags) = flags else { return Err(unfit("filterValue", "takes `true` or `false`")) };
+            let meant = among(operator).ok_or_else(wrong)?;
+            // Whoever means both means everybody, and whoever means neither nobody.
+            match ([true, false].map(|flag| flags.contains(&flag) == meant), field) {
+                ([true, true], _) => Vec::new(),
+                ([false, false], _) => vec![Condition::Among(Vec::new(), true)],
+                ([flag, _], field) => vec![Condition::Flag(field, flag)],
             }
         }
         field => {
+            let (Some(compare), [value]) = (compare(operator), values) else { return Err(wrong()) };
             let Ok(time) = Moment::parse(value) else {
-                return unfit("takes a time of RFC 3339, a date such as 2027-01-15, or epoch milliseconds");
+                let what = "takes a time of RFC 3339, a date such as 2027-01-15, or epoch milliseconds";
+                return Err(unfit("filterValue", what));
             };
-            compare(operator).map_or_else(wrong, |compare| Ok(Condition::Time(field, compare, time.0)))
+            vec![Condition::Time(field, compare, time.0)]
         }
+    };
+    Ok(Filter::Conditions(conditions))
+}
+
+fn text(field: TextField, fit: Fit, value: &str, fits: bool) -> Result<Condition, ApiError> {
+    Ok(Condition::Text(sought(field, fit, value, "filterValue")?, fits))
+}
+
+const fn part(operator: Operator) -> Option<Fit> {
+    match operator {
+        Operator::Contains => Some(Fit::Anywhere),
+        Operator::StartsWith => Some(Fit::Beginning),
+        Operator::EndsWith => Some(Fit::End),
+        _ => None,
+    }
+}
+
+fn ids(operator: Operator, values: &[String]) -> Result<Condition, ApiError> {
+    let Ok(ids) = values.iter().map(|id| id.parse::<UserId>()).collect::<Result<Vec<_>, _>>() else {
+        return Err(unfit("filterValue", "takes ids of users"));
+    };
+    match (among(operator), compare(operator), ids.as_slice()) {
+        (None, Some(compare), [id]) => Ok(Condition::Id(compare, *id)),
+        (Some(among), ..) => Ok(Condition::Among(ids, among)),
+        _ => Err(unfit("filterOperator", "does not go with this field")),
     }
 }
 

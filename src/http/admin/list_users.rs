@@ -101,7 +101,7 @@ impl FilterForm {
         ];
         let times =
             times.into_iter().filter_map(|(field, compare, time)| Some(Condition::Time(field, compare, time?.0)));
-        let role = self.role.map(|role| Condition::Role(role, true));
+        let role = self.role.map(|role| Condition::Role(vec![role], true));
         (flags.chain(times).chain(role).collect(), self.email)
     }
 }
@@ -115,7 +115,7 @@ impl ListForm {
             // Nobody has two addresses.
             conditions.push(Condition::Among(Vec::new(), true));
         }
-        conditions.extend(self.role.map(|role| Condition::Role(role, true)));
+        conditions.extend(self.role.map(|role| Condition::Role(vec![role], true)));
         // What is no organization has no members.
         let members = |id: String| id.parse().map_or(Condition::Among(Vec::new(), true), Condition::Member);
         conditions.extend(self.organization_id.map(members));

@@ -52,6 +52,7 @@ use super::origins::first_id;
 use super::refold::{ClaimReader, Progress, Refold, Report};
 use super::*;
 use crate::clock::Clock;
+use cells::sayable;
 pub use connect::Options;
 use connect::{Connector, Lent, Purpose};
 use facts::number;
@@ -213,11 +214,11 @@ impl Log for PostgresLog {
     async fn read_stream(&self, stream: &StreamId, after: Version, limit: usize) -> Result<Vec<Recorded>, LogFault> {
         let (after, limit) = (after.cast_signed(), reader::limit(limit));
         let types = [Type::TEXT, Type::INT8, Type::INT8];
-        reader::recorded(&self.query(reader::STREAM, &types, &[&stream.as_str(), &after, &limit]).await?)
+        reader::recorded(&self.query(reader::STREAM, &types, &[&sayable(stream.as_str()), &after, &limit]).await?)
     }
 
     async fn read_streams(&self, streams: &[StreamId], upto: Version) -> Result<Vec<Recorded>, LogFault> {
-        let streams: Vec<&str> = streams.iter().map(StreamId::as_str).collect();
+        let streams: Vec<_> = streams.iter().map(|stream| sayable(stream.as_str())).collect();
         let types = [Type::TEXT_ARRAY, Type::INT8];
         reader::recorded(&self.query(reader::STREAMS, &types, &[&streams, &upto.cast_signed()]).await?)
     }
