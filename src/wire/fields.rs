@@ -26,7 +26,7 @@ pub fn from_text<T: DeserializeOwned>(pairs: impl IntoIterator<Item = (String, S
     let mut map: BTreeMap<String, Text> = BTreeMap::new();
     for (name, value) in pairs {
         let text = map.entry(name).or_default();
-        text.before.extend(std::mem::replace(&mut text.last, Some(value)));
+        text.before.extend(text.last.replace(value));
     }
     serde_path_to_error::deserialize(MapDeserializer::<_, TextError>::new(map.into_iter())).map_err(describe)
 }
