@@ -2,7 +2,8 @@
 
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 
-use crate::process::{Folder, Server, case, eventually, run};
+use super::lives::jane;
+use crate::process::{Folder, Server, case, eventually, prints, run};
 use crate::support::on_postgres;
 
 fn said(folder: &Folder, arguments: &[&str]) -> (i32, String) {
@@ -11,20 +12,31 @@ fn said(folder: &Folder, arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), text)
 }
 
+/// The key of somebody who may read the trail.
+fn auditor(folder: &Folder) -> String {
+    let create = ["api-key", "create", "--name", "auditor", "--permission", "audit.read"];
+    prints(folder.path(), &create).trim().to_owned()
+}
+
+/// An auditor who is told of events as they come.
+async fn follows(server: &Server, key: &str, filter: &str) -> reqwest::Response {
+    let http = crate::support::http().no_proxy().build().unwrap();
+    let request = http.get(format!("{}/api/audit/events{filter}", server.url())).header(ACCEPT, "text/event-stream");
+    let answer = request.header(AUTHORIZATION, format!("Bearer {key}")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer
+}
+
 #[test]
 fn readers_of_the_log_do_not_hold_up_a_stop() {
     case(async {
         let folder = Folder::new();
         let server = Server::start_with(folder.path(), &["--set", "rate_limits=off", "--set", "shutdown_grace=50s"]);
         server.app().arrive().await.ok();
-        let made = run(folder.path(), &["api-key", "create", "--name", "auditor", "--permission", "audit.read"]);
-        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        let http = crate::support::http().no_proxy().build().unwrap();
+        let key = auditor(&folder);
         let mut readers = Vec::new();
         for _ in 0..4 {
-            let request = http.get(format!("{}/api/audit/events", server.url())).header(ACCEPT, "text/event-stream");
-            let mut answer = request.header(AUTHORIZATION, format!("Bearer {key}")).send().await.unwrap();
-            assert_eq!(answer.status(), 200);
+            let mut answer = follows(&server, &key, "").await;
             let mut read = String::new();
             while !read.contains("GuestCreated") {
                 read += std::str::from_utf8(&answer.chunk().await.unwrap().unwrap()).unwrap();
@@ -53,23 +65,18 @@ fn readers_of_what_is_rare_hold_up_neither_others_nor_a_stop() {
         let folder = Folder::embedded();
         let server = Server::start(folder.path());
         server.app().arrive().await.ok();
-        let made = run(folder.path(), &["api-key", "create", "--name", "auditor", "--permission", "audit.read"]);
-        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        let key = auditor(&folder);
         server.stop();
         // A log so long that nobody comes to its end.
         folder.alter(
             "DROP TRIGGER events_are_never_changed;
              UPDATE events SET position = 1000000000000000 WHERE position = (SELECT max(position) FROM events)",
         );
-        let flags = ["--set", "rate_limits=off", "--set", "shutdown_grace=50s", "--set", "audit.heartbeat=1s"];
+        let flags = ["--set", "rate_limits=off", "--set", "shutdown_grace=10s", "--set", "audit.heartbeat=1s"];
         let server = Server::start_with(folder.path(), &flags);
-        let http = crate::support::http().no_proxy().build().unwrap();
         let mut readers = Vec::new();
         for _ in 0..8 {
-            let rare = format!("{}/api/audit/events?type=UserBanned", server.url());
-            let request = http.get(rare).header(ACCEPT, "text/event-stream");
-            let mut answer = request.header(AUTHORIZATION, format!("Bearer {key}")).send().await.unwrap();
-            assert_eq!(answer.status(), 200);
+            let mut answer = follows(&server, &key, "?type=UserBanned").await;
             answer.chunk().await.unwrap().unwrap();
             readers.push(answer);
         }
@@ -87,9 +94,7 @@ fn verify_says_which_row_differs_from_what_and_ends_with_3() {
     case(async {
         let folder = Folder::new();
         let server = Server::start(folder.path());
-        let browser = server.browser();
-        let user = browser.arrive().await.ok().user();
-        browser.upgrade("jane@example.com").await.ok();
+        let user = jane(&server).await;
         server.stop();
         // What follows the log may not have seen its end.
         assert_eq!(said(&folder, &["audit", "export"]).0, 0);
@@ -165,11 +170,7 @@ fn verify_names_all_that_was_altered_and_goes_on() {
     case(async {
         let folder = Folder::new();
         let server = Server::start(folder.path());
-        let (browser, other) = (server.browser(), server.browser());
-        let user = browser.arrive().await.ok().user();
-        let guest = other.arrive().await.ok().user();
-        browser.upgrade("jane@example.com").await.ok();
-        browser.post("/update-user", serde_json::json!({ "name": "Jane Roe" })).await.ok();
+        let (user, guest) = (jane(&server).await, server.browser().arrive().await.ok().user());
         server.stop();
         assert_eq!(said(&folder, &["audit", "export"]).0, 0);
         assert_eq!(said(&folder, &["audit", "checkpoint"]).0, 0);
@@ -214,10 +215,7 @@ fn a_record_that_was_altered_takes_nobodys_view_of_the_others() {
     case(async {
         let folder = Folder::embedded();
         let server = Server::start(folder.path());
-        let browser = server.browser();
-        let user = browser.arrive().await.ok().user();
-        browser.upgrade("jane@example.com").await.ok();
-        browser.post("/update-user", serde_json::json!({ "name": "Jane Roe" })).await.ok();
+        let user = jane(&server).await;
         server.stop();
         let export = || said(&folder, &["audit", "export"]);
         let person = || said(&folder, &["users", "export", &user]);
@@ -287,9 +285,7 @@ fn verify_names_a_sealed_record_that_was_altered_and_goes_on() {
     case(async {
         let folder = Folder::embedded();
         let server = Server::start(folder.path());
-        let browser = server.browser();
-        browser.arrive().await.ok();
-        browser.upgrade("jane@example.com").await.ok();
+        jane(&server).await;
         server.stop();
         assert_eq!(said(&folder, &["verify"]).0, 0);
         folder.alter("UPDATE sealed SET ciphertext = zeroblob(length(ciphertext)) WHERE kind = 'email'");

@@ -8,39 +8,44 @@ use crate::process::{Folder, Server, assert_sound, case};
 
 const ACTORS: usize = 24;
 
+/// Under load, again and again, on whichever store: `sound` looks at the whole log and answers how many events there are.
+pub async fn killed_under_load(folder: &Folder, times: usize, sound: impl Fn() -> u64) {
+    let mut lives: Vec<Life> = Vec::new();
+    for round in 0..times {
+        let server = Server::start(folder.path());
+        let crowd = Crowd::gather(&server, ACTORS);
+        a_while(Duration::from_millis(1500)).await;
+        server.kill();
+        let lived = crowd.disperse().await;
+        // Who opens the store first repairs it: once this command, once the server.
+        if round % 2 == 0 {
+            sound();
+        }
+        let server = Server::start(folder.path());
+        for life in &lived {
+            life.assert_remembered(&server).await;
+        }
+        for life in lived.iter().filter(|life| life.is_member()).take(3) {
+            life.assert_signs_in(&server).await;
+        }
+        server.kill();
+        lives.extend(lived);
+    }
+    assert!(lives.iter().any(Life::is_member) && lives.iter().any(Life::has_ended), "the load was none");
+    // Later crashes take nothing that earlier ones had left.
+    let server = Server::start(folder.path());
+    for life in &lives {
+        life.assert_remembered(&server).await;
+    }
+    server.stop();
+    assert!(sound() >= u64::try_from(lives.len()).unwrap());
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     case(async {
         let folder = Folder::new();
-        let mut lives: Vec<Life> = Vec::new();
-        for round in 0..rounds(5, 100) {
-            let server = Server::start(folder.path());
-            let crowd = Crowd::gather(&server, ACTORS);
-            a_while(Duration::from_millis(1500)).await;
-            server.kill();
-            let lived = crowd.disperse().await;
-            // Who opens the file first repairs it: once this command, once the server.
-            if round % 2 == 0 {
-                assert_sound(folder.path());
-            }
-            let server = Server::start(folder.path());
-            for life in &lived {
-                life.assert_remembered(&server).await;
-            }
-            for life in lived.iter().filter(|life| life.is_member()).take(3) {
-                life.assert_signs_in(&server).await;
-            }
-            server.kill();
-            lives.extend(lived);
-        }
-        assert!(lives.iter().any(Life::is_member) && lives.iter().any(Life::has_ended), "the load was none");
-        // Later crashes take nothing that earlier ones had left.
-        let server = Server::start(folder.path());
-        for life in &lives {
-            life.assert_remembered(&server).await;
-        }
-        server.stop();
-        assert!(assert_sound(folder.path()) >= u64::try_from(lives.len()).unwrap());
+        killed_under_load(&folder, rounds(5, 100), || assert_sound(folder.path())).await;
     });
 }
 

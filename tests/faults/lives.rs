@@ -14,6 +14,15 @@ use crate::process::{Answer, Client, PASSWORD, Server, address};
 /// Between two attempts of somebody who was told to come back later.
 const AGAIN: Duration = Duration::from_millis(20);
 
+/// One life by name: Jane Roe, who came as a guest and is a member. Answers her id.
+pub async fn jane(server: &Server) -> String {
+    let browser = server.browser();
+    let user = browser.arrive().await.ok().user();
+    browser.upgrade("jane@example.com").await.ok();
+    browser.post("/update-user", json!({ "name": "Jane Roe" })).await.ok();
+    user
+}
+
 /// Something that was acknowledged, and what was asked for since and never answered: either may be found.
 struct Known<T> {
     acknowledged: T,

@@ -31,6 +31,8 @@ use std::time::Duration;
 
 use chrysalis::entropy::{self, OsEntropy};
 
+use crate::process::{Server, eventually};
+
 /// `short` by default, `long` when the long versions were asked for.
 fn rounds(short: usize, long: usize) -> usize {
     if crate::long() { long } else { short }
@@ -45,4 +47,14 @@ fn below(bound: u64) -> u64 {
 async fn a_while(at_most: Duration) {
     let micros = u64::try_from(at_most.as_micros()).unwrap();
     tokio::time::sleep(Duration::from_micros(below(micros + 1))).await;
+}
+
+/// Waits until a server that was refusing answers again, by itself.
+async fn answers_again(server: &Server) {
+    let app = server.app();
+    eventually("the node answers again", || async {
+        let arrived = app.try_post("/sign-in/anonymous", serde_json::json!({})).await;
+        arrived.is_some_and(|answer| answer.status == reqwest::StatusCode::OK)
+    })
+    .await;
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use super::lives::jane;
 use crate::process::{Folder, Server, case, chrysalis, run};
 
 /// Runs a command whose reader has gone already; answers how it ended and what it said of it.
@@ -27,9 +28,7 @@ fn whoever_reads_may_go_before_the_end() {
     case(async {
         let folder = Folder::new();
         let server = Server::start(folder.path());
-        let browser = server.browser();
-        let user = browser.arrive().await.ok().user();
-        browser.upgrade("jane@example.com").await.ok();
+        let user = jane(&server).await;
         server.stop();
         let commands: &[&[&str]] = &[
             &["verify"],

@@ -33,6 +33,12 @@ fn only_winner<'a>(answers: &'a [(String, Answer)], status: StatusCode, code: &s
     (email, answer)
 }
 
+/// Several guests ask for one address at once: one gets it, the others are told that it is taken. Answers the winner.
+pub async fn one_address_for(guests: impl IntoIterator<Item = Client>, email: &str) -> Answer {
+    let answers = all_at_once(guests.into_iter().map(|guest| (guest, email.to_owned()))).await;
+    only_winner(&answers, StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE").1.clone()
+}
+
 #[test]
 fn of_many_upgrades_of_one_guest_one_wins() {
     case(async {
@@ -81,8 +87,7 @@ fn of_many_guests_claiming_one_address_one_wins() {
                 let token = server.app().arrive().await.ok().token();
                 guests.push(server.app().bearing(&token));
             }
-            let answers = all_at_once(guests.iter().map(|guest| (guest.clone(), email.clone()))).await;
-            let (_, won) = only_winner(&answers, StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE");
+            let won = one_address_for(guests.iter().cloned(), &email).await;
             assert_eq!(server.app().sign_in(&email).await.ok().user(), won.user());
             // Who lost is a guest as before.
             for guest in &guests {

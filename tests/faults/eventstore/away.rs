@@ -4,7 +4,8 @@ use eventstore_double::Double;
 use reqwest::StatusCode;
 
 use super::cut::refused;
-use super::{STREAM, answers_again, assert_whole};
+use super::{STREAM, assert_whole};
+use crate::faults::answers_again;
 use crate::process::{Client, Folder, Server, address, case, eventually, prints, run};
 
 /// Reads go on, writes are told to come back, and the balancer sends nobody.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use eventstore_double::Double;
 use reqwest::StatusCode;
 
-use super::{STREAM, answers_again, assert_whole};
+use super::{STREAM, assert_whole};
 use crate::faults::lives::Crowd;
-use crate::faults::rounds;
+use crate::faults::{answers_again, rounds};
 use crate::process::{Answer, Folder, Server, case, eventually};
 
 #[test]

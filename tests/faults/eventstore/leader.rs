@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use eventstore_double::Double;
 
-use super::{STREAM, answers_again, assert_whole};
+use super::{STREAM, assert_whole};
 use crate::faults::lives::{Crowd, Life};
-use crate::faults::{a_while, rounds};
+use crate::faults::{a_while, answers_again, rounds};
 use crate::process::{Folder, Server, case};
 
 #[test]

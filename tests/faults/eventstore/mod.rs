@@ -10,8 +10,12 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use eventstore_double::Double;
+use reqwest::StatusCode;
+use serde_json::json;
 
-use crate::process::{Server, assert_sound, eventually};
+use crate::process::{Answer, Client, PASSWORD, Server, address, assert_sound};
+
+const UPGRADED: &str = "GuestUpgraded";
 
 /// The stream of every case: each has a double of its own.
 const STREAM: &str = "chrysalis";
@@ -26,17 +30,41 @@ fn assert_whole(double: &Double, folder: &Path) -> u64 {
     sound
 }
 
-/// Waits until a server that was refusing answers again, by itself.
-async fn answers_again(server: &Server) {
-    let app = server.app();
-    eventually("the node answers again", || async {
-        let arrived = app.try_post("/sign-in/anonymous", serde_json::json!({})).await;
-        arrived.is_some_and(|answer| answer.status == reqwest::StatusCode::OK)
-    })
-    .await;
-}
-
 /// How many events of a type stand in the stream.
 fn streamed(double: &Double, event_type: &str) -> usize {
     double.events().iter().filter(|event| event.event_type == event_type).count()
+}
+
+/// Somebody whose server is killed while they become a member.
+struct CutOff {
+    arrived: Answer,
+    guest: Client,
+    email: String,
+}
+
+/// Before the event, which never gets there; or where it is `stored`, after it, and nobody is told.
+async fn killed_while_upgrading(double: &Double, server: Server, stored: bool) -> CutOff {
+    let email = address();
+    let arrived = server.app().arrive().await.ok();
+    let guest = server.app().bearing(&arrived.token());
+    let held = if stored { double.hold_answers(UPGRADED) } else { double.hold_type(UPGRADED) };
+    let asking = tokio::spawn({
+        let (guest, form) = (guest.clone(), json!({ "email": email, "password": PASSWORD }));
+        async move { guest.try_post("/anonymous/upgrade", form).await }
+    });
+    held.waiting(1).await;
+    server.kill();
+    assert!(asking.await.unwrap().is_none(), "it was answered");
+    held.waiting(0).await;
+    CutOff { arrived, guest, email }
+}
+
+impl CutOff {
+    /// The session goes on under another token, which nobody was told: the password tells who it is.
+    async fn assert_became_a_member(&self, server: &Server) {
+        let other = server.app().bearing(&server.app().arrive().await.ok().token());
+        let lost = other.upgrade(&self.email).await;
+        assert_eq!((lost.status, lost.code()), (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"));
+        assert_eq!(server.app().sign_in(&self.email).await.ok().user(), self.arrived.user());
+    }
 }

@@ -1,10 +1,10 @@
 //! Two nodes on one stream, with what is read in one PostgreSQL: what is true at one is true at the other, whoever dies.
 
 use eventstore_double::Double;
-use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{STREAM, assert_whole};
+use super::{STREAM, assert_whole, killed_while_upgrading};
+use crate::faults::nodes::together::{ends_at_both, one_address_for_both};
 use crate::faults::rounds;
 use crate::postgres::Cluster;
 use crate::process::{Folder, PASSWORD, Server, address, case, eventually};
@@ -15,22 +15,9 @@ fn what_one_node_did_the_other_knows_at_the_next_request() {
         let (double, cluster) = (Double::start(), Cluster::start());
         let folder = Folder::on_stream_beside(&double.url(), STREAM, &cluster.url(), "chrysalis");
         let (one, two) = (Server::start(folder.path()), Server::start(folder.path()));
-        for round in 0..rounds(10, 300) {
-            let email = address();
-            let mut guests = Vec::new();
-            for server in [&one, &two] {
-                let token = server.app().arrive().await.ok().token();
-                guests.push(server.app().bearing(&token));
-            }
-            let (first, second) = tokio::join!(guests[0].upgrade(&email), guests[1].upgrade(&email));
-            let (won, lost) = if first.status == StatusCode::OK { (first, second) } else { (second, first) };
-            assert_eq!((lost.status, lost.code()), (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"), "round {round}");
-            let (winner, token) = (won.clone().ok().user(), won.token());
-            for server in [&one, &two] {
-                assert_eq!(server.app().sign_in(&email).await.ok().user(), winner, "round {round}");
-            }
-            one.app().bearing(&token).post("/sign-out", json!({})).await.ok();
-            assert_eq!(two.app().bearing(&token).session().await.ok().body, Value::Null, "round {round}");
+        for _ in 0..rounds(10, 300) {
+            let won = one_address_for_both(&one, &two).await;
+            ends_at_both(&one, &two, &won).await;
         }
         one.stop();
         two.stop();
@@ -45,30 +32,13 @@ fn what_a_node_left_undone_stops_no_other() {
         let folder = Folder::on_stream_beside(&double.url(), STREAM, &cluster.url(), "chrysalis");
         let two = Server::start(folder.path());
         for round in 0..rounds(4, 100) {
-            let one = Server::start(folder.path());
-            let email = address();
-            let arrived = one.app().arrive().await.ok();
-            let guest = one.app().bearing(&arrived.token());
             let stored = round % 2 == 1;
-            let held = if stored { double.hold_answers("GuestUpgraded") } else { double.hold_type("GuestUpgraded") };
-            let form = json!({ "email": email, "password": PASSWORD });
-            let asking = tokio::spawn(async move { guest.try_post("/anonymous/upgrade", form).await });
-            held.waiting(1).await;
-            one.kill();
-            assert!(asking.await.unwrap().is_none(), "it was answered");
-            held.waiting(0).await;
-            drop(held);
-            let other = two.app().bearing(&two.app().arrive().await.ok().token());
-            let tried = other.upgrade(&email).await;
+            let cut_off = killed_while_upgrading(&double, Server::start(folder.path()), stored).await;
             if stored {
-                assert_eq!(
-                    (tried.status, tried.code()),
-                    (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"),
-                    "round {round}"
-                );
-                assert_eq!(two.app().sign_in(&email).await.ok().user(), arrived.user(), "round {round}");
+                cut_off.assert_became_a_member(&two).await;
             } else {
-                tried.ok();
+                let other = two.app().bearing(&two.app().arrive().await.ok().token());
+                other.upgrade(&cut_off.email).await.ok();
             }
         }
         two.stop();

@@ -10,9 +10,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::answers_again;
 use crate::faults::lives::Crowd;
-use crate::faults::rounds;
+use crate::faults::{answers_again, rounds};
 use crate::postgres::Cluster;
 use crate::process::{Answer, Folder, Server, assert_sound, case, eventually};
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::answers_again;
 use crate::faults::lives::Crowd;
-use crate::faults::{a_while, rounds};
+use crate::faults::{a_while, answers_again, rounds};
 use crate::postgres::Cluster;
 use crate::process::{Folder, Server, assert_sound, case};
 

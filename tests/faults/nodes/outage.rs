@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 
-use super::answers_again;
+use crate::faults::answers_again;
 use crate::postgres::Cluster;
 use crate::process::{Folder, Server, case, eventually};
 

@@ -5,9 +5,33 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::admission::solver::solve;
+use crate::faults::races::one_address_for;
 use crate::faults::rounds;
 use crate::postgres::Cluster;
-use crate::process::{Folder, Server, address, assert_sound, case};
+use crate::process::{Answer, Folder, Server, address, assert_sound, case};
+
+/// A session that both nodes know ends at one of them, and is over at the other.
+pub async fn ends_at_both(here: &Server, there: &Server, answered: &Answer) {
+    let (at_one, at_other) = (here.app().bearing(&answered.token()), there.app().bearing(&answered.token()));
+    assert_eq!(at_other.session().await.ok().user(), answered.user());
+    at_one.post("/sign-out", json!({})).await.ok();
+    assert_eq!(at_other.session().await.ok().body, Value::Null);
+}
+
+/// Two guests, each at a node of its own, want one address: one gets it, and both nodes know whose it is. Answers the winner.
+pub async fn one_address_for_both(one: &Server, two: &Server) -> Answer {
+    let email = address();
+    let mut guests = Vec::new();
+    for server in [one, two] {
+        let token = server.app().arrive().await.ok().token();
+        guests.push(server.app().bearing(&token));
+    }
+    let won = one_address_for(guests, &email).await;
+    for server in [one, two] {
+        assert_eq!(server.app().sign_in(&email).await.ok().user(), won.user());
+    }
+    won
+}
 
 #[test]
 fn a_session_that_ends_at_one_node_is_over_at_the_other() {
@@ -17,11 +41,7 @@ fn a_session_that_ends_at_one_node_is_over_at_the_other() {
         let (one, two) = (Server::start(folder.path()), Server::start(folder.path()));
         for round in 0..rounds(50, 1000) {
             let (here, there) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
-            let arrived = here.app().arrive().await.ok();
-            let (at_one, at_other) = (here.app().bearing(&arrived.token()), there.app().bearing(&arrived.token()));
-            assert_eq!(at_other.session().await.ok().user(), arrived.user());
-            at_one.post("/sign-out", json!({})).await.ok();
-            assert_eq!(at_other.session().await.ok().body, Value::Null, "round {round}");
+            ends_at_both(here, there, &here.app().arrive().await.ok()).await;
         }
         one.stop();
         two.stop();
@@ -108,20 +128,8 @@ fn of_two_nodes_that_give_away_one_address_one_does() {
         let cluster = Cluster::start();
         let folder = Folder::on(&cluster.url());
         let (one, two) = (Server::start(folder.path()), Server::start(folder.path()));
-        for round in 0..rounds(20, 500) {
-            let email = address();
-            let mut guests = Vec::new();
-            for server in [&one, &two] {
-                let token = server.app().arrive().await.ok().token();
-                guests.push(server.app().bearing(&token));
-            }
-            let (first, second) = tokio::join!(guests[0].upgrade(&email), guests[1].upgrade(&email));
-            let (won, lost) = if first.status == StatusCode::OK { (first, second) } else { (second, first) };
-            assert_eq!((lost.status, lost.code()), (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"), "round {round}");
-            let winner = won.ok().user();
-            for server in [&one, &two] {
-                assert_eq!(server.app().sign_in(&email).await.ok().user(), winner, "round {round}");
-            }
+        for _ in 0..rounds(20, 500) {
+            one_address_for_both(&one, &two).await;
         }
         one.stop();
         two.stop();
