@@ -98,30 +98,24 @@ async fn whatever_is_altered_of_rows_each_of_them_is_named(store: &dyn Store) {
     let on_sqlite = is_sqlite(store).await;
     let folded = ASYNC.iter().filter(|model| model.is_folded()).flat_map(|model| model.tables.iter().copied());
     let all = INLINE.into_iter().chain(folded).chain([&SEARCH, &TILES]);
-    let mut tables: Vec<&'static Table> = Vec::new();
+    let mut tables: Vec<(&'static Table, usize)> = Vec::new();
     for table in all {
-        if store.seen(&format!("SELECT cast(count(*) AS text) FROM {}", table.name)).await != "0" {
-            tables.push(table);
+        match store.seen(&format!("SELECT cast(count(*) AS text) FROM {}", table.name)).await.parse().unwrap() {
+            0 => {}
+            rows => tables.push((table, rows)),
         }
     }
     assert!(tables.len() > 20, "too little happened: {}", tables.len());
-    let names: Vec<_> = tables.iter().map(|table| table.name).collect();
-    put_by(store, &names).await;
-    let widest = tables.iter().map(|table| table.stored().count()).max().unwrap();
+    put_by(store, &tables.iter().map(|(table, _)| table.name).collect::<Vec<_>>()).await;
+    let widest = tables.iter().map(|(table, _)| table.stored().count()).max().unwrap();
     let variants = if long() { 4 } else { 1 };
     for round in 0..widest * variants {
         let mut altered = Vec::new();
-        for table in &tables {
+        for (table, rows) in &tables {
             let columns: Vec<_> = table.stored().collect();
             let (column, kind, _) = columns[round % widest % columns.len()];
-            let key = table.key.join(", ");
-            let count: usize =
-                store.seen(&format!("SELECT cast(count(*) AS text) FROM {}", table.name)).await.parse().unwrap();
-            let one = format!(
-                "SELECT {key} FROM {}_kept ORDER BY {key} LIMIT 1 OFFSET {}",
-                table.name,
-                world.chance.below(count)
-            );
+            let (key, which) = (table.key.join(", "), world.chance.below(*rows));
+            let one = format!("SELECT {key} FROM {}_kept ORDER BY {key} LIMIT 1 OFFSET {which}", table.name);
             let others = others(column, kind, on_sqlite);
             let other = if long() { &others[round / widest % others.len()] } else { world.chance.pick(&others) };
             let condition = format!("({key}) = ({one}) AND ({column} IS NULL OR {column} <> {other})");
@@ -141,7 +135,7 @@ async fn whatever_is_altered_of_rows_each_of_them_is_named(store: &dyn Store) {
             let tile = **table == TILES && proven.iter().any(|found| matches!(found, Finding::Tile(_)));
             assert!(named || tile, "{column} of {} is {other}: {:#?}", table.name, of_table().collect::<Vec<_>>());
         }
-        put_back(store, &names).await;
+        put_back(store, &altered.iter().map(|(table, ..)| table.name).collect::<Vec<_>>()).await;
     }
     assert_clean(&looked(&world).await);
     assert_eq!(findings(&world).await, []);

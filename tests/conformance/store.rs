@@ -14,7 +14,7 @@ use chrysalis::log::{AppendError, Appended, Expected, Group, LogFault, Store as 
 use chrysalis_projections::Model;
 pub use eventstore::EventStore;
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use super::world;
@@ -175,12 +175,14 @@ async fn plug(log: &Arc<dyn WholeStore>, taken: &watch::Sender<usize>) -> JoinHa
 /// PostgreSQL, in a schema of its own.
 pub struct Postgres {
     schema: String,
+    /// Past the port, for whatever is looked at or spoiled.
+    behind: Mutex<Option<Arc<tokio_postgres::Client>>>,
     taken: watch::Sender<usize>,
 }
 
 impl Postgres {
     pub fn fresh() -> Self {
-        Self { schema: crate::support::fresh_schema(), taken: watch::channel(0).0 }
+        Self { schema: crate::support::fresh_schema(), behind: Mutex::default(), taken: watch::channel(0).0 }
     }
 
     pub fn options(&self) -> postgres::Options {
@@ -196,6 +198,15 @@ impl Postgres {
         tokio::spawn(connection);
         client.batch_execute(&format!("SET search_path = {}", self.schema)).await.unwrap();
         client
+    }
+
+    /// One connection for all that is asked one after the other: to open one costs more than most questions.
+    async fn past_the_port(&self) -> Arc<tokio_postgres::Client> {
+        let mut kept = self.behind.lock().await;
+        match &*kept {
+            Some(client) if !client.is_closed() => client.clone(),
+            _ => kept.insert(Arc::new(self.connection().await)).clone(),
+        }
     }
 }
 
@@ -229,11 +240,11 @@ impl Store for Postgres {
     }
 
     async fn behind(&self, sql: &str) -> u64 {
-        self.connection().await.execute(sql, &[]).await.unwrap()
+        self.past_the_port().await.execute(sql, &[]).await.unwrap()
     }
 
     async fn attempt(&self, sql: &str) -> Result<u64, String> {
-        self.connection().await.execute(sql, &[]).await.map_err(|error| error.to_string())
+        self.past_the_port().await.execute(sql, &[]).await.map_err(|error| error.to_string())
     }
 
     async fn flip(&self, (table, condition): (&str, &str), column: &str, byte: usize) {
@@ -243,7 +254,7 @@ impl Store for Postgres {
     }
 
     async fn seen(&self, sql: &str) -> String {
-        self.connection().await.query_one(sql, &[]).await.unwrap().get(0)
+        self.past_the_port().await.query_one(sql, &[]).await.unwrap().get(0)
     }
 
     async fn unguard(&self) {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::fs::statvfs;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::ask;
@@ -17,6 +18,10 @@ const NOBODY: u32 = 65_534;
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const PREFIX: &str = "chrysalis-postgres-";
+/// A disk in memory that every Linux has.
+const MEMORY: &str = "/dev/shm";
+/// Several times what the whole suite needs at once.
+const PLENTY: u64 = 4 << 30;
 
 pub struct Cluster {
     folder: PathBuf,
@@ -30,11 +35,26 @@ pub struct Cluster {
 impl Cluster {
     /// As PostgreSQL comes: what is committed is on disk.
     pub fn start() -> Self {
-        Self::start_with(&[("max_connections", "200")])
+        // In files of its own: what a killed one had in shared memory would stay there for ever.
+        Self::start_with(&[("max_connections", "200"), ("dynamic_shared_memory_type", "mmap")])
     }
 
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        let mut cluster = Self::at(fresh_folder(), settings);
+        Self::start_in(&std::env::temp_dir(), settings)
+    }
+
+    /// In memory where there is plenty of it: a table costs a file of each of its indexes, and the tests make and drop
+    /// tables all the time.
+    pub fn start_in_memory(settings: &[(&str, &str)]) -> Self {
+        let room = statvfs(MEMORY).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+        if room < PLENTY {
+            return Self::start_with(settings);
+        }
+        Self::start_in(Path::new(MEMORY), settings)
+    }
+
+    fn start_in(parent: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut cluster = Self::at(fresh_folder(parent), settings);
         let mut initdb = cluster.command("initdb");
         initdb.args(["-U", "chrysalis", "--auth=trust", "--locale=C", "-E", "UTF8", "--no-sync"]);
         finish(initdb.arg("-D").arg(cluster.data()));
@@ -118,7 +138,7 @@ impl Cluster {
     /// A copy of this primary that follows it from now on.
     pub fn standby(&self) -> Self {
         let settings: Vec<_> = self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let mut standby = Self::at(fresh_folder(), &settings);
+        let mut standby = Self::at(fresh_folder(&std::env::temp_dir()), &settings);
         let from = format!("host=127.0.0.1 port={} user=chrysalis application_name=standby", self.port);
         let mut copy = standby.command("pg_basebackup");
         finish(copy.args(["-R", "-c", "fast", "--no-sync", "-d", &from]).arg("-D").arg(standby.data()));
@@ -193,7 +213,8 @@ impl Drop for Cluster {
 
 /// Removes what test runs that were killed have left.
 pub fn sweep() {
-    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+    let folders = [std::env::temp_dir(), PathBuf::from(MEMORY)];
+    for entry in folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
@@ -202,9 +223,9 @@ pub fn sweep() {
     }
 }
 
-fn fresh_folder() -> PathBuf {
+fn fresh_folder(parent: &Path) -> PathBuf {
     let prefix = format!("{PREFIX}{}-", std::process::id());
-    let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap().keep();
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).unwrap().keep();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     if rustix::process::geteuid().is_root() {
         chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();

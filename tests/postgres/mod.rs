@@ -22,7 +22,10 @@ pub fn shared() -> &'static str {
         Err(_) => {
             sweep();
             // What is lost in a crash is lost with the test run: crashes are tested on clusters of their own.
-            let cluster = Cluster::start_with(&[("fsync", "off"), ("max_connections", "500")]);
+            let forgetful =
+                [("fsync", "off"), ("full_page_writes", "off"), ("wal_level", "minimal"), ("max_wal_senders", "0")];
+            let sizes = [("max_connections", "500"), ("max_wal_size", "256MB")];
+            let cluster = Cluster::start_in_memory(&[&forgetful[..], &sizes].concat());
             let url = cluster.url();
             // It ends with this process.
             std::mem::forget(cluster);
