@@ -53,6 +53,18 @@ impl Cluster {
         Self::start_in(Path::new(MEMORY), settings)
     }
 
+    /// Keeps it until this process ends, however that is; then nothing is left of it.
+    pub fn stay(self) -> String {
+        let (url, postmaster) = (self.url(), self.running.unwrap().as_raw_pid());
+        // Whoever reads from this process sees its end.
+        let sweep = "cat; for _ in $(seq 100); do kill -0 $1 || break; sleep 0.1; done; rm -rf $0";
+        let mut sweeper = Command::new("sh");
+        sweeper.args(["-c", sweep]).arg(&self.folder).arg(postmaster.to_string());
+        let sweeper = sweeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::mem::forget((self, sweeper));
+        url
+    }
+
     fn start_in(parent: &Path, settings: &[(&str, &str)]) -> Self {
         let mut cluster = Self::at(fresh_folder(parent), settings);
         let mut initdb = cluster.command("initdb");

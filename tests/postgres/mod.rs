@@ -25,11 +25,7 @@ pub fn shared() -> &'static str {
             let forgetful =
                 [("fsync", "off"), ("full_page_writes", "off"), ("wal_level", "minimal"), ("max_wal_senders", "0")];
             let sizes = [("max_connections", "500"), ("max_wal_size", "256MB")];
-            let cluster = Cluster::start_in_memory(&[&forgetful[..], &sizes].concat());
-            let url = cluster.url();
-            // It ends with this process.
-            std::mem::forget(cluster);
-            url
+            Cluster::start_in_memory(&[&forgetful[..], &sizes].concat()).stay()
         }
     })
 }
