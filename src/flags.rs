@@ -15,7 +15,7 @@ pub struct Flags {
     /// Address and port to listen on.
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where the log is kept: sqlite:PATH or postgres://….
+    /// Where the log is kept: sqlite:PATH, postgres://… or esdb://….
     #[arg(long, global = true, value_name = "URL")]
     store: Option<String>,
     /// Folder of the embedded store, the secret and the outbox.

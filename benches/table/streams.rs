@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrysalis::log::eventstore::prompt;
 use eventstore::{
     BatchAppendClient, BatchAppendOptions, Client, EventData, ExpectedRevision, StreamPosition, SubscribeToAllOptions,
     SubscriptionFilter,
@@ -81,8 +82,14 @@ fn took(url: &str, decision: Decision, way: Way, time: Duration) -> Result<Took>
     Ok(Took { rate: made as f64 / begun.elapsed().as_secs_f64(), each })
 }
 
+/// A session of appends, with a connection that holds nothing back, as Chrysalis has it.
 async fn session(client: &Client) -> Result<BatchAppendClient> {
-    Ok(client.batch_append(&BatchAppendOptions::default().requires_leader(true)).await?)
+    let session = client.batch_append(&BatchAppendOptions::default().requires_leader(true)).await?;
+    let none = ExpectedRevision::NoStream;
+    session.append_to_stream(format!("first-{}", Uuid::new_v4()), none, vec![event("First")]).await?;
+    let ports: Vec<u16> = client.settings().hosts().iter().filter_map(|host| u16::try_from(host.port).ok()).collect();
+    prompt::connections_to(&ports)?;
+    Ok(session)
 }
 
 fn event(event_type: &str) -> EventData {

@@ -36,6 +36,16 @@ pub enum CopyError {
     Other(Position),
     #[error("the destination has keys of its own: copy into an empty store")]
     OtherKeys,
+    #[error(
+        "the destination's stream holds this log already, by way of another read store: a server that uses that one would stop for \
+         good. Name an empty stream with eventstore.stream, or say --take-over, where no server uses it any more"
+    )]
+    Served,
+    #[error(
+        "the destination's stream goes on behind position {0}, where the source ends: the source is an older copy. Copy from the store \
+         that served that stream last, or name an empty stream with eventstore.stream"
+    )]
+    GoesOn(Position),
     #[error("what was copied differs from the source at {0}; copy again, into an empty store")]
     Differs(String),
 }
@@ -79,13 +89,30 @@ pub async fn are_one(from: &dyn Store, to: &dyn Store, mark: &str) -> Result<boo
     Ok(!apart)
 }
 
-/// Copies what the destination lacks. It stays marked as unfinished: see [`finish`].
+/// Copies what the destination lacks. It stays marked as unfinished: see [`finish`]. Where its log is kept elsewhere and holds
+/// these events already, another store answers for them: that is for whoever says so by `take_over`.
 ///
 /// # Errors
 /// See [`CopyError`]. What was copied stays: the next copy goes on from there.
-pub async fn copy(from: &dyn Store, to: &dyn Store, tell: &mut (dyn FnMut(Step) + Send)) -> Result<Copied, CopyError> {
+pub async fn copy(
+    from: &dyn Store,
+    to: &dyn Store,
+    take_over: bool,
+    tell: &mut (dyn FnMut(Step) + Send),
+) -> Result<Copied, CopyError> {
     let upto = from.end().await.map_err(CopyError::Source)?;
     let begun = agree(from, to).await?;
+    let anew = begun == 0 && to.checkpoint(UNFINISHED).await.map_err(CopyError::Destination)? == 0;
+    // What can't be read as a log is told when it is in the way.
+    let first = to.standing(0, 1).await.unwrap_or_default();
+    if anew && !first.is_empty() && first == from.read_all(0, 1).await.map_err(CopyError::Source)? {
+        if !to.standing(upto, 1).await.map_err(CopyError::Destination)?.is_empty() {
+            return Err(CopyError::GoesOn(upto));
+        }
+        if !take_over {
+            return Err(CopyError::Served);
+        }
+    }
     to.advance(UNFINISHED, 0, 1).await.map_err(CopyError::Destination)?;
     let mut after = begun;
     while after < upto {

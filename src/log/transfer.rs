@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use chrysalis_projections::Value;
 use chrysalis_projections::table::Kind;
 
-use super::{LogFault, Position, Recorded};
+use super::{Log, LogFault, Position, Recorded};
 
 /// A table that stands beside the log and can't be folded from it.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ pub struct SideChange {
 
 /// A store that a log can be moved from, and into.
 #[async_trait]
-pub trait Transfer: Send + Sync {
+pub trait Transfer: Log {
     /// Rows in the order of their key, behind one of them.
     async fn side_rows(
         &self,
@@ -188,6 +188,12 @@ pub trait Transfer: Send + Sync {
 
     /// Where the log ends now, whoever wrote last.
     async fn end(&self) -> Result<Position, LogFault>;
+
+    /// Events behind a position as the log itself has them, in order: where it is kept elsewhere, also those that are not
+    /// stored here.
+    async fn standing(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.read_all(after, limit).await
+    }
 }
 
 /// What [`Transfer::receive`] says to whoever comes second.

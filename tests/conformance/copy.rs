@@ -67,13 +67,13 @@ async fn moves(from: &dyn Store, to: &dyn Store, seed: u64) {
     assert!(destination.end().await.unwrap() > source.end().await.unwrap());
     // Now the destination has a life of its own: what comes from the source would contradict it.
     source.append(bare("late", Expected::NoStream, 1)).await.unwrap();
-    let refused = copy(source.as_ref(), destination.as_ref(), &mut |_| {}).await;
+    let refused = copy(source.as_ref(), destination.as_ref(), false, &mut |_| {}).await;
     assert!(matches!(refused, Err(CopyError::Other(_) | CopyError::Differs(_))), "{refused:?}");
 }
 
 async fn moved(from: &dyn WholeStore, to: &dyn WholeStore) {
     let events = everything(from).await;
-    let copied = copy(from, to, &mut |_| {}).await.unwrap();
+    let copied = copy(from, to, false, &mut |_| {}).await.unwrap();
     assert_eq!(copied, Copied { events: events.len() as u64, moved: events.len() as u64, behind: 0 });
     assert_eq!(everything(to).await, events);
     assert_eq!(to.end().await.unwrap(), from.end().await.unwrap());
@@ -133,7 +133,7 @@ fn a_copy_that_is_stopped_goes_on() {
         }
         assert!(stopped > 0, "none was stopped");
         let before = destination.end().await.unwrap();
-        let copied = copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await.unwrap();
+        let copied = copy(world.log.as_ref(), destination.as_ref(), false, &mut |_| {}).await.unwrap();
         assert_eq!(copied.moved, copied.events - before);
         assert_eq!(everything(destination.as_ref()).await, everything(world.log.as_ref()).await);
     });
@@ -144,7 +144,7 @@ async fn copy_all(
     to: Arc<dyn WholeStore>,
     tell: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Copied, CopyError> {
-    copy(from.as_ref(), to.as_ref(), tell).await
+    copy(from.as_ref(), to.as_ref(), false, tell).await
 }
 
 #[test]
@@ -176,10 +176,10 @@ fn a_store_with_keys_of_its_own_takes_no_copy() {
         let world = World::seeded(&from, 1).await;
         world.arrival().await;
         let other = World::seeded(&to, 2).await;
-        let refused = copy(world.log.as_ref(), other.log.as_ref(), &mut |_| {}).await;
+        let refused = copy(world.log.as_ref(), other.log.as_ref(), false, &mut |_| {}).await;
         assert!(matches!(refused, Err(CopyError::OtherKeys)), "{refused:?}");
         let empty = Store::open(&Sqlite::fresh(), &clock(), ROOMY).await;
-        let refused = copy(empty.as_ref(), other.log.as_ref(), &mut |_| {}).await;
+        let refused = copy(empty.as_ref(), other.log.as_ref(), false, &mut |_| {}).await;
         assert!(matches!(refused, Err(CopyError::NothingThere)), "{refused:?}");
     });
 }

@@ -106,7 +106,7 @@ fn both_stores_give_the_same_lines() {
         let (embedded, postgres) = (Sqlite::fresh(), Postgres::fresh());
         let history = History::lived(&embedded, 33, 200).await;
         let other = Store::open(&postgres, &history.world.clock, ROOMY).await;
-        chrysalis::log::copy::copy(history.world.log.as_ref(), other.as_ref(), &mut |_| {}).await.unwrap();
+        chrysalis::log::copy::copy(history.world.log.as_ref(), other.as_ref(), false, &mut |_| {}).await.unwrap();
         assert_eq!(lines(&history.world.log, &Asked::default()).await, lines(&other, &Asked::default()).await);
     });
 }

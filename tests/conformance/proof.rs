@@ -190,7 +190,7 @@ async fn who_waits_for_a_certificate_waits_for_so_many_events(store: &dyn Store)
     // So it is where the log moves, and the tree comes after.
     let elsewhere = super::store::Sqlite::fresh();
     let moved: Arc<dyn WholeStore> = elsewhere.open(&world.clock, ROOMY);
-    copy(world.log.as_ref(), moved.as_ref(), &mut |_| {}).await.unwrap();
+    copy(world.log.as_ref(), moved.as_ref(), false, &mut |_| {}).await.unwrap();
     assert!(matches!(asked(&moved, 299).await, Err(LogFault::Unavailable(_))));
     assert_eq!(asked(&moved, u64::MAX).await.unwrap(), certificate);
 }
@@ -248,7 +248,7 @@ async fn it_moves_along_with_the_log(store: &dyn Store) {
     let old = covered(&world).await;
     let elsewhere = super::store::Sqlite::fresh();
     let destination: Arc<dyn WholeStore> = elsewhere.open(&world.clock, ROOMY);
-    copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await.unwrap();
+    copy(world.log.as_ref(), destination.as_ref(), false, &mut |_| {}).await.unwrap();
     world.log = destination;
     // The log is there, and what was signed; the tree comes after, and is held against it.
     assert_eq!(all_signed(&world).await, std::slice::from_ref(&old));

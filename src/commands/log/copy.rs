@@ -24,15 +24,18 @@ pub struct Words {
     /// The store to copy into.
     #[arg(long)]
     to: String,
+    /// The stream that is copied into, in EventStoreDB, may hold this log already: no server uses it any more.
+    #[arg(long)]
+    take_over: bool,
 }
 
 pub fn run(flags: &Flags, words: &Words) -> Outcome {
     let end = |store: &str| flags.config_but("store", store);
     let (from, to) = (end(&words.from)?, end(&words.to)?);
-    block_on(to, async |to| copy(&from, &to).await)
+    block_on(to, async |to| copy(&from, &to, words.take_over).await)
 }
 
-async fn copy(from: &Config, to: &Config) -> Outcome {
+async fn copy(from: &Config, to: &Config, take_over: bool) -> Outcome {
     if from.store.is(&to.store) {
         return Err(CopyError::Itself.into());
     }
@@ -52,7 +55,7 @@ async fn copy(from: &Config, to: &Config) -> Outcome {
     let secret = secret.expose_secret().as_bytes();
     Keyring::opens(&stored, secret, previous)?;
     let bar = CopyBar::new();
-    let copied = copy::copy(source.as_ref(), destination.as_ref(), &mut |step| bar.tell(step)).await?;
+    let copied = copy::copy(source.as_ref(), destination.as_ref(), take_over, &mut |step| bar.tell(step)).await?;
     let Copied { events, moved, behind } = copied;
     let keyring = Keyring::open(destination.as_ref(), secret, previous, entropy, ports.clock.now()).await?;
     destination.rebuild(&KeyringClaims(&keyring), &mut |folded| bar.folded(folded, events)).await?;

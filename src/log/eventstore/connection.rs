@@ -32,7 +32,8 @@ const OPTIONS: [(&str, Value); 13] = [
     ("tlsCaFile", Value::File),
     ("userCertFile", Value::File),
     ("userKeyFile", Value::File),
-    ("nodePreference", Value::Choice(&["leader", "follower", "random", "readOnlyReplica"])),
+    // Who else is asked may not have yet what stands.
+    ("nodePreference", Value::Choice(&["leader"])),
     ("keepAliveInterval", Value::NumberOrOff(10_000)),
     ("keepAliveTimeout", Value::NumberOrOff(10_000)),
     ("discoveryInterval", Value::Number(0)),
@@ -194,7 +195,7 @@ mod tests {
             ("keepAliveTimeout=10s", ["keepAliveTimeout can't be \"10s\"", "10000 at least"]),
             ("tls=True", ["tls can't be \"True\"", "true or false"]),
             ("tls=off", ["tls can't be \"off\"", "true or false"]),
-            ("nodePreference=primary", ["nodePreference can't be \"primary\"", "leader, follower"]),
+            ("nodePreference=primary", ["nodePreference can't be \"primary\"", "one of leader"]),
             ("maxDiscoverAttempts=1", ["maxDiscoverAttempts can't be \"1\"", "2 at least"]),
             ("gossipTimeout=0", ["gossipTimeout can't be \"0\"", "1 at least"]),
             ("connectionName=Gr%C3%BC%C3%9Fe", ["connectionName can't be", "ASCII"]),

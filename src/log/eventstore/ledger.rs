@@ -20,8 +20,8 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::connection::settings;
-use super::event;
 use super::{LogFault, Options, Position, Recorded};
+use super::{event, prompt};
 
 /// Between two attempts.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -107,7 +107,9 @@ impl Ledger {
             let client = self.client().await?;
             let mut line = self.line.lock().await;
             let line = line.get_or_insert_with(|| Line { client, session: None });
-            let session = match line.session.take() {
+            let held = line.session.take();
+            let begins = held.is_none();
+            let session = match held {
                 Some(session) => session,
                 None => line
                     .client
@@ -117,10 +119,23 @@ impl Ledger {
             };
             session.append_to_stream(&self.stream, expected, events).await.map_err(Failed)?;
             line.session = Some(session);
+            if begins {
+                self.make_prompt();
+            }
             Ok(())
         };
         let offered = tokio::time::timeout(self.patience, offering).await;
         self.told(offered).await
+    }
+
+    /// What goes through a connection that is new goes out at once from now on.
+    fn make_prompt(&self) {
+        let ports: Vec<u16> = self.settings.hosts().iter().filter_map(|host| u16::try_from(host.port).ok()).collect();
+        // Nobody waits for it: appends are right without.
+        drop(tokio::task::spawn_blocking(move || match prompt::connections_to(&ports) {
+            Ok(1..) => {}
+            not => tracing::debug!(?not, "appends to EventStoreDB may wait for acknowledgements"),
+        }));
     }
 
     async fn read(&self, from: StreamPosition<u64>, most: usize) -> Result<Vec<RecordedEvent>, LogFault> {
@@ -177,12 +192,13 @@ impl Ledger {
             Error::GrpcConnectionError(_) => {
                 let at =
                     self.settings.hosts().iter().map(|host| format!("{}:{}", host.host, host.port)).collect::<Vec<_>>();
-                let tls = if self.settings.is_secure_mode_enabled() {
-                    " by TLS (tls=false in the connection string: without)"
+                let how = if self.settings.is_secure_mode_enabled() {
+                    " by TLS: nobody answers there, or not by TLS, or the certificate is for another name or of an authority that is not \
+                     trusted (tlsCaFile)"
                 } else {
-                    ""
+                    " without TLS: nobody answers there, or by TLS alone"
                 };
-                LogFault::Unavailable(format!("no connection to EventStoreDB at {}{tls}", at.join(", ")))
+                LogFault::Unavailable(format!("no connection to EventStoreDB at {}{how}", at.join(", ")))
             }
             error => fault(error),
         }
@@ -211,8 +227,20 @@ fn fault(error: &Error) -> LogFault {
             LogFault::Bug("a batch was larger than EventStoreDB takes".to_owned())
         }
         Error::NotLeaderException(_) => LogFault::Unavailable("EventStoreDB has another leader".to_owned()),
-        other => LogFault::Unavailable(format!("EventStoreDB: {other}")),
+        other => LogFault::Unavailable(said(&other.to_string())),
     }
+}
+
+/// An error as it is told: the same words each time, without what came with the answer.
+fn said(error: &str) -> String {
+    if error.contains("Server Is Not Ready") {
+        return "EventStoreDB has no leader for now, and elects one by itself".to_owned();
+    }
+    if error.contains("SendRequest") {
+        return "the connection to EventStoreDB broke off".to_owned();
+    }
+    let end = error.find(", details:").unwrap_or(error.len());
+    format!("EventStoreDB: {}", error.get(..end).unwrap_or(error))
 }
 
 static MADE: AtomicBool = AtomicBool::new(false);

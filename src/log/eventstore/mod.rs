@@ -15,6 +15,7 @@
 //! Why one stream, and no reservations: docs/decisions/0023.
 //!
 //! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`connection`]: how it is told where that is;
+//!   [`prompt`]: what is written to it is not held back;
 //! - [`writer`]: this node's loop over batches; [`staged`]: a batch while it is offered;
 //! - [`apart`]: whether the stream and the read store are of one log;
 //! - [`read_store`]: all that is the read store's own to answer.
@@ -23,6 +24,7 @@ mod apart;
 mod connection;
 mod event;
 mod ledger;
+pub mod prompt;
 mod read_store;
 mod staged;
 mod writer;

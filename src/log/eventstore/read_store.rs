@@ -99,6 +99,14 @@ impl Refold for EventStoreLog {
             }
             after += limit as Position;
         }
+        // Whatever goes on behind that was offered by way of this read store, or it is not the stream's any more.
+        if let [next, ..] = self.ledger.page(end, 1).await?.as_slice()
+            && staged::find(self.replica.as_ref(), event::uuid(&next.event_id)?).await?.is_none()
+            && self.replica.end().await? == end
+        {
+            let key = [next.position.to_string()];
+            report.differs([Difference::of_column("events", &key, "leaf", &leaf(None), &leaf(Some(next.leaf())))]);
+        }
         Ok(report)
     }
 }
@@ -158,6 +166,10 @@ impl Transfer for EventStoreLog {
 
     async fn end(&self) -> Result<Position, LogFault> {
         self.replica.end().await
+    }
+
+    async fn standing(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, LogFault> {
+        self.ledger.page(after, limit).await
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use chrysalis::log::copy::{CopyError, UNFINISHED, copy};
+use chrysalis::keys::KeyringClaims;
+use chrysalis::log::copy::{CopyError, UNFINISHED, copy, finish};
 use chrysalis::log::eventstore::Options;
 use chrysalis::log::replica::ELSEWHERE;
 use chrysalis::log::{AppendError, Expected, LogFault, Store as WholeStore};
@@ -138,7 +139,7 @@ fn what_is_read_can_be_copied_from_without_the_stream() {
         drop(double);
         let (read, moved) = (store.read_store(&clock()).await, Sqlite::fresh());
         let to = moved.open(&clock(), ROOMY);
-        copy(read.as_ref(), to.as_ref(), &mut |_| {}).await.unwrap();
+        copy(read.as_ref(), to.as_ref(), false, &mut |_| {}).await.unwrap();
         assert_eq!(everything(to.as_ref()).await, events);
         assert_eq!(to.checkpoint(ELSEWHERE).await.unwrap(), 0, "the copy is a log of its own");
     });
@@ -174,7 +175,7 @@ fn a_stream_that_holds_another_log_takes_no_copy_and_says_so() {
         theirs.append(bare("s", Expected::NoStream, 3)).await.unwrap();
         let to = other.beside();
         let destination = to.try_open(&impatient(&to), &clock()).await.unwrap();
-        let refused = copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await;
+        let refused = copy(world.log.as_ref(), destination.as_ref(), false, &mut |_| {}).await;
         let Err(CopyError::Destination(LogFault::Unavailable(said))) = refused else { panic!("{refused:?}") };
         for part in [to.stream(), "holds another", "at position 1 ", "CHRYSALIS_EVENTSTORE_STREAM"] {
             assert!(said.contains(part), "{part} is not in {said}");
@@ -183,7 +184,7 @@ fn a_stream_that_holds_another_log_takes_no_copy_and_says_so() {
         // The same read store takes it beside a stream of its own.
         let to = to.elsewhere();
         let destination = to.try_open(&impatient(&to), &clock()).await.unwrap();
-        copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await.unwrap();
+        copy(world.log.as_ref(), destination.as_ref(), false, &mut |_| {}).await.unwrap();
         assert_eq!(everything(destination.as_ref()).await, everything(world.log.as_ref()).await);
         assert_eq!(streamed(&double, &other), 3);
     });
@@ -200,7 +201,7 @@ fn a_stream_that_somebody_else_writes_to_takes_no_copy_and_says_so() {
         let foreign = EventData::json("Foreign", &serde_json::json!({})).unwrap();
         client.append_to_stream(store.stream(), &AppendToStreamOptions::default(), foreign).await.unwrap();
         let destination = store.try_open(&impatient(&store), &clock()).await.unwrap();
-        let refused = copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await;
+        let refused = copy(world.log.as_ref(), destination.as_ref(), false, &mut |_| {}).await;
         let Err(CopyError::Destination(LogFault::Unavailable(said))) = refused else { panic!("{refused:?}") };
         assert!(said.contains("somebody else wrote it") && said.contains("name an empty stream"), "{said}");
     });
@@ -217,7 +218,7 @@ fn what_a_copy_left_in_the_stream_is_taken_by_the_next_and_keeps_nobody_from_it(
         }
         let whole = EventStore::at(&double.url());
         let first = whole.try_open(&impatient(&whole), &clock()).await.unwrap();
-        copy(world.log.as_ref(), first.as_ref(), &mut |_| {}).await.unwrap();
+        copy(world.log.as_ref(), first.as_ref(), false, &mut |_| {}).await.unwrap();
         let (stored, halved) = (streamed(&double, &whole), whole.beside());
         let destination = halved.try_open(&impatient(&halved), &clock()).await.unwrap();
         destination.advance(UNFINISHED, 0, 1).await.unwrap();
@@ -225,8 +226,42 @@ fn what_a_copy_left_in_the_stream_is_taken_by_the_next_and_keeps_nobody_from_it(
             tokio::time::sleep(Duration::from_millis(500)).await;
             destination.ready().await.unwrap();
         }
-        copy(world.log.as_ref(), destination.as_ref(), &mut |_| {}).await.unwrap();
+        copy(world.log.as_ref(), destination.as_ref(), false, &mut |_| {}).await.unwrap();
         assert_eq!(everything(destination.as_ref()).await, everything(world.log.as_ref()).await);
         assert_eq!(streamed(&double, &whole), stored, "nothing was appended twice");
+    });
+}
+
+/// Whoever serves it by that read store could store nothing any more after the first write by way of the other.
+#[test]
+fn a_stream_that_another_read_store_answers_for_is_taken_over_by_whoever_says_so_alone() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        let world = World::around(log, clock(), 9).await;
+        for _ in 0..5 {
+            world.arrival().await;
+        }
+        let file = Sqlite::fresh();
+        let backup = file.open(&clock(), ROOMY);
+        copy(world.log.as_ref(), backup.as_ref(), false, &mut |_| {}).await.unwrap();
+        finish(backup.as_ref()).await.unwrap();
+        let (stored, to) = (streamed(&double, &store), store.beside());
+        let other = to.try_open(&impatient(&to), &clock()).await.unwrap();
+        let refused = copy(backup.as_ref(), other.as_ref(), false, &mut |_| {}).await;
+        assert!(matches!(refused, Err(CopyError::Served)), "{refused:?}");
+        assert_eq!((other.end().await.unwrap(), other.checkpoint(UNFINISHED).await.unwrap()), (0, 0));
+        copy(backup.as_ref(), other.as_ref(), true, &mut |_| {}).await.unwrap();
+        assert_eq!((everything(other.as_ref()).await.len(), streamed(&double, &store)), (stored, stored));
+
+        // The log goes on by way of the first: what was copied is an older state of it, and says so.
+        world.arrival().await;
+        let third = store.beside();
+        let destination = third.try_open(&impatient(&third), &clock()).await.unwrap();
+        let refused = copy(backup.as_ref(), destination.as_ref(), true, &mut |_| {}).await;
+        assert!(matches!(refused, Err(CopyError::GoesOn(at)) if at == stored as u64), "{refused:?}");
+        let report = other.verify(&KeyringClaims(&world.keyring), &mut |_| {}).await.unwrap();
+        let missing = (stored + 1).to_string();
+        assert!(report.differences.iter().any(|found| found.table == "events" && found.key == missing), "{report:?}");
     });
 }

@@ -24,10 +24,6 @@ use crate::{Shared, refusals, serve, tls};
 
 /// Bytes on their way between a line and its node.
 const BUFFER: usize = 256 * 1024;
-/// Bytes in a segment, as on Ethernet. On loopback they are 64 KiB, and what a network never sees becomes the rule there: the
-/// client leaves Nagle's algorithm on (KurrentDB-Client-Rust#232), its last segment waits for the acknowledgement of the one
-/// before, and who got less than a segment delays that by 40 ms.
-const SEGMENT: u32 = 1_448;
 /// Another process may hold a node's port for a moment while it is down.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -85,7 +81,6 @@ impl Node {
 
     fn serve(self: &Arc<Self>, listener: TcpListener) {
         listener.set_nonblocking(true).expect("a listener that can wait");
-        socket2::SockRef::from(&listener).set_tcp_mss(SEGMENT).expect("a listener with segments of that size");
         let (service, line) = (Service { node: self.clone() }, self.line.state());
         let tls = self.shared.tls.clone();
         let running = async move {

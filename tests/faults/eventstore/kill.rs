@@ -7,7 +7,7 @@ use super::{STREAM, UPGRADED, assert_whole, killed_while_upgrading, streamed};
 use crate::faults::kill::killed_under_load;
 use crate::faults::races::one_address_for;
 use crate::faults::rounds;
-use crate::process::{Folder, Server, case};
+use crate::process::{Folder, Server, assert_sound, case};
 
 #[test]
 fn an_address_is_held_once_whenever_the_server_is_killed() {
@@ -47,6 +47,8 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_under_load() {
     case(async {
         let double = Double::start();
         let folder = Folder::on_stream(&double.url(), STREAM);
-        killed_under_load(&folder, rounds(3, 50), || assert_whole(&double, folder.path())).await;
+        // Between two crashes the stream may be a batch further than what is read.
+        killed_under_load(&folder, rounds(3, 50), || assert_sound(folder.path())).await;
+        assert_whole(&double, folder.path());
     });
 }
