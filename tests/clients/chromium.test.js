@@ -121,9 +121,8 @@ test("a link opened in another browser asks first, and brings the guest along if
   await phone.click("button");
   await phone.waitForURL(`${origin}/linked`);
   assert.equal((await call(phone, "/get-session")).user.id, guest.user.id);
-  const { user, session } = await call(page, "/get-session");
-  assert.equal(user.isAnonymous, false);
-  assert.equal(session.id, guest.session.id);
+  // Whoever asked may have hoped that somebody else would click.
+  assert.equal(await call(page, "/get-session"), null);
   await page.close();
 });
 

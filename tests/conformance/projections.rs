@@ -121,7 +121,7 @@ fn every_model_is_what_the_log_makes_of_it_after_any_history_on_sqlite() {
 
 #[test]
 fn every_model_is_what_the_log_makes_of_it_after_any_history_on_postgres() {
-    any_history(Postgres::fresh, if long() { 1_000 } else { 6 });
+    any_history(Postgres::fresh, if long() { 1_000 } else { 8 });
 }
 
 async fn lived(store: &dyn Store, seed: u64, steps: usize) -> History {
