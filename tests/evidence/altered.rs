@@ -72,7 +72,7 @@ fn whatever_is_done_to_an_export_is_found() {
         assert_eq!(faults(&untouched), []);
         assert_eq!(untouched.proven(), exported.leaves.len() as u64);
         let chance = Seeded::new(2);
-        for _ in 0..if crate::long() { 100_000 } else { 1_000 } {
+        for _ in 0..if crate::long() { 100_000 } else { 3_000 } {
             let mut bytes = genuine.clone();
             let at = place(&bytes, &chance);
             let done = deed(&mut bytes, at, &chance);
@@ -99,7 +99,7 @@ fn whatever_is_done_to_a_compressed_export_is_found_or_says_the_same() {
         };
         assert_eq!(says(&genuine), Some(exported.text()));
         let chance = Seeded::new(3);
-        for _ in 0..if crate::long() { 20_000 } else { 400 } {
+        for _ in 0..if crate::long() { 20_000 } else { 1_000 } {
             let mut bytes = genuine.clone();
             let at = place(&bytes, &chance);
             let done = deed(&mut bytes, at, &chance);
