@@ -20,8 +20,8 @@ use crate::settings::Effective;
 use crate::wire::csrf::{self, Head};
 use crate::wire::error::{ApiError, RestsOnSettings};
 
-/// Settings that change as often as this during one call are a storm.
-const ATTEMPTS: usize = 4;
+/// Settings that change as often as this during one call are a storm: as often as a decision is tried against the log.
+const ATTEMPTS: usize = 16;
 /// The call that is made most rests on no setting.
 const UNSETTLED_BY_NONE: &str = "/get-session";
 
