@@ -28,7 +28,7 @@ use chrysalis::config::Config;
 use chrysalis::entropy::OsEntropy;
 use chrysalis::keys::Keyring;
 use chrysalis::log::Store;
-use chrysalis::open::{Opened, exists, open};
+use chrysalis::open::{Opened, exists, open, open_to_verify};
 use chrysalis::serve::{Ports, StartError};
 use chrysalis::telemetry;
 use chrysalis::wire::error::ApiError;
@@ -57,8 +57,19 @@ impl Here {
     /// Makes one where there is none.
     async fn open(config: Config) -> Result<Self, StartError> {
         let ports = ports();
-        let Opened { store, keyring, secret } = open(&config, &ports, Arc::new(())).await?;
-        Ok(Self { config, ports, store, keyring, secret })
+        let opened = open(&config, &ports, Arc::new(())).await?;
+        Ok(Self::of(config, ports, opened))
+    }
+
+    /// Where what stands in it does not fit together, too.
+    async fn open_to_verify(config: Config) -> Result<Self, StartError> {
+        let ports = ports();
+        let opened = open_to_verify(&config, &ports).await?;
+        Ok(Self::of(config, ports, opened))
+    }
+
+    fn of(config: Config, ports: Ports, Opened { store, keyring, secret }: Opened) -> Self {
+        Self { config, ports, store, keyring, secret }
     }
 
     fn now(&self) -> Timestamp {

@@ -28,6 +28,19 @@ pub struct Opened {
 pub async fn open(config: &Config, ports: &Ports, metrics: Arc<dyn WriterMetrics>) -> Result<Opened, StartError> {
     secret::make_folder(&config.data_dir)?;
     let store = open_store(config, ports, metrics).await?;
+    unlock(store, config, ports).await
+}
+
+/// The same for whoever says what differs: where a log in EventStoreDB and its read store don't belong together, too.
+pub async fn open_to_verify(config: &Config, ports: &Ports) -> Result<Opened, StartError> {
+    let config::Store::EventStore(given) = &config.store else { return open(config, ports, Arc::new(())).await };
+    secret::make_folder(&config.data_dir)?;
+    let read_store = open_tables(config, &given.read_store, ports, Arc::new(())).await?;
+    let store = EventStoreLog::open_to_verify(&event_store_options(config, given), read_store).await?;
+    unlock(Arc::new(store), config, ports).await
+}
+
+async fn unlock(store: Arc<dyn Store>, config: &Config, ports: &Ports) -> Result<Opened, StartError> {
     if store.checkpoint(UNFINISHED).await? != 0 {
         return Err(StartError::Unfinished);
     }

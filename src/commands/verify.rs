@@ -8,11 +8,12 @@ use chrysalis::keys::KeyringClaims;
 use chrysalis::log::cqrs::stored_states;
 use chrysalis::log::refold::{Difference, Report};
 use chrysalis::log::{LogFault, sealed};
+use chrysalis::open::exists;
 use chrysalis::serve::{Ports, StartError};
 use clap::Args;
 
 use super::audit::proof;
-use super::{DIFFERENT, Here, Outcome, on_store};
+use super::{DIFFERENT, Here, Outcome, block_on};
 use crate::flags::Flags;
 
 #[derive(Debug, Args)]
@@ -24,7 +25,10 @@ pub struct Words {
 }
 
 pub fn run(flags: &Flags, words: &Words) -> Outcome {
-    on_store(flags, async |here| verify(&here, &words.checkpoints).await)
+    block_on(flags.config()?, async |config| {
+        exists(&config).await?;
+        verify(&Here::open_to_verify(config).await?, &words.checkpoints).await
+    })
 }
 
 async fn verify(here: &Here, kept: &[PathBuf]) -> Outcome {
@@ -75,6 +79,9 @@ fn tell(report: &Report, unproven: usize, whole: bool) {
     }
     for position in &report.misfits {
         println!("the event at position {position} contradicts those before it: something is missing or was altered");
+    }
+    for told in &report.apart {
+        println!("{told}");
     }
     for flaw in &report.flaws {
         println!("{flaw}");

@@ -158,6 +158,8 @@ pub struct Report {
     pub unread: Vec<Unread>,
     /// Sealed records that are not what events say of them.
     pub flaws: Vec<Flaw>,
+    /// What is not as this store has it in the stream that is its log, where that is elsewhere.
+    pub apart: Vec<String>,
     /// Read models that follow the log by another version of their fold: they are being built anew, and were not compared.
     pub unlike: Vec<&'static str>,
 }
@@ -191,6 +193,15 @@ impl Report {
         note(&mut self.misfits, &mut self.further, position);
     }
 
+    /// Notes what a log that is elsewhere has otherwise.
+    pub(super) fn stands_apart(&mut self, told: String) {
+        if self.apart.len() < MOST_DIFFERENCES {
+            self.apart.push(told);
+        } else {
+            self.further += 1;
+        }
+    }
+
     /// Notes a record that is not as it should be.
     pub(super) fn flawed(&mut self, flaw: Flaw) {
         if self.flaws.len() < MOST_DIFFERENCES {
@@ -210,13 +221,15 @@ impl Report {
         self.misfits.extend(other.misfits);
         self.unread.extend(other.unread);
         self.flaws.extend(other.flaws);
+        self.apart.extend(other.apart);
         self.unlike.extend(other.unlike);
         self
     }
 
     /// How much is wrong in all.
     pub fn wrong(&self) -> u64 {
-        let listed = [self.differences.len(), self.gaps.len(), self.misfits.len(), self.unread.len(), self.flaws.len()];
+        let Self { differences, gaps, misfits, unread, flaws, apart, .. } = self;
+        let listed = [differences.len(), gaps.len(), misfits.len(), unread.len(), flaws.len(), apart.len()];
         listed.iter().sum::<usize>() as u64 + self.further
     }
 

@@ -64,10 +64,19 @@ pub(super) fn cut(ledger: &Ledger, end: Position) -> Unfit {
     ))
 }
 
+/// The same, where it is known where it ends.
+pub(super) fn shorter(ledger: &Ledger, end: Position, has: Position) -> String {
+    format!(
+        "the stream {} ends at position {end}, and the read store at {has}: it is another stream, or EventStoreDB was emptied or \
+         put back to an earlier state",
+        ledger.stream()
+    )
+}
+
 /// Of events that stand behind the end of the read store, and that it knows nothing of.
-pub(super) fn unoffered(ledger: &Ledger, end: Position) -> Unfit {
+pub(super) fn unoffered(ledger: &Ledger, end: Position) -> String {
     let stream = ledger.stream();
-    Unfit::Apart(match end {
+    match end {
         0 => format!(
             "the read store is empty, and the stream {stream} holds a log, which was not offered by way of this read store but of \
              another one"
@@ -77,7 +86,7 @@ pub(super) fn unoffered(ledger: &Ledger, end: Position) -> Unfit {
              copy of this one, is used with the same stream",
             end + 1
         ),
-    })
+    }
 }
 
 /// Of a stream that a log is to be copied into, and that holds something else.

@@ -92,6 +92,16 @@ impl Ledger {
         self.read(StreamPosition::Position(after), limit).await?.iter().map(event::recorded).collect()
     }
 
+    /// The same, each with its position and as it reads: it may be anybody's.
+    pub(super) async fn standing(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Result<Recorded, LogFault>)>, LogFault> {
+        let read = self.read(StreamPosition::Position(after), limit).await?;
+        Ok(read.iter().map(|event| (event.revision + 1, event::recorded(event))).collect())
+    }
+
     /// Where the stream ends.
     pub(super) async fn end(&self) -> Result<Position, LogFault> {
         let read = self.read(StreamPosition::End, 1).await?;

@@ -17,10 +17,11 @@
 //! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`connection`]: how it is told where that is;
 //!   [`prompt`]: what is written to it is not held back;
 //! - [`writer`]: this node's loop over batches; [`staged`]: a batch while it is offered;
-//! - [`apart`]: whether the stream and the read store are of one log;
+//! - [`apart`]: whether the stream and the read store are of one log; [`compared`]: what differs between the two;
 //! - [`read_store`]: all that is the read store's own to answer.
 
 mod apart;
+mod compared;
 mod connection;
 mod event;
 mod ledger;
@@ -95,40 +96,71 @@ impl EventStoreLog {
         metrics: Arc<dyn WriterMetrics>,
     ) -> Result<Self, LogFault> {
         let ledger = Ledger::new(options)?;
-        let end = replica.end().await?;
-        let known = replica.checkpoint(ELSEWHERE).await? != 0;
-        if !known && end > 0 {
-            return Err(LogFault::Unavailable(
-                "the read store has a log of its own; name an empty one with CHRYSALIS_READ_STORE, and move the log with \
-                 `chrysalis log copy`"
-                    .to_owned(),
-            ));
-        }
-        let seen = match end {
-            0 => ledger.end().await.map(|_| ()).map_err(apart::unread),
-            end => agree(&ledger, replica.as_ref(), end).await,
+        let away = meet(&ledger, replica.as_ref()).await.map_err(Unfit::fault)?;
+        Self::around(options, ledger, replica, metrics, away)
+    }
+
+    /// The same where the two don't belong together, for whoever says what differs ([`Refold::verify`]).
+    ///
+    /// # Errors
+    /// When the read store has a log of its own; on a first start, when EventStoreDB does not answer.
+    pub async fn open_to_verify(options: &Options, replica: Arc<dyn Replica>) -> Result<Self, LogFault> {
+        let ledger = Ledger::new(options)?;
+        let away = match meet(&ledger, replica.as_ref()).await {
+            Err(apart @ Unfit::Apart(_)) => Some(apart.fault()),
+            met => met.map_err(Unfit::fault)?,
         };
-        let away = match seen {
-            Ok(()) => None,
-            Err(Unfit::Fault(away @ LogFault::Unavailable(_))) if known && end > 0 => {
-                tracing::warn!(fault = %away, "nothing can be stored for now: reads are answered, writes are refused until it can");
-                Some(away)
-            }
-            Err(Unfit::Fault(LogFault::Unavailable(told))) => {
-                return Err(LogFault::Unavailable(format!(
-                    "{told}; on a first start it has to be seen that the stream {} can be this read store's",
-                    options.stream
-                )));
-            }
-            Err(unfit) => return Err(unfit.fault()),
-        };
-        // Once the stream answered: who mistypes its address has a read store that is still nobody's.
-        if !known {
-            replica.advance(ELSEWHERE, 0, 1).await?;
-        }
+        Self::around(options, ledger, replica, Arc::new(()), away)
+    }
+
+    fn around(
+        options: &Options,
+        ledger: Ledger,
+        replica: Arc<dyn Replica>,
+        metrics: Arc<dyn WriterMetrics>,
+        away: Option<LogFault>,
+    ) -> Result<Self, LogFault> {
         let writer = Writer::start(options, replica.clone(), metrics, away)?;
         Ok(Self { writer, ledger, replica, commit_timeout: options.commit_timeout })
     }
+}
+
+/// Whether the two belong together, as far as can be seen; answers why nothing can be stored where EventStoreDB is away.
+async fn meet(ledger: &Ledger, replica: &dyn Replica) -> Result<Option<LogFault>, Unfit> {
+    let end = replica.end().await?;
+    let known = replica.checkpoint(ELSEWHERE).await? != 0;
+    if !known && end > 0 {
+        return Err(LogFault::Unavailable(
+            "the read store has a log of its own; name an empty one with CHRYSALIS_READ_STORE, and move the log with \
+                 `chrysalis log copy`"
+                .to_owned(),
+        )
+        .into());
+    }
+    let seen = match end {
+        0 => ledger.end().await.map(|_| ()).map_err(apart::unread),
+        end => agree(ledger, replica, end).await,
+    };
+    let away = match seen {
+        Ok(()) => None,
+        Err(Unfit::Fault(away @ LogFault::Unavailable(_))) if known && end > 0 => {
+            tracing::warn!(fault = %away, "nothing can be stored for now: reads are answered, writes are refused until it can");
+            Some(away)
+        }
+        Err(Unfit::Fault(LogFault::Unavailable(told))) => {
+            return Err(LogFault::Unavailable(format!(
+                "{told}; on a first start it has to be seen that the stream {} can be this read store's",
+                ledger.stream()
+            ))
+            .into());
+        }
+        Err(unfit) => return Err(unfit),
+    };
+    // Once the stream answered: who mistypes its address has a read store that is still nobody's.
+    if !known {
+        replica.advance(ELSEWHERE, 0, 1).await?;
+    }
+    Ok(away)
 }
 
 #[async_trait]

@@ -7,17 +7,16 @@ use chrysalis_domain::Timestamp;
 use chrysalis_projections::{Model, Value};
 
 use super::apart::{Unfit, occupied, unread};
+use super::compared::compare;
 use super::ledger::{Offered, late};
 use super::writer::recover;
 use super::{EventStoreLog, LogFault, Position, Recorded, SealedRef, event, staged};
 use crate::log::analysts::{Analysts, LetRead};
 use crate::log::erasure::{Copies, Erasure, Rewrapped};
 use crate::log::follow::{Folded, Follow, Generation};
-use crate::log::refold::{ClaimReader, Difference, Progress, Refold, Report};
+use crate::log::refold::{ClaimReader, Progress, Refold, Report};
 use crate::log::transfer::{SideChange, SideRow, SideTable, Transfer, elsewhere};
 
-/// Events that are held against each other at a time.
-const PAGE: usize = 1_024;
 /// Bytes of an append, where it need not be quick.
 const LARGEST: usize = 512 * 1_024;
 /// Between two looks at what is still offered.
@@ -81,38 +80,9 @@ impl Refold for EventStoreLog {
     /// And the read store's events are held against the stream, field by field.
     async fn verify(&self, claims: &dyn ClaimReader, progress: Progress<'_>) -> Result<Report, LogFault> {
         let mut report = self.replica.verify(claims, progress).await?;
-        let (mut after, end) = (0, self.replica.end().await?);
-        while after < end {
-            let limit = usize::try_from(end - after).unwrap_or(PAGE).min(PAGE);
-            let stored = self.replica.read_all(after, limit).await?;
-            let standing = self.ledger.page(after, limit).await?;
-            for position in after + 1..=after + limit as Position {
-                let at = |events: &[Recorded]| {
-                    let found = events.binary_search_by_key(&position, |event| event.position);
-                    found.ok().map(|index| events[index].leaf())
-                };
-                let (ours, theirs) = (at(&stored), at(&standing));
-                if ours != theirs {
-                    let key = [position.to_string()];
-                    report.differs([Difference::of_column("events", &key, "leaf", &leaf(ours), &leaf(theirs))]);
-                }
-            }
-            after += limit as Position;
-        }
-        // Whatever goes on behind that was offered by way of this read store, or it is not the stream's any more.
-        if let [next, ..] = self.ledger.page(end, 1).await?.as_slice()
-            && staged::find(self.replica.as_ref(), event::uuid(&next.event_id)?).await?.is_none()
-            && self.replica.end().await? == end
-        {
-            let key = [next.position.to_string()];
-            report.differs([Difference::of_column("events", &key, "leaf", &leaf(None), &leaf(Some(next.leaf())))]);
-        }
+        compare(&self.ledger, self.replica.as_ref(), &mut report).await?;
         Ok(report)
     }
-}
-
-fn leaf(leaf: Option<[u8; 32]>) -> String {
-    leaf.map_or_else(|| "absent".to_owned(), |leaf| leaf.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[async_trait]

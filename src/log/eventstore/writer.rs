@@ -348,7 +348,7 @@ pub(super) async fn recover(ledger: &Ledger, replica: &dyn Replica) -> Result<()
             _ if replica.end().await? != end => {}
             // What stands there is a copy's that is under way, or was broken off: it is for that to take.
             _ if replica.checkpoint(UNFINISHED).await? != 0 => return Ok(()),
-            _ => return Err(apart::unoffered(ledger, end)),
+            _ => return Err(Unfit::Apart(apart::unoffered(ledger, end))),
         }
     }
 }

@@ -163,6 +163,51 @@ fn an_event_that_was_altered_in_the_stream_is_named() {
     });
 }
 
+/// Restored to an earlier state, and then used by somebody else.
+#[test]
+fn a_stream_that_ends_before_the_read_store_or_is_written_to_by_others_is_told_from_it() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        let world = World::around(log, clock(), 10).await;
+        for _ in 0..5 {
+            world.arrival().await;
+        }
+        let earlier = EventStore::at(&double.url());
+        let restored = earlier.try_open(&impatient(&earlier), &clock()).await.unwrap();
+        copy(world.log.as_ref(), restored.as_ref(), false, &mut |_| {}).await.unwrap();
+        drop(restored);
+        let stood = streamed(&double, &earlier);
+        world.arrival().await;
+        let (has, keyring) = (streamed(&double, &store), world.keyring.clone());
+        drop(world);
+
+        let options = Options { stream: earlier.stream().to_owned(), ..impatient(&store) };
+        let found = async || {
+            let log = store.to_verify(&options, &clock()).await.unwrap();
+            let report = log.verify(&KeyringClaims(&keyring), &mut |_| {}).await.unwrap();
+            assert!(log.append(bare("t", Expected::NoStream, 1)).await.is_err(), "nothing is stored");
+            report
+        };
+        let report = found().await;
+        let ends = format!("the stream {} ends at position {stood}, and the read store at {has}", earlier.stream());
+        assert_eq!((report.wrong(), report.apart.len()), (1, 1), "what stands there is ours: {report:?}");
+        assert!(report.apart[0].contains(&ends), "{report:?}");
+
+        let client = Client::new(double.url().parse::<ClientSettings>().unwrap()).unwrap();
+        let foreign = (0..has).map(|_| EventData::json("Foreign", &serde_json::json!({})).unwrap());
+        client
+            .append_to_stream(earlier.stream(), &AppendToStreamOptions::default(), foreign.collect::<Vec<_>>())
+            .await
+            .unwrap();
+        let report = found().await;
+        // Each where the read store has another, and the first behind its end.
+        assert_eq!((report.wrong(), report.apart.len()), ((has - stood + 1) as u64, has - stood + 1), "{report:?}");
+        assert!(report.apart.iter().all(|told| told.contains("somebody else wrote it")), "{report:?}");
+        assert!(report.apart[0].contains(&format!("revision {stood} ")), "{report:?}");
+    });
+}
+
 #[test]
 fn a_stream_that_holds_another_log_takes_no_copy_and_says_so() {
     run(async {
@@ -261,7 +306,7 @@ fn a_stream_that_another_read_store_answers_for_is_taken_over_by_whoever_says_so
         let refused = copy(backup.as_ref(), destination.as_ref(), true, &mut |_| {}).await;
         assert!(matches!(refused, Err(CopyError::GoesOn(at)) if at == stored as u64), "{refused:?}");
         let report = other.verify(&KeyringClaims(&world.keyring), &mut |_| {}).await.unwrap();
-        let missing = (stored + 1).to_string();
-        assert!(report.differences.iter().any(|found| found.table == "events" && found.key == missing), "{report:?}");
+        let missing = format!("the event at position {} of the stream", stored + 1);
+        assert!(report.apart.iter().any(|told| told.contains(&missing)), "{report:?}");
     });
 }

@@ -103,6 +103,12 @@ impl EventStore {
         self.around(options, None, clock).await
     }
 
+    /// Opens it for whoever says what differs.
+    pub async fn to_verify(&self, options: &Options, clock: &MockClock) -> Result<Arc<dyn WholeStore>, LogFault> {
+        let read = self.read.open(clock, None).await?;
+        Ok(Arc::new(EventStoreLog::open_to_verify(options, read).await?))
+    }
+
     /// Opens what is read alone.
     pub async fn read_store(&self, clock: &MockClock) -> Arc<dyn Replica> {
         self.read.open(clock, None).await.unwrap()

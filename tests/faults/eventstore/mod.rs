@@ -1,5 +1,6 @@
 //! A server whose log is in EventStoreDB, and what can happen to it and to that: on doubles, which fail on demand.
 
+mod apart;
 mod away;
 mod cut;
 mod kill;
