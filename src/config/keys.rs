@@ -295,7 +295,11 @@ pub const KEYS: &[Key] = &[
     key("postgres.commit_timeout", "5s", "How long one batch may take, commit included; then 503."),
     key("postgres.poll", "1s", "How often a node looks for events of others besides being notified."),
     key("eventstore.stream", "chrysalis", "The stream of EventStoreDB that is the log."),
-    key("eventstore.call_timeout", "3s", "How long one call of EventStoreDB may take: 1 to 60 seconds, as the next."),
+    key(
+        "eventstore.call_timeout",
+        "3s",
+        "How long one call of EventStoreDB may take: 1 to 60 seconds, as the next, and no longer than that.",
+    ),
     key("eventstore.commit_timeout", "5s", "How long one batch may take there, with all its calls; then 503."),
     key("shutdown_grace", "10s", "How long a stop waits for what was accepted."),
     key("log.format", "auto", "`human`, `json`, or `auto`: human on a terminal."),

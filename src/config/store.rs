@@ -113,13 +113,15 @@ fn event_store(r: &mut Reader, key: &str, url: &str) -> EventStore {
             Store::Sqlite(PathBuf::new())
         }
     };
-    EventStore {
-        url: url.to_owned().into(),
-        stream,
-        call_timeout: r.span("eventstore.call_timeout", SECOND..=MINUTE),
-        commit_timeout: r.span("eventstore.commit_timeout", SECOND..=MINUTE),
-        read_store: Box::new(read_store),
+    let read = r.mistakes.len();
+    let call_timeout = r.span("eventstore.call_timeout", SECOND..=MINUTE);
+    let commit_timeout = r.span("eventstore.commit_timeout", SECOND..=MINUTE);
+    if read == r.mistakes.len() && call_timeout > commit_timeout {
+        let problem =
+            "one call may take longer than eventstore.commit_timeout, which is the time for all calls of a batch";
+        r.mistake("eventstore.call_timeout", problem, "make it as long at most, or the other longer");
     }
+    EventStore { url: url.to_owned().into(), stream, call_timeout, commit_timeout, read_store: Box::new(read_store) }
 }
 
 fn postgres(r: &mut Reader, key: &str, url: &str) -> Postgres {

@@ -61,6 +61,14 @@ fn a_log_in_eventstoredb_takes_a_read_store() {
         (vec![("CHRYSALIS_STORE", "esdb://one:port"), ("CHRYSALIS_READ_STORE", "sqlite:read.db")], "store"),
         (vec![log, ("CHRYSALIS_READ_STORE", "sqlite:a"), ("CHRYSALIS_EVENTSTORE_STREAM", "$all")], "eventstore.stream"),
         (vec![log, ("CHRYSALIS_READ_STORE", "kurrentdb://here")], "read_store"),
+        (
+            vec![log, ("CHRYSALIS_READ_STORE", "sqlite:a"), ("CHRYSALIS_EVENTSTORE_CALL_TIMEOUT", "6s")],
+            "eventstore.call_timeout",
+        ),
+        (
+            vec![log, ("CHRYSALIS_READ_STORE", "sqlite:a"), ("CHRYSALIS_EVENTSTORE_COMMIT_TIMEOUT", "2s")],
+            "eventstore.call_timeout",
+        ),
     ];
     for (given, key) in wrong {
         let ConfigErrors(mistakes) = with(&given).unwrap_err();
@@ -74,6 +82,11 @@ fn what_is_wrong_with_a_way_to_eventstoredb_is_told_with_what_to_write() {
     for (store, parts) in [
         ("esdb://auth:secret@one?tlsCaFlie=ca.pem", ["\"tlsCaFlie\"", "tlsCaFile"]),
         ("esdb://auth:secret@one?KeepAliveInterval=5000", ["keepAliveInterval", "10000 at least"]),
+        (
+            "esdb://auth:secret@one?tlsCaFile=/nowhere/ca.pem",
+            ["tlsCaFile names \"/nowhere/ca.pem\"", "name a file in PEM"],
+        ),
+        ("esdb://auth@one", ["not both", "user:password@"]),
         ("kurrentdb://auth:secret@one", ["kurrentdb://", "esdb://, and the rest as it is"]),
         ("kurrent+discover://auth:secret@one", ["kurrent+discover://", "esdb+discover://, and the rest"]),
     ] {

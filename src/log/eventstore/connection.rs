@@ -6,6 +6,8 @@
 use eventstore::ClientSettings;
 use url::form_urlencoded;
 
+use super::certificates::{Wrong, wrong};
+
 /// What the connection string says where it says nothing else. Reads come from the leader, as appends go there: who asks what
 /// stands has to be told all of it. And a client waits before its first look for a node as long as between two, which is half
 /// a second by itself: one is made here after every failure, so that would be added to each.
@@ -66,9 +68,20 @@ pub(crate) fn mistakes(url: &str) -> Vec<Mistake> {
         return vec![mistake(problem, sendable())];
     }
     let mut mistakes = options_of(options);
-    if !who.split_once("://").is_none_or(|(_, who)| is_sendable(who)) {
-        let problem = "its user name or password has a character that EventStoreDB's client does not send as it is";
-        mistakes.push(mistake(problem, sendable()));
+    if before.trim() != before {
+        mistakes.push(mistake("it begins or ends with a blank", "leave that out"));
+    }
+    if let Some((_, who)) = who.split_once("://") {
+        if !is_sendable(who) {
+            let problem = "its user name or password has a character that EventStoreDB's client does not send as it is";
+            mistakes.push(mistake(problem, sendable()));
+        } else if !who.split_once(':').is_some_and(|(name, password)| !name.is_empty() && !password.is_empty()) {
+            let problem = "it has a user name or a password, and not both";
+            mistakes.push(mistake(problem, "write user:password@ before the hosts, or nothing"));
+        }
+    }
+    if hosts.trim().contains(char::is_whitespace) {
+        mistakes.push(mistake("one of its hosts has a blank", "write them with a comma between two, and nothing else"));
     }
     if hosts.contains(",,") || hosts.ends_with(',') {
         mistakes.push(mistake("one of its hosts has no name", "write them with one comma between two"));
@@ -105,7 +118,10 @@ fn options_of(text: &str) -> Vec<Mistake> {
         if given[..at].iter().any(|(before, _)| before.eq_ignore_ascii_case(name)) {
             mistakes.push(mistake(format!("its option {name} is given twice"), "leave out one of them"));
         }
-        if !allowed.takes(value) {
+        if value.trim() != value {
+            let problem = format!("its option {name} begins or ends with a blank: {value:?}");
+            mistakes.push(mistake(problem, "leave that out"));
+        } else if !allowed.takes(value) {
             mistakes.push(mistake(format!("its option {name} can't be {value:?}"), allowed.told()));
         }
     }
@@ -113,6 +129,13 @@ fn options_of(text: &str) -> Vec<Mistake> {
         for name in OF_TLS.into_iter().filter(|name| value(name).is_some()) {
             let problem = format!("its option {name} is of no effect with tls=false");
             mistakes.push(mistake(problem, "leave out one of them"));
+        }
+    } else {
+        let named =
+            |name: &str| value(name).map(String::as_str).filter(|path| !path.is_empty() && path.trim() == *path);
+        for Wrong { option, path, told } in wrong(named("tlsCaFile"), named("userCertFile").zip(named("userKeyFile"))) {
+            let problem = format!("its option {option} names {path:?}, which is of no use: {told}");
+            mistakes.push(mistake(problem, "name a file in PEM that is there, and that the server may read"));
         }
     }
     if value("userCertFile").is_some() != value("userKeyFile").is_some() {
@@ -177,7 +200,7 @@ mod tests {
         for options in [
             "",
             "tls=false",
-            "TLS=true&TLSVERIFYCERT=false&tlsCAFile=/ca.pem&usercertfile=a&USERKEYFILE=b",
+            "TLS=true&TLSVERIFYCERT=false",
             "nodePreference=Leader&keepAliveInterval=10000&keepAliveTimeout=-1&discoveryInterval=0&gossipTimeout=500",
             "maxDiscoverAttempts=2&defaultDeadline=-1&connectionName=auth%20node",
         ] {
@@ -202,12 +225,22 @@ mod tests {
             ("tls=true&tls=false", ["tls is given twice", "leave out"]),
             ("tls=false&tlsCaFile=/ca.pem", ["tlsCaFile is of no effect with tls=false", "leave out"]),
             ("userCertFile=/cert.pem", ["userCertFile and userKeyFile", "both, or none"]),
+            ("tlsCAFile=/nowhere/ca.pem", ["tlsCaFile names \"/nowhere/ca.pem\"", "in PEM that is there"]),
+            ("TLSCAFILE=/etc", ["tlsCaFile names \"/etc\"", "may read"]),
+            ("tlsCaFile=/etc/hosts", ["holds no certificate", "in PEM"]),
+            (
+                "tlsCaFile=/nowhere/ca.pem%20",
+                ["tlsCaFile begins or ends with a blank: \"/nowhere/ca.pem \"", "leave that out"],
+            ),
+            ("gossipTimeout=500+", ["gossipTimeout begins or ends with a blank", "leave that out"]),
+            ("connectionName=auth%20", ["connectionName begins or ends with a blank", "leave that out"]),
         ] {
             let told = told(options);
             assert_eq!(told.len(), 1, "{options}: {told:?}");
             assert!(parts.iter().all(|part| told[0].contains(part)), "{options}: {told:?}");
         }
         assert_eq!(told("tls=1&maxDiscoverAttempts=0&nothing").len(), 3, "all at once");
+        assert_eq!(told("userCertFile=/nowhere/a&userKeyFile=/nowhere/b&tlsCaFile=/nowhere/c").len(), 3, "each file");
     }
 
     #[test]
@@ -225,6 +258,17 @@ mod tests {
             assert_eq!(told.len(), 1, "{url}");
             assert!(!told[0].problem.contains("s3cr") && told[0].remedy.contains("letters, digits"), "{url}");
         }
+        for half in ["auth@", "auth:@", ":s3cret@", "@"] {
+            let told = mistakes(&format!("esdb://{half}one:2113"));
+            assert_eq!(told.len(), 1, "{half}");
+            assert!(told[0].problem.contains("not both") && told[0].remedy.contains("user:password@"), "{half}");
+            assert!(!told[0].problem.contains("s3cret"), "{half}");
+        }
+        for blank in ["esdb://one:2113, two:2113", "esdb://one :2113,two:2113"] {
+            let told = mistakes(blank);
+            assert!(told.len() == 1 && told[0].problem.contains("has a blank"), "{blank}");
+        }
+        assert!(mistakes("esdb://one:2113 ")[0].problem.contains("ends with a blank"));
         assert_eq!(mistakes("esdb://one:2113,,two:2113").len(), 1);
         assert_eq!(mistakes("esdb://one:port").len(), 1);
         assert!(mistakes("esdb+discover://auth:s3cr~et@cluster.internal").is_empty());

@@ -6,7 +6,6 @@
 //! so one append is on its way at a time, and after a failure the stream is asked what stands in it. And it panics, in a task
 //! of its own, over certificates and a TLS provider that it does not expect: those are looked at first.
 
-use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,11 +13,10 @@ use eventstore::{
     BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error, EventData, ExpectedRevision,
     ReadStreamOptions, RecordedEvent, StreamPosition,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::certificates::sound;
 use super::connection::settings;
 use super::{LogFault, Options, Position, Recorded};
 use super::{event, prompt};
@@ -263,45 +261,4 @@ fn nobody_chose_tls() -> Result<(), Failed> {
         return Err(Failed(Error::InitializationError(told.to_owned())));
     }
     Ok(())
-}
-
-/// Whether the certificates that the client reads are there and can be read; it reads them also where it speaks no TLS.
-fn sound(settings: &ClientSettings) -> Result<(), LogFault> {
-    fn unread(name: &str, path: &str, told: &dyn std::fmt::Display) -> LogFault {
-        LogFault::Unavailable(format!("{name} {path}: {told}"))
-    }
-    if let Some(path) = settings.tls_ca_file() {
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|told| unread("tlsCaFile", path, &told))? {
-            let certificate = certificate.map_err(|told| unread("tlsCaFile", path, &told))?;
-            roots.add(certificate).map_err(|told| unread("tlsCaFile", path, &told))?;
-        }
-    } else {
-        native()?;
-    }
-    if let Some((path, key)) = settings.user_certificate() {
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|told| unread("userCertFile", path, &told))?;
-        for certificate in certificates {
-            certificate.map_err(|told| unread("userCertFile", path, &told))?;
-        }
-        PrivateKeyDer::from_pem_file(key).map_err(|told| unread("userKeyFile", key, &told))?;
-    }
-    Ok(())
-}
-
-/// The machine's own list of authorities.
-fn native() -> Result<(), LogFault> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    let told = match found.errors.first() {
-        Some(error) => Some(error.source().map_or_else(|| error.to_string(), ToString::to_string)),
-        None => {
-            found.certs.into_iter().find_map(|certificate| roots.add(certificate).err()).map(|error| error.to_string())
-        }
-    };
-    told.map_or(Ok(()), |told| {
-        Err(LogFault::Unavailable(format!(
-            "the machine's list of certificate authorities does not read: {told}; name a file with tlsCaFile"
-        )))
-    })
 }

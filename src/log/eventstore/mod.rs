@@ -15,12 +15,13 @@
 //! Why one stream, and no reservations: docs/decisions/0023.
 //!
 //! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`connection`]: how it is told where that is;
-//!   [`prompt`]: what is written to it is not held back;
+//!   [`certificates`]: what it reads to be trusted, and to trust; [`prompt`]: what is written to it is not held back;
 //! - [`writer`]: this node's loop over batches; [`staged`]: a batch while it is offered;
 //! - [`apart`]: whether the stream and the read store are of one log; [`compared`]: what differs between the two;
 //! - [`read_store`]: all that is the read store's own to answer.
 
 mod apart;
+mod certificates;
 mod compared;
 mod connection;
 mod event;

@@ -1,9 +1,11 @@
 //! The way to EventStoreDB is protected, and both ends have to show who they are.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use chrysalis::config::{Config, ConfigErrors, Overrides};
 use chrysalis::log::{Expected, LogFault, Store as WholeStore};
 use eventstore_double::{Double, Options, Tls};
 
@@ -75,7 +77,30 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
         let said =
             unavailable(&format!("{url}&userCertFile={}&userKeyFile=/nowhere/key.pem", certificate.display())).await;
         assert!(said.contains("userKeyFile /nowhere/key.pem"), "{said}");
+        // One that is another certificate's ends nothing either.
+        let others = tempfile::tempdir().unwrap();
+        let (_, other) = certified(others.path());
+        let said =
+            unavailable(&format!("{url}&userCertFile={}&userKeyFile={}", certificate.display(), other.display())).await;
+        assert!(said.contains("userKeyFile") && said.contains(&other.display().to_string()), "{said}");
     });
+}
+
+#[test]
+fn certificates_that_serve_are_checked_before_anything_is_connected_to() {
+    let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ((certificate, key), (_, other)) = (certified(folder.path()), certified(others.path()));
+    let given = |key: &Path| {
+        let at = certificate.display();
+        let store = format!("esdb://one?tlsCaFile={at}&userCertFile={at}&userKeyFile={}", key.display());
+        let values = [("store", store.as_str()), ("read_store", "sqlite:read.db")];
+        let values = values.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Config::from(&Overrides { values: values.into(), ..Overrides::default() }, &BTreeMap::new())
+    };
+    given(&key).unwrap();
+    let ConfigErrors(mistakes) = given(&other).unwrap_err();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert!(mistakes[0].key == "store" && mistakes[0].problem.contains("userKeyFile"), "{mistakes:?}");
 }
 
 #[test]
