@@ -3,6 +3,7 @@
 mod apart;
 mod beside;
 mod doubt;
+mod idle;
 mod limits;
 mod outages;
 mod races;

@@ -1,4 +1,8 @@
-//! What lies between a client and a node: it can be cut, so that nothing comes through and nobody is told, and it can break.
+//! What lies between a client and a node: it can be cut or lost, so that nothing comes through and nobody is told, and it can
+//! break.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split};
 use tokio::net::TcpStream;
@@ -7,25 +11,40 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Default)]
 pub struct State {
     cut: bool,
+    /// How often all that stood was lost: what begins later is not.
+    losses: u64,
     /// How often it broke: what was carried before the last time is carried no more.
     breaks: u64,
 }
 
 #[derive(Default)]
-pub struct Line(watch::Sender<State>);
+pub struct Line {
+    state: watch::Sender<State>,
+    begun: Arc<AtomicU64>,
+}
 
 impl Line {
     pub fn cut(&self, cut: bool) {
-        self.0.send_modify(|state| state.cut = cut);
+        self.state.send_modify(|state| state.cut = cut);
+    }
+
+    /// Every connection that stands carries nothing any more.
+    pub fn lose(&self) {
+        self.state.send_modify(|state| state.losses += 1);
     }
 
     /// Every connection ends now.
     pub fn break_off(&self) {
-        self.0.send_modify(|state| state.breaks += 1);
+        self.state.send_modify(|state| state.breaks += 1);
     }
 
     pub fn state(&self) -> watch::Receiver<State> {
-        self.0.subscribe()
+        self.state.subscribe()
+    }
+
+    /// How many connections there were.
+    pub fn begun(&self) -> Arc<AtomicU64> {
+        self.begun.clone()
     }
 }
 
@@ -43,9 +62,12 @@ pub async fn carry(client: TcpStream, node: DuplexStream, mut state: watch::Rece
 }
 
 async fn one_way(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut state: watch::Receiver<State>) {
+    let losses = state.borrow().losses;
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if state.wait_for(|state| !state.cut).await.is_err() || to.write_all(&buffer[..read]).await.is_err() {
+        if state.wait_for(|state| !state.cut && state.losses == losses).await.is_err()
+            || to.write_all(&buffer[..read]).await.is_err()
+        {
             return;
         }
     }

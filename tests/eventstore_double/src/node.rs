@@ -1,7 +1,7 @@
 //! One node: a port, the line to it, what it has seen of the log, and whom it lets in.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ impl Node {
 
     fn serve(self: &Arc<Self>, listener: TcpListener) {
         listener.set_nonblocking(true).expect("a listener that can wait");
-        let (service, line) = (Service { node: self.clone() }, self.line.state());
+        let (service, line, begun) = (Service { node: self.clone() }, self.line.state(), self.line.begun());
         let tls = self.shared.tls.clone();
         let running = async move {
             let (connections, incoming) = mpsc::channel(64);
@@ -92,7 +92,7 @@ impl Node {
                 .serve_with_incoming(ReceiverStream::new(incoming));
             tokio::select! {
                 _ = serving => {}
-                _ = accept(listener, line, tls, connections) => {}
+                _ = accept(listener, line, begun, tls, connections) => {}
             }
         };
         *self.running.lock().unwrap() = Some(self.runtime.spawn(running));
@@ -110,6 +110,16 @@ impl Node {
     /// What was cut is whole again; what was on its way arrives now.
     pub fn mend(&self) {
         self.line.cut(false);
+    }
+
+    /// Connections that stand carry nothing any more, and nobody is told, as where what lies between forgot them; new ones do.
+    pub fn lose_connections(&self) {
+        self.line.lose();
+    }
+
+    /// How many connections came to it so far.
+    pub fn connections(&self) -> u64 {
+        self.line.begun().load(Ordering::Relaxed)
     }
 
     /// Every connection to it ends now.
@@ -253,12 +263,14 @@ impl Node {
 async fn accept(
     listener: TcpListener,
     line: watch::Receiver<State>,
+    begun: Arc<AtomicU64>,
     acceptor: Option<TlsAcceptor>,
     connections: mpsc::Sender<std::io::Result<DuplexStream>>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (client, _) = listener.accept().await?;
+        begun.fetch_add(1, Ordering::Relaxed);
         let (near, far) = duplex(BUFFER);
         tokio::spawn(carry(client, near, line.clone()));
         if let Some(acceptor) = &acceptor {
