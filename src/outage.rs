@@ -1,8 +1,9 @@
-//! A store that is away is said once when that begins, and once when it is over with how often it was met meanwhile: not with
-//! every call that is refused for it. Each of these stands in the log at debug. A process has one store.
+//! A store that is away is said when that begins, once for each reason that there is, and once when it is over with how often
+//! it was met meanwhile: not with every call that is refused for it. Each of these stands in the log at debug. A process has
+//! one store. Whoever is refused is told no reason: it may name hosts, and is the operator's to know.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,14 +15,18 @@ const LOOK: Duration = Duration::from_secs(1);
 
 static OUTAGE: Outage = Outage::new();
 
+/// Reasons of one outage that are said: whatever becomes of it, its lines have an end.
+const REASONS: usize = 16;
+
 struct Outage {
-    said: AtomicBool,
+    /// The reasons that were said; none while there is no outage.
+    said: Mutex<Vec<String>>,
     met: AtomicU64,
 }
 
 /// Something could not be done for it.
 pub fn met(fault: &LogFault) {
-    if OUTAGE.meets() {
+    if OUTAGE.meets(&fault.to_string()) {
         tracing::error!(%fault, "the store does not take part; what needs it is refused until it does");
     } else {
         tracing::debug!(%fault, "refused: the store does not take part");
@@ -46,22 +51,32 @@ pub async fn follow(log: Arc<dyn Log>, mut stop: watch::Receiver<bool>) {
 
 impl Outage {
     const fn new() -> Self {
-        Self { said: AtomicBool::new(false), met: AtomicU64::new(0) }
+        Self { said: Mutex::new(Vec::new()), met: AtomicU64::new(0) }
     }
 
-    /// Whether this is the first time.
-    fn meets(&self) -> bool {
+    fn said(&self) -> MutexGuard<'_, Vec<String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this is the first time for that reason.
+    fn meets(&self, why: &str) -> bool {
         self.met.fetch_add(1, Ordering::Relaxed);
-        !self.said.swap(true, Ordering::Relaxed)
+        let mut said = self.said();
+        let new = said.len() < REASONS && !said.iter().any(|said| said == why);
+        if new {
+            said.push(why.to_owned());
+        }
+        new
     }
 
     fn lasts(&self) -> bool {
-        self.said.load(Ordering::Relaxed)
+        !self.said().is_empty()
     }
 
     /// How often it was met; whoever meets one from now on meets another.
     fn ends(&self) -> Option<u64> {
-        self.said.swap(false, Ordering::Relaxed).then(|| self.met.swap(0, Ordering::Relaxed))
+        let said = std::mem::take(&mut *self.said());
+        (!said.is_empty()).then(|| self.met.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -74,9 +89,20 @@ mod tests {
         let outage = Outage::new();
         assert_eq!((outage.lasts(), outage.ends()), (false, None));
         for turn in [2_u64, 3] {
-            let said = (0..turn).filter(|_| outage.meets()).count();
+            let said = (0..turn).filter(|_| outage.meets("gone")).count();
             assert_eq!((said, outage.lasts()), (1, true));
             assert_eq!((outage.ends(), outage.ends(), outage.lasts()), (Some(turn), None, false));
         }
+    }
+
+    #[test]
+    fn another_reason_is_said_and_no_more_than_so_many() {
+        let outage = Outage::new();
+        let met = ["gone", "another's", "gone", "another's", "gone"].map(|why| outage.meets(why));
+        assert_eq!(met, [true, true, false, false, false]);
+        let said = (0..100).filter(|number| outage.meets(&format!("reason {number}"))).count();
+        assert_eq!(said + 2, REASONS);
+        assert_eq!(outage.ends(), Some(105));
+        assert!(outage.meets("gone"), "it is another outage");
     }
 }

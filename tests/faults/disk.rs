@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{RETRY_AFTER, SET_COOKIE};
 use serde_json::json;
 
+use super::errors_said_once;
 use crate::process::{Answer, Folder, PASSWORD, Server, Tmpfs, address, assert_sound, case, eventually, run};
 
 fn assert_unavailable(answer: &Answer) {
@@ -49,8 +50,7 @@ fn a_full_disk_is_said_and_outlived() {
         for _ in 0..20 {
             assert_unavailable(&server.app().arrive().await);
         }
-        let said = |what: &str| server.lines().iter().filter(|line| line.contains(what)).count();
-        assert_eq!(said("\"level\":\"ERROR\""), 1, "{:?}", server.lines());
+        errors_said_once(&server);
 
         disk.free();
         let visitor = server.app();

@@ -27,6 +27,7 @@ mod stop;
 mod waves;
 mod webhooks;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrysalis::entropy::{self, OsEntropy};
@@ -47,6 +48,16 @@ fn below(bound: u64) -> u64 {
 async fn a_while(at_most: Duration) {
     let micros = u64::try_from(at_most.as_micros()).unwrap();
     tokio::time::sleep(Duration::from_micros(below(micros + 1))).await;
+}
+
+/// Said when it begins, and for each reason that it has, whoever asks and however often.
+fn errors_said_once(server: &Server) {
+    let lines = server.lines();
+    let read = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let errors = lines.iter().map(read).filter(|line| line["level"] == "ERROR");
+    let said: Vec<_> = errors.map(|line| format!("{}: {}", line["message"], line["fault"])).collect();
+    let once: HashSet<_> = said.iter().collect();
+    assert!((1..=8).contains(&said.len()) && once.len() == said.len(), "{said:#?}");
 }
 
 /// Waits until a server that was refusing answers again, by itself.

@@ -1,10 +1,13 @@
-//! A stream that does not fit the read store at all: `verify` says what differs, as it does of anything else.
+//! A stream that does not fit the read store at all: `verify` says what differs, as it does of anything else, and a node that
+//! is not ready for it says why, to its operator alone.
 
 use eventstore::{Client, ClientSettings, DeleteStreamOptions, TombstoneStreamOptions};
 use eventstore_double::Double;
 
+use super::cut::refused;
 use super::{STREAM, assert_whole};
-use crate::process::{Folder, Server, case, run};
+use crate::faults::errors_said_once;
+use crate::process::{Folder, Server, case, eventually, run};
 
 /// A read store with the events of some guests, which stand in a stream.
 async fn arrived(double: &Double, stream: &str, guests: usize) -> Folder {
@@ -75,5 +78,46 @@ fn verify_says_that_the_stream_was_deleted_or_is_not_to_be_seen() {
         differs(&folder, &["the stream chrysalis ends at position 0"]);
         client.tombstone_stream(STREAM, &TombstoneStreamOptions::default()).await.unwrap();
         differs(&folder, &["the stream of the log was deleted in EventStoreDB"]);
+    });
+}
+
+#[test]
+fn why_a_node_is_not_ready_is_in_its_log_once_each_and_in_no_answer() {
+    case(async {
+        let double = Double::start();
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        let server = Server::start(folder.path());
+        server.app().arrive().await.ok();
+        let asked = async || {
+            let answer = server.app().get("/readyz").await;
+            refused(&answer);
+            let told = answer.body.to_string();
+            for secret in ["EventStoreDB", "127.0.0.1", "stream", "deleted", "connection"] {
+                assert!(!told.contains(secret), "{secret:?} is in {told}");
+            }
+        };
+        let said = |why: &str| {
+            let lines = server.lines();
+            lines.iter().filter(|line| line.contains("the store does not take part") && line.contains(why)).count()
+        };
+        let client = Client::new(double.url().parse::<ClientSettings>().unwrap()).unwrap();
+        client.tombstone_stream(STREAM, &TombstoneStreamOptions::default()).await.unwrap();
+        eventually("it is said", async || {
+            asked().await;
+            said("was deleted in EventStoreDB") > 0
+        })
+        .await;
+        // Another reason while it lasts.
+        double.node(0).crash();
+        eventually("it is said", async || {
+            asked().await;
+            said("no connection to EventStoreDB") > 0
+        })
+        .await;
+        for _ in 0..20 {
+            asked().await;
+        }
+        errors_said_once(&server);
+        server.stop();
     });
 }

@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 
-use crate::faults::answers_again;
+use crate::faults::{answers_again, errors_said_once};
 use crate::postgres::Cluster;
 use crate::process::{Folder, Server, case, eventually};
 
@@ -21,8 +21,7 @@ fn an_outage_is_said_when_it_begins_and_when_it_is_over() {
             assert_eq!(guest.session().await.status, refused);
             assert_eq!(server.app().arrive().await.status, refused);
         }
-        let errors: Vec<_> = server.lines().into_iter().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
-        assert!((1..=2).contains(&errors.len()), "{errors:?}");
+        errors_said_once(&server);
 
         cluster.restart();
         answers_again(&server).await;
