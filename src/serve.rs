@@ -12,8 +12,6 @@ use zeroize::Zeroizing;
 
 use crate::admission::Admission;
 use crate::app::App;
-use crate::app::acting::Acting;
-use crate::app::api_keys::ApiKeys;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, secret};
 use crate::entropy::{self, Entropy};
@@ -31,10 +29,10 @@ use crate::followers::strangers::Strangers;
 use crate::followers::traces::Traces;
 use crate::followers::watch::Watch;
 use crate::followers::webhooks::Endpoints;
-use crate::followers::{models, unrecorded};
+use crate::followers::{beginning, models, unrecorded};
 use crate::hasher::{Hasher, Pepper, Peppers};
 use crate::http::{self, Http, Parts, Streams};
-use crate::keys::{ApiSecret, Keyring, Purpose};
+use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::{Log, Store, follow};
 use crate::mail::{Outbox, Post, Smtp, Templates, Transport};
@@ -125,7 +123,6 @@ impl Server {
             return Err(StartError::Cut { end: store.end().await?, seen });
         }
         let log: Arc<dyn Log> = store.clone();
-        bootstrap(&config, log.as_ref(), &keyring, &ports).await?;
         let outbox = Outbox::open(&config.data_dir)?;
         outbox.forget_unfinished()?;
         let post = post(&config, &outbox)?;
@@ -192,9 +189,14 @@ impl Server {
                 settings: settings.clone(),
                 config: Arc::new(config),
                 unrecorded: Arc::default(),
+                begun: Arc::default(),
             },
         };
-        parts.app.appoint_all().await.map_err(|error| StartError::Other(format!("admin.emails: {error}")))?;
+        if !parts.app.begin().await.map_err(|unwritten| StartError::Other(unwritten.to_string()))? {
+            tracing::warn!(
+                "bootstrap_api_key or a role by admin.emails is still to be written; this node is not ready until the store takes it"
+            );
+        }
         let dev = parts.app.config.dev.then_some(outbox);
         let node = entropy::ulid(parts.app.entropy.as_ref(), parts.app.clock.now()).to_string();
         let lease = duration(parts.app.config.followers.lease);
@@ -247,6 +249,7 @@ impl Server {
         following.follow(Strangers { app: app.clone() }, &halted);
         following.follow(Invitations { app: app.clone() }, &halted);
         following.follow(Cleaner::new(app.clone(), self.watch, halted.clone()), &halted);
+        following.spawn(beginning::follow(app.clone(), halted.clone()));
         following.spawn(outage::follow(app.log.clone(), halted.clone()));
         following.spawn(unrecorded::note(app, halted.clone()));
         let streams = self.http.streams.clone();
@@ -265,19 +268,6 @@ impl Server {
         learning.abort();
         Ok(())
     }
-}
-
-/// Takes the API key that the configuration gives, while there never was one.
-async fn bootstrap(config: &Config, log: &dyn Log, keyring: &Keyring, ports: &Ports) -> Result<(), StartError> {
-    let given = config.bootstrap_api_key.as_ref();
-    let Some(secret) = given.and_then(|given| ApiSecret::parse(given.expose_secret())) else { return Ok(()) };
-    let keys = ApiKeys::of_operator(Acting::operator(log, keyring, ports.entropy.as_ref(), ports.clock.now()));
-    match keys.take_first(&secret).await {
-        Ok(true) => tracing::info!("the first API key is the one of the configuration"),
-        Ok(false) => tracing::info!("bootstrap_api_key is not taken: there are keys, or were"),
-        Err(error) => return Err(StartError::Other(format!("bootstrap_api_key: {error}"))),
-    }
-    Ok(())
 }
 
 /// Mails go to the configured server; without one they are kept.

@@ -10,6 +10,7 @@ pub mod analytics;
 pub mod api_keys;
 pub mod audit;
 pub mod authority;
+pub mod beginning;
 mod budgets;
 pub mod challenge;
 pub mod change_email;
@@ -66,6 +67,7 @@ use crate::log::cqrs::{Ask, Concurrency, Done, ExecuteError, Step, execute};
 use crate::log::{Actor, Context, Lane, Log, LogFault, Store};
 use crate::outgoing::Outgoing;
 use crate::settings::{Effective, Latest};
+use beginning::Begun;
 pub use refusal::{AppError, Refusal};
 use unrecorded::Unrecorded;
 
@@ -86,6 +88,7 @@ pub struct App {
     pub settings: Arc<Latest>,
     pub config: Arc<Config>,
     pub unrecorded: Arc<Unrecorded>,
+    pub begun: Arc<Begun>,
 }
 
 /// One request, as far as decisions and evidence ask about it.

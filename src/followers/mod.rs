@@ -5,6 +5,7 @@
 
 pub mod attempts;
 pub mod background;
+pub mod beginning;
 pub mod expiry;
 pub mod in_turn;
 pub mod invitations;

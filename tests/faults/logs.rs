@@ -55,7 +55,7 @@ async fn a_session(server: &Server) -> (Vec<Answer>, Vec<String>) {
 }
 
 /// The token in a mail of the outbox.
-async fn mailed_token(folder: &Folder) -> String {
+pub(super) async fn mailed_token(folder: &Folder) -> String {
     let outbox = folder.path().join("data/outbox");
     let mail = || {
         let files = std::fs::read_dir(&outbox).ok()?.filter_map(|entry| Some(entry.ok()?.path()));

@@ -32,7 +32,7 @@ impl App {
     }
 
     /// Everybody whom the configuration names.
-    pub async fn appoint_all(&self) -> Result<(), AppError> {
+    pub(in crate::app) async fn appoint_all(&self) -> Result<(), AppError> {
         for email in &self.config.admin.emails {
             if let Some(holder) = self.holder(&self.keyring.email_claim(email)).await? {
                 self.appoint_if_named(holder.user).await?;

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use super::cut::refused;
 use super::{STREAM, assert_whole};
 use crate::faults::answers_again;
+use crate::faults::logs::mailed_token;
 use crate::process::{Client, Folder, Server, address, case, eventually, prints, run};
 
 /// Reads go on, writes are told to come back, and the balancer sends nobody.
@@ -19,7 +20,11 @@ async fn reads_alone(server: &Server, guest: &Client, user: &str) {
 
 /// Starts a server that is not ready, and waits until it answers.
 async fn launch(folder: &Folder) -> Server {
-    let mut server = Server::launch(folder.path(), &["--set", "rate_limits=off"]);
+    launch_with(folder, &[]).await
+}
+
+async fn launch_with(folder: &Folder, flags: &[&str]) -> Server {
+    let mut server = Server::launch(folder.path(), &[&["--set", "rate_limits=off"], flags].concat());
     let app = server.app();
     eventually("it answers", || {
         assert!(server.is_running(), "{:?}", server.lines());
@@ -101,6 +106,46 @@ fn a_node_that_started_without_eventstoredb_stores_nothing_in_another_log() {
         let server = Server::start(folder.path());
         assert_eq!(guest.at(&server).session().await.ok().user(), arrived[0].user());
         server.stop();
+    });
+}
+
+/// The first API key and the role of an administrator: whatever the configuration has written when a node starts.
+#[test]
+fn what_a_node_begins_with_is_written_when_eventstoredb_comes() {
+    case(async {
+        let double = Double::start();
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        let server = Server::start(folder.path());
+        let (ada, email) = (server.browser(), address());
+        let arrived = ada.arrive().await.ok();
+        ada.upgrade(&email).await.ok();
+        let link = format!("/api/auth/verify-email?token={}", mailed_token(&folder).await);
+        ada.get(&link).await.ok();
+        server.stop();
+        double.node(0).crash();
+
+        let key = "sk_live_0123456789abcdefghijklmnopqrstuv";
+        let (given, named) = (format!("bootstrap_api_key={key}"), format!("admin.emails={email}"));
+        let server = launch_with(&folder, &["--set", &given, "--set", &named]).await;
+        let (ada, keys) = (ada.at(&server), server.app().bearing(key));
+        let known = ada.session().await.ok();
+        assert_eq!((known.user(), &known.body["user"]["role"]), (arrived.user(), &serde_json::json!("user")));
+        refused(&server.app().get("/readyz").await);
+        assert_eq!(keys.get("/api/auth/api-key/list").await.status, StatusCode::UNAUTHORIZED);
+        assert!(server.lines().iter().any(|line| line.contains("still to be written")), "{:?}", server.lines());
+
+        double.node(0).restart();
+        let visitor = server.app();
+        eventually("the node is ready", async || visitor.get("/readyz").await.status == StatusCode::OK).await;
+        // Whoever waited for that is served by all of it.
+        assert_eq!(keys.get("/api/auth/api-key/list").await.ok().body.as_array().unwrap().len(), 1);
+        assert_eq!(ada.session().await.ok().body["user"]["role"], "admin");
+        server.stop();
+        let server = Server::start_with(folder.path(), &["--set", &given, "--set", &named]);
+        let listed = server.app().bearing(key).get("/api/auth/api-key/list").await.ok();
+        assert_eq!(listed.body.as_array().unwrap().len(), 1);
+        server.stop();
+        assert_whole(&double, folder.path());
     });
 }
 
