@@ -238,6 +238,7 @@ async fn on(config: Config, ports: &Ports, opened: &Opened) -> Result<(App, Sign
         settings,
         webhook_calls,
         unrecorded,
+        begun: Arc::default(),
     };
     Ok((app, signer))
 }
