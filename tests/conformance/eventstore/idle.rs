@@ -12,7 +12,7 @@ use crate::conformance::run;
 use crate::conformance::store::EventStore;
 use crate::conformance::world::{bare, clock};
 
-/// Another connection is there, and has been for a moment, though nobody asked for anything.
+/// Another connection is there, though nobody asked for anything.
 async fn made_anew(double: &Double, stood: u64) {
     for _ in 0..6_000 {
         if double.node(0).connections() > stood {
