@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrysalis_projections::Value;
 
-use super::replica::ELSEWHERE;
+use super::replica::{ELSEWHERE, FOLLOWED};
 use super::transfer::{SIDE_TABLES, SideChange, SideRow, SideTable};
 use super::{LogFault, Position, Recorded, Store};
 
@@ -256,10 +256,10 @@ async fn level(
     Ok(())
 }
 
-/// The marks of an unfinished copy, and of a log that is elsewhere, are no followers of the source's.
+/// The marks of an unfinished copy, and of a log that is elsewhere, are about the source alone.
 fn is_mark(table: &SideTable, row: Option<&SideRow>) -> bool {
     let name = row.and_then(|row| row.first()?.as_text());
-    table.name == "checkpoints" && name.is_some_and(|name| [UNFINISHED, ELSEWHERE].contains(&name))
+    table.name == "checkpoints" && name.is_some_and(|name| [UNFINISHED, ELSEWHERE, FOLLOWED].contains(&name))
 }
 
 /// Keys in the order in which both stores have them: text and bytes byte by byte.

@@ -14,6 +14,9 @@ use super::{Appended, Group, LogFault, Position, Refused, Store};
 /// The checkpoint that stands at 1 in a store whose log is elsewhere: alone it must not be written to.
 pub const ELSEWHERE: &str = "log, kept elsewhere";
 
+/// The checkpoint of whoever follows that log: the place, in that log's own terms, up to which all that stands there is stored.
+pub const FOLLOWED: &str = "log, followed";
+
 /// Batches that are offered to the log: each as bytes, until it is known what became of it.
 pub static STAGED: SideTable = SideTable {
     name: "staged",
@@ -28,6 +31,8 @@ pub struct Act {
     pub after: Position,
     pub recorded_at: Timestamp,
     pub groups: Arc<Vec<Group>>,
+    /// What [`FOLLOWED`] comes to stand at, where that is known.
+    pub followed: Option<u64>,
 }
 
 #[async_trait]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrysalis::keys::KeyringClaims;
 use chrysalis::log::copy::{Copied, CopyError, Step, UNFINISHED, are_one, copy, finish};
-use chrysalis::log::replica::ELSEWHERE;
+use chrysalis::log::replica::{ELSEWHERE, FOLLOWED};
 use chrysalis::log::transfer::SIDE_TABLES;
 use chrysalis::log::{Expected, Store as WholeStore};
 use chrysalis_projections::Value;
@@ -95,7 +95,7 @@ async fn moved(from: &dyn WholeStore, to: &dyn WholeStore) {
 
 /// The marks of an unfinished copy, and of a log that is elsewhere, belong to one end.
 fn not_a_mark(row: &[Value]) -> bool {
-    [UNFINISHED, ELSEWHERE].iter().all(|mark| row[0].as_text() != Some(*mark))
+    [UNFINISHED, ELSEWHERE, FOLLOWED].iter().all(|mark| row[0].as_text() != Some(*mark))
 }
 
 /// Stopped again and again, while the source lives on: in the end both ends are the same.

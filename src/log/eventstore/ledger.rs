@@ -174,8 +174,7 @@ impl Ledger {
         if let Some(line) = line.as_ref() {
             return Ok(line.client.clone());
         }
-        nobody_chose_tls()?;
-        let client = Client::new(self.settings.clone()).map_err(Failed)?;
+        let client = client(&self.settings).map_err(Failed)?;
         *line = Some(Line { client: client.clone(), session: None });
         Ok(client)
     }
@@ -254,11 +253,11 @@ fn said(error: &str) -> String {
 static MADE: AtomicBool = AtomicBool::new(false);
 
 /// The first client of a process chooses the provider of TLS for all of it, and panics where somebody else did.
-fn nobody_chose_tls() -> Result<(), Failed> {
+pub(super) fn client(settings: &ClientSettings) -> Result<Client, Error> {
     if !MADE.swap(true, Ordering::SeqCst) && rustls::crypto::CryptoProvider::get_default().is_some() {
         MADE.store(false, Ordering::SeqCst);
         let told = "a TLS provider was installed before the first client of EventStoreDB was made";
-        return Err(Failed(Error::InitializationError(told.to_owned())));
+        return Err(Error::InitializationError(told.to_owned()));
     }
-    Ok(())
+    Client::new(settings.clone())
 }

@@ -10,13 +10,15 @@
 //! 3. to the stream, behind the position that it was judged behind. From here on it happened;
 //! 4. to the read store, which stores it as it was judged, and forgets that it was offered. Then it is answered.
 //!
-//! Whoever stops in between leaves nothing that holds anybody up: the next to come, at whichever node, finds the stream longer
-//! than the read store, and the batch that it lacks among those that were offered; or finds it as it was, and nothing happened.
-//! Why one stream, and no reservations: docs/decisions/0023.
+//! Whoever stops in between leaves nothing that holds anybody up, and nothing undone: nodes follow `$all`, and finish what was
+//! appended at once, what was staged within a minute; or the next batch takes its place. Why one stream, and no stream for each
+//! reservation: docs/decisions/0023.
 //!
 //! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`connection`]: how it is told where that is;
 //!   [`certificates`]: what it reads to be trusted, and to trust; [`prompt`]: what is written to it is not held back;
-//! - [`writer`]: this node's loop over batches; [`staged`]: a batch while it is offered;
+//! - [`writer`]: this node's loop over batches; [`sequencer`]: what becomes of one, whoever stops; [`staged`]: one while it is
+//!   offered;
+//! - [`follower`]: what `$all` shows of the log; [`ended`]: how that ends;
 //! - [`apart`]: whether the stream and the read store are of one log; [`compared`]: what differs between the two;
 //! - [`read_store`]: all that is the read store's own to answer.
 
@@ -24,10 +26,13 @@ mod apart;
 mod certificates;
 mod compared;
 mod connection;
+mod ended;
 mod event;
+mod follower;
 mod ledger;
 pub mod prompt;
 mod read_store;
+mod sequencer;
 mod staged;
 mod writer;
 
@@ -38,10 +43,11 @@ use async_trait::async_trait;
 use chrysalis_projections::{Row, Value};
 use tokio::sync::watch;
 
-use super::replica::{ELSEWHERE, Replica};
+use super::replica::{ELSEWHERE, FOLLOWED, Replica};
 use super::*;
 use apart::{Unfit, agree, cut};
 pub(crate) use connection::mistakes;
+use follower::Follower;
 use ledger::Ledger;
 use writer::Writer;
 
@@ -79,6 +85,7 @@ impl Options {
 pub struct EventStoreLog {
     // Order of fields is order of dropping: the writer needs the read store to the end.
     writer: Writer,
+    follower: Follower,
     ledger: Ledger,
     replica: Arc<dyn Replica>,
     commit_timeout: Duration,
@@ -98,7 +105,7 @@ impl EventStoreLog {
     ) -> Result<Self, LogFault> {
         let ledger = Ledger::new(options)?;
         let away = meet(&ledger, replica.as_ref()).await.map_err(Unfit::fault)?;
-        Self::around(options, ledger, replica, metrics, away)
+        Self::around(options, ledger, replica, metrics, away).await
     }
 
     /// The same where the two don't belong together, for whoever says what differs ([`Refold::verify`]).
@@ -111,18 +118,20 @@ impl EventStoreLog {
             Err(apart @ Unfit::Apart(_)) => Some(apart.fault()),
             met => met.map_err(Unfit::fault)?,
         };
-        Self::around(options, ledger, replica, Arc::new(()), away)
+        Self::around(options, ledger, replica, Arc::new(()), away).await
     }
 
-    fn around(
+    async fn around(
         options: &Options,
         ledger: Ledger,
         replica: Arc<dyn Replica>,
         metrics: Arc<dyn WriterMetrics>,
         away: Option<LogFault>,
     ) -> Result<Self, LogFault> {
-        let writer = Writer::start(options, replica.clone(), metrics, away)?;
-        Ok(Self { writer, ledger, replica, commit_timeout: options.commit_timeout })
+        let kept = Some(replica.checkpoint(FOLLOWED).await?).filter(|place| *place != 0);
+        let follower = Follower::start(options, kept)?;
+        let writer = Writer::start(options, replica.clone(), metrics, follower.shown(), away)?;
+        Ok(Self { writer, follower, ledger, replica, commit_timeout: options.commit_timeout })
     }
 }
 

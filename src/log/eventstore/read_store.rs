@@ -9,7 +9,7 @@ use chrysalis_projections::{Model, Value};
 use super::apart::{Unfit, occupied, unread};
 use super::compared::compare;
 use super::ledger::{Offered, late};
-use super::writer::recover;
+use super::sequencer::recover;
 use super::{EventStoreLog, LogFault, Position, Recorded, SealedRef, event, staged};
 use crate::log::analysts::{Analysts, LetRead};
 use crate::log::erasure::{Copies, Erasure, Rewrapped};
@@ -64,7 +64,7 @@ impl Refold for EventStoreLog {
     async fn fit(&self) -> Result<(), LogFault> {
         {
             let _none = self.writer.between().await;
-            let recovered = recover(&self.ledger, self.replica.as_ref());
+            let recovered = recover(&self.ledger, self.replica.as_ref(), *self.follower.shown().borrow());
             match tokio::time::timeout(self.commit_timeout, recovered).await.unwrap_or_else(|_| Err(late().into())) {
                 Ok(()) | Err(Unfit::Fault(LogFault::Unavailable(_))) => {}
                 Err(unfit) => return Err(unfit.fault()),

@@ -44,8 +44,21 @@ impl Batch {
                 true => groups.clone(),
                 false => Arc::new(accepted().map(|(group, _)| group.clone()).collect()),
             },
+            followed: None,
         };
         let events = accepted().flat_map(|(group, appended)| records(group, appended)).collect();
+        Some(Self { act, events })
+    }
+
+    /// One that was staged, by how its groups are judged now; nothing where they are not accepted any more. It is the same batch to the
+    /// byte, whoever offers it.
+    pub(super) fn again(act: Act, verdicts: &[Result<Appended, Refused>]) -> Option<Self> {
+        let as_staged = |appended: &Appended| Appended { recorded_at: act.recorded_at, ..appended.clone() };
+        let appended: Vec<_> = verdicts.iter().flatten().map(as_staged).collect();
+        if appended.len() != act.groups.len() || appended.first()?.first != act.after + 1 {
+            return None;
+        }
+        let events = act.groups.iter().zip(&appended).flat_map(|(group, appended)| records(group, appended)).collect();
         Some(Self { act, events })
     }
 
@@ -76,6 +89,21 @@ pub(super) async fn find(replica: &dyn Replica, first: Uuid) -> Result<Option<Ac
             && event::uuid(batch).is_ok_and(|id| id == first)
         {
             found = Some(read(payload));
+        }
+    })
+    .await?;
+    found.transpose()
+}
+
+/// A batch that is offered behind a position, the same one each time, and its first event: it may yet come to stand.
+pub(super) async fn waiting(replica: &dyn Replica, position: Position) -> Result<Option<(String, Act)>, LogFault> {
+    let mut found = None;
+    each(replica, |row| {
+        if let [Value::Text(batch), Value::Integer(behind), Value::Bytes(payload)] = row
+            && behind.cast_unsigned() == position
+            && found.is_none()
+        {
+            found = Some(read(payload).map(|act| (batch.clone(), act)));
         }
     })
     .await?;
@@ -231,7 +259,7 @@ impl Kept {
 
     fn act(self) -> Result<Act, LogFault> {
         let groups = self.groups.into_iter().map(KeptGroup::group).collect::<Result<_, _>>()?;
-        Ok(Act { after: self.after, recorded_at: self.recorded_at, groups: Arc::new(groups) })
+        Ok(Act { after: self.after, recorded_at: self.recorded_at, groups: Arc::new(groups), followed: None })
     }
 }
 

@@ -1,8 +1,7 @@
 //! This node's loop over batches: one thread, one batch on its way at a time. It takes whatever queued up while the last one
 //! was under way, so that the way is shared by everybody who waits for it.
 //!
-//! While nobody writes here, it looks once a second whether the stream goes further than the read store: a node that stopped
-//! between its append and its rows is waited for by whoever reads, too.
+//! While nobody writes here, it sees to what others leave undone ([`super::sequencer`]).
 //!
 //! Where EventStoreDB or the read store does not answer, or the two don't belong together any more, whoever waits is told so, and
 //! who comes is refused at once, until both answer again; before the next batch it is found out what became of the last.
@@ -11,23 +10,19 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, MutexGuard, oneshot};
+use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
 
-use super::apart::{self, Unfit};
-use super::ledger::{Ledger, Offered, late};
-use super::staged::{self, Batch};
+use super::apart::Unfit;
+use super::follower::Shown;
+use super::ledger::late;
+use super::sequencer::Sequencer;
 use super::{Actor, AppendError, Appended, Group, LogFault, Options, Refused, Replica, WriterMetrics, event};
-use crate::log::copy::UNFINISHED;
 use crate::log::queue::{Queue, Taken, stopped, tell_unstored};
 
 /// What EventStoreDB takes in one append is 1 MiB as it comes; what an event weighs is not underestimated.
 const LARGEST: usize = 1_000 * 1_024;
-/// How often a batch is judged anew because another node's came first.
-const ATTEMPTS: usize = 16;
 /// Between two attempts to find out how things stand.
 const AGAIN: Duration = Duration::from_millis(250);
-/// Between two looks at the stream while nobody writes here.
-const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     queue: Arc<Queue<Work>>,
@@ -56,14 +51,13 @@ struct Work {
     reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
-type Verdicts = Vec<Result<Appended, Refused>>;
-
 impl Writer {
     /// Where it is known that EventStoreDB is away, nothing is accepted until it is back.
     pub(super) fn start(
         options: &Options,
         replica: Arc<dyn Replica>,
         metrics: Arc<dyn WriterMetrics>,
+        shown: watch::Receiver<Shown>,
         away: Option<LogFault>,
     ) -> Result<Self, LogFault> {
         let unstarted = |error: std::io::Error| LogFault::Unavailable(format!("the writer did not start: {error}"));
@@ -72,7 +66,7 @@ impl Writer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unstarted)?;
         let looped = Loop {
             queue: queue.clone(),
-            sequencer: Sequencer { ledger: Ledger::new(options)?, replica, turn: turn.clone(), certain: false },
+            sequencer: Sequencer::new(options, replica, turn.clone(), shown)?,
             max_batch: options.max_batch.max(1),
             patience: options.commit_timeout,
             away: away.clone(),
@@ -114,10 +108,6 @@ impl Writer {
             Err(_) => Err(self.away.why().unwrap_or_else(stopped).into()),
         }
     }
-}
-
-fn silent() -> LogFault {
-    LogFault::Unavailable("EventStoreDB does not answer; Chrysalis looks for it again and again".to_owned())
 }
 
 impl Drop for Writer {
@@ -165,7 +155,7 @@ impl Loop {
                         self.process(portion).await;
                     }
                 }
-                unfit = self.sequencer.watch(self.patience) => {
+                unfit = self.sequencer.watch() => {
                     let fault = unfit.fault();
                     tracing::error!(%fault, "nothing can be stored for now");
                     self.away.say(Some(fault));
@@ -241,7 +231,7 @@ impl Loop {
     }
 
     async fn recovered(&mut self) -> Result<(), Unfit> {
-        self.sequencer.recovered(self.patience).await
+        self.sequencer.recovered().await
     }
 }
 
@@ -271,84 +261,4 @@ fn weight(group: &Group) -> usize {
     events
         .map(|(stream, event)| event::weight(event.event_type, stream, actor, event.sealed.len(), event.body.len()))
         .sum()
-}
-
-/// Brings batches into the log and the read store, one behind the other.
-struct Sequencer {
-    ledger: Ledger,
-    replica: Arc<dyn Replica>,
-    turn: Arc<Mutex<()>>,
-    /// The read store has all that stands in the log, as far as this node knows.
-    certain: bool,
-}
-
-impl Sequencer {
-    async fn settle(&mut self, groups: &Arc<Vec<Group>>) -> Result<Verdicts, LogFault> {
-        let turn = self.turn.clone();
-        let _turn = turn.lock().await;
-        if !self.certain {
-            self.recover().await.map_err(Unfit::fault)?;
-        }
-        let replica = self.replica.clone();
-        let replica = replica.as_ref();
-        for _ in 0..ATTEMPTS {
-            let verdicts = replica.rehearse(groups.clone()).await?;
-            let Some(batch) = Batch::of(groups, &verdicts) else { return Ok(verdicts) };
-            // Whoever breaks off from here on leaves it unknown.
-            self.certain = false;
-            batch.stage(replica).await?;
-            if self.ledger.append(batch.act.after, &batch.events).await? == Offered::Stand {
-                // Another node may have found it there, and stored it.
-                replica.perform(batch.act).await?;
-                self.certain = true;
-                return Ok(verdicts);
-            }
-            batch.unstage(replica).await?;
-            self.recover().await.map_err(Unfit::fault)?;
-        }
-        // Sixteen batches of others in a row were faster.
-        Err(LogFault::Unavailable("the log is under a storm of other nodes".to_owned()))
-    }
-
-    /// Follows the stream while this node does not write: what another node appended, and was stopped before it had stored
-    /// it for those who read, is stored within a look, whether anybody writes or not. Ends where that can't be done.
-    async fn watch(&mut self, patience: Duration) -> Unfit {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if let Err(unfit) = self.recovered(patience).await {
-                return unfit;
-            }
-        }
-    }
-
-    async fn recovered(&mut self, patience: Duration) -> Result<(), Unfit> {
-        tokio::time::timeout(patience, self.recover()).await.unwrap_or_else(|_| Err(silent().into()))
-    }
-
-    async fn recover(&mut self) -> Result<(), Unfit> {
-        recover(&self.ledger, self.replica.as_ref()).await?;
-        self.certain = true;
-        Ok(())
-    }
-}
-
-/// Stores what stands in the log and the read store lacks: a batch that somebody broke off in.
-///
-/// # Errors
-/// [`Unfit::Apart`] where both don't belong together.
-pub(super) async fn recover(ledger: &Ledger, replica: &dyn Replica) -> Result<(), Unfit> {
-    loop {
-        let end = replica.end().await?;
-        let Some(first) = ledger.id_behind(end).await.map_err(apart::unread)? else {
-            return apart::agree(ledger, replica, end).await;
-        };
-        match staged::find(replica, first).await? {
-            // Whoever is faster: it is stored once.
-            Some(act) if act.after == end => drop(replica.perform(act).await?),
-            _ if replica.end().await? != end => {}
-            // What stands there is a copy's that is under way, or was broken off: it is for that to take.
-            _ if replica.checkpoint(UNFINISHED).await? != 0 => return Ok(()),
-            _ => return Err(Unfit::Apart(apart::unoffered(ledger, end))),
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! What a batch writes, in one round trip: side rows and read models first, the log's head last, so that the
 //! other nodes wait for this one no longer than it takes to insert the events and to commit.
 
+use std::sync::LazyLock;
+
 use chrysalis_domain::Timestamp;
 use chrysalis_domain::id::PersonId;
 use deadpool_postgres::ClientWrapper;
@@ -13,6 +15,7 @@ use super::rows::RowWriter;
 use super::verdicts::{Remains, Verdict};
 use super::writer::Failure;
 use crate::log::quota::Left;
+use crate::log::replica::FOLLOWED;
 use crate::log::{Append, Appended, Expected, Group, NewEvent, Position, Refused, SealedRef, Version};
 
 /// The log's end after a batch.
@@ -123,21 +126,28 @@ const REMEMBER_TYPES: &[Type] =
 
 const UNSTAGE: &str = "DELETE FROM staged WHERE behind <= $1";
 
+static FOLLOW: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO checkpoints (follower, position) VALUES ('{FOLLOWED}', $1)
+             ON CONFLICT (follower) DO UPDATE SET position = excluded.position"
+    )
+});
+
 /// What becomes of a batch that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     Stored,
     /// It is taken back: what would become of it was all the question.
     TakenBack,
-    /// It is stored because it stands in a log elsewhere, behind this position.
-    Performed(Position),
+    /// It is stored because it stands in a log elsewhere, behind this position, and that log is followed up to there.
+    Performed(Position, Option<u64>),
 }
 
 impl Ending {
     /// Where the log has to end before.
     fn after(self) -> Option<Position> {
         match self {
-            Ending::Performed(after) => Some(after),
+            Ending::Performed(after, _) => Some(after),
             Ending::Stored | Ending::TakenBack => None,
         }
     }
@@ -189,6 +199,9 @@ pub(super) async fn write(
     remember(&mut pipeline, &stored, total, now);
     if let Some(after) = ending.after() {
         pipeline.push(UNSTAGE, &[Type::INT8], vec![Cells::one(after)]);
+    }
+    if let Ending::Performed(_, Some(place)) = ending {
+        pipeline.push(&FOLLOW, &[Type::INT8], vec![Cells::one(place)]);
     }
     pipeline.push(if ending == Ending::TakenBack { "ROLLBACK" } else { "COMMIT" }, &[], vec![]);
 

@@ -55,7 +55,7 @@ impl Replica for PostgresLog {
     }
 
     async fn perform(&self, act: Act) -> Result<bool, LogFault> {
-        match self.act(&act.groups, act.recorded_at, Ending::Performed(act.after)).await {
+        match self.act(&act.groups, act.recorded_at, Ending::Performed(act.after, act.followed)).await {
             Ok((verdicts, Some(head))) if verdicts.iter().all(Result::is_ok) => {
                 self.pulse.reached(head.position);
                 if self.offered.performed.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY_EVERY) {

@@ -9,8 +9,11 @@ use rusqlite::Connection;
 use super::batch::{self, Epochs, Head, Held};
 use super::rows::RowWriter;
 use super::{LogFault, SqliteLog, scrub};
-use crate::log::replica::{Act, Replica};
+use crate::log::replica::{Act, FOLLOWED, Replica};
 use crate::log::{Appended, Group, Refused};
+
+const FOLLOW: &str = "INSERT INTO checkpoints (follower, position) VALUES (?1, ?2)
+    ON CONFLICT (follower) DO UPDATE SET position = excluded.position";
 
 type Verdicts = Vec<Result<Appended, Refused>>;
 
@@ -47,6 +50,9 @@ impl Replica for SqliteLog {
                 return Err(rusqlite::Error::InvalidQuery);
             }
             connection.prepare_cached("DELETE FROM staged WHERE behind <= ?1")?.execute([act.after])?;
+            if let Some(place) = act.followed {
+                connection.prepare_cached(FOLLOW)?.execute((FOLLOWED, place.cast_signed()))?;
+            }
             *head = Head { recorded_at: then.recorded_at.max(head.recorded_at), ..then };
             Ok(true)
         };

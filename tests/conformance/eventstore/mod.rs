@@ -3,6 +3,7 @@
 mod apart;
 mod beside;
 mod doubt;
+mod following;
 mod idle;
 mod limits;
 mod outages;

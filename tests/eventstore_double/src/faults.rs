@@ -1,7 +1,7 @@
 //! What goes wrong because a test wants it to.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +29,11 @@ pub struct Faults {
     coming: Mutex<VecDeque<Trouble>>,
     slow: AtomicU64,
     gates: Mutex<Vec<Arc<Gate>>>,
+    /// `$all` is for others.
+    hides: AtomicBool,
+    /// Who follows `$all`, and how often they were told that this was all.
+    following: watch::Sender<usize>,
+    ended: watch::Sender<u64>,
 }
 
 struct Gate {
@@ -109,6 +114,48 @@ impl Faults {
             let _waits = Waits::at(&gate);
             let _ = gate.open.subscribe().wait_for(|open| *open).await;
         }
+    }
+}
+
+impl Faults {
+    pub fn hide(&self, hides: bool) {
+        self.hides.store(hides, Ordering::Relaxed);
+    }
+
+    pub fn hides(&self) -> bool {
+        self.hides.load(Ordering::Relaxed)
+    }
+
+    pub fn end_subscriptions(&self) {
+        self.ended.send_modify(|times| *times += 1);
+    }
+
+    pub async fn followed(&self, by: usize) {
+        let _ = self.following.subscribe().wait_for(|following| *following == by).await;
+    }
+
+    /// Counts as following as long as this lives.
+    pub fn follows(self: &Arc<Self>) -> Follows {
+        self.following.send_modify(|following| *following += 1);
+        Follows { ended: self.ended.subscribe(), faults: self.clone() }
+    }
+}
+
+pub struct Follows {
+    ended: watch::Receiver<u64>,
+    faults: Arc<Faults>,
+}
+
+impl Follows {
+    /// Until it is told that this was all.
+    pub async fn ended(&mut self) {
+        let _ = self.ended.changed().await;
+    }
+}
+
+impl Drop for Follows {
+    fn drop(&mut self) {
+        self.faults.following.send_modify(|following| *following -= 1);
     }
 }
 

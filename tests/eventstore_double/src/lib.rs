@@ -63,7 +63,8 @@ impl Default for Options {
 struct Shared {
     log: std::sync::Mutex<Log>,
     standing: std::sync::Mutex<Standing>,
-    faults: Faults,
+    faults: Arc<Faults>,
+    followed_from: std::sync::Mutex<Vec<Option<u64>>>,
     addresses: Vec<SocketAddr>,
     views: Vec<View>,
     login: Option<(String, String)>,
@@ -105,7 +106,8 @@ impl Double {
             views: listeners.iter().map(|_| View::of(log.len())).collect(),
             log: log.into(),
             standing: Standing::first_of(listeners.len()).into(),
-            faults: Faults::default(),
+            faults: Arc::default(),
+            followed_from: std::sync::Mutex::default(),
             addresses,
             login: options.login.clone(),
             tls: options.tls.as_ref().map(tls::acceptor).transpose()?,
@@ -186,6 +188,26 @@ impl Double {
     /// The answers to these wait: they are stored.
     pub fn hold_answers(&self, event_type: &str) -> Held {
         self.shared.faults.hold(Holds::Answers(event_type.to_owned()))
+    }
+
+    /// From now on nobody may read `$all`, or everybody again: as a server comes, it is for administrators.
+    pub fn hide_all(&self, hides: bool) {
+        self.shared.faults.hide(hides);
+    }
+
+    /// Waits until so many follow `$all`.
+    pub async fn followed(&self, by: usize) {
+        self.shared.faults.followed(by).await;
+    }
+
+    /// Whoever follows `$all` is told that this was all, without an error.
+    pub fn end_subscriptions(&self) {
+        self.shared.faults.end_subscriptions();
+    }
+
+    /// From which places on `$all` was followed, in the order in which it was asked; none where it was from what stood.
+    pub fn followed_from(&self) -> Vec<Option<u64>> {
+        self.shared.followed_from.lock().unwrap().clone()
     }
 
     /// How many appends were stored so far; those that were recognised as repetitions don't count.

@@ -48,6 +48,9 @@ pub fn answer(node: Arc<Node>, options: Options) -> Result<Answers, Status> {
         Some(FilterOption::Filter(filter)) => Some(Filter::of(filter).map_err(Status::unknown)?),
         _ => None,
     };
+    if node.shared.faults.hides() && matches!(options.stream_option, Some(StreamOption::All(_))) {
+        return Err(refusals::access_denied());
+    }
     match (options.stream_option, options.count_option) {
         (Some(StreamOption::Stream(stream)), Some(CountOption::Count(most))) if filter.is_none() => {
             let (name, from) = from_stream(stream, forwards)?;
@@ -270,6 +273,12 @@ fn all_on(
     try_stream! {
         let mut seen = node.seen();
         let records = *seen.borrow_and_update();
+        node.shared.followed_from.lock().unwrap().push(match after {
+            After::This(place) => Some(place.commit),
+            After::Nothing => Some(0),
+            After::Now => None,
+        });
+        let mut follows = node.shared.faults.follows();
         let last = node.shared.log.lock().unwrap().last(records);
         yield confirmed();
         // What was told last, an event's place or another.
@@ -326,8 +335,9 @@ fn all_on(
                     yield at(event.place());
                 }
             }
-            if seen.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = seen.changed() => if changed.is_err() { return },
+                () = follows.ended() => return,
             }
         }
     }

@@ -1,0 +1,203 @@
+//! Brings batches into the log and the read store, one behind the other, and sees to what nodes leave undone.
+//!
+//! It is a saga of two steps, whose note is the staged batch: the append, which is where it happens, and the rows. Whoever stops
+//! leaves the note, and any node goes on by it. After the append, as soon as `$all` shows that ([`super::follower`]), for whoever
+//! reads waits for the rows. Before the append, once the batch has had twice its time, and within a minute in any case: it is
+//! appended as it was judged, where nothing came between; where something did, it is taken back by the batch that did.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, watch};
+
+use super::apart::{self, Unfit};
+use super::follower::Shown;
+use super::ledger::{Ledger, Offered, late};
+use super::staged::{self, Batch};
+use super::{Appended, Group, LogFault, Options, Refused, Replica};
+use crate::log::copy::UNFINISHED;
+use crate::log::replica::Act;
+
+/// How often a batch is judged anew because another node's came first.
+const ATTEMPTS: usize = 16;
+/// Between two looks at the stream while nobody writes here and nothing is followed.
+const LOOK: Duration = Duration::from_secs(1);
+/// A batch that does not come to stand is nobody's any more after this time, or after twice what a batch may take.
+const LEFT: Duration = Duration::from_secs(20);
+/// What `$all` showed is stored by then, unless whoever appended it stopped.
+const MOMENT: Duration = Duration::from_millis(250);
+
+pub(super) type Verdicts = Vec<Result<Appended, Refused>>;
+
+pub(super) struct Sequencer {
+    ledger: Ledger,
+    replica: Arc<dyn Replica>,
+    turn: Arc<Mutex<()>>,
+    /// What a batch may take, with all its calls.
+    patience: Duration,
+    /// After which time another node's is left undone.
+    leave: Duration,
+    /// The read store has all that stands in the log, as far as this node knows.
+    certain: bool,
+    /// What `$all` shows, and how often it was looked at because of doubts.
+    shown: watch::Receiver<Shown>,
+    doubts: u64,
+    /// A batch that was staged and does not come to stand, by its first event, and when it was seen first.
+    left: Option<(String, Instant)>,
+}
+
+impl Sequencer {
+    pub(super) fn new(
+        options: &Options,
+        replica: Arc<dyn Replica>,
+        turn: Arc<Mutex<()>>,
+        shown: watch::Receiver<Shown>,
+    ) -> Result<Self, LogFault> {
+        let ledger = Ledger::new(options)?;
+        let (patience, leave) = (options.commit_timeout, LEFT.min(2 * options.commit_timeout));
+        Ok(Self { ledger, replica, turn, patience, leave, certain: false, shown, doubts: 0, left: None })
+    }
+
+    pub(super) async fn settle(&mut self, groups: &Arc<Vec<Group>>) -> Result<Verdicts, LogFault> {
+        let turn = self.turn.clone();
+        let _turn = turn.lock().await;
+        if !self.certain {
+            self.recover().await.map_err(Unfit::fault)?;
+        }
+        for _ in 0..ATTEMPTS {
+            let verdicts = self.replica.rehearse(groups.clone()).await?;
+            let Some(batch) = Batch::of(groups, &verdicts) else { return Ok(verdicts) };
+            // Whoever breaks off from here on leaves it unknown.
+            self.certain = false;
+            batch.stage(self.replica.as_ref()).await?;
+            if self.offer(batch).await? == Offered::Stand {
+                return Ok(verdicts);
+            }
+        }
+        // Sixteen batches of others in a row were faster.
+        Err(LogFault::Unavailable("the log is under a storm of other nodes".to_owned()))
+    }
+
+    /// Offers what is staged to the log, and stores it once it stands there.
+    async fn offer(&mut self, batch: Batch) -> Result<Offered, LogFault> {
+        let offered = self.ledger.append(batch.act.after, &batch.events).await?;
+        match offered {
+            Offered::Stand => {
+                // Another node may have found it there, and stored it.
+                let followed = followed(*self.shown.borrow(), &batch.act);
+                self.replica.perform(Act { followed, ..batch.act }).await?;
+                self.certain = true;
+            }
+            Offered::Taken => {
+                batch.unstage(self.replica.as_ref()).await?;
+                self.recover().await.map_err(Unfit::fault)?;
+            }
+        }
+        Ok(offered)
+    }
+
+    /// Sees to what others leave undone while this node does not write. Ends where that can't be done.
+    pub(super) async fn watch(&mut self) -> Unfit {
+        loop {
+            let pause = if self.shown.borrow().follows { self.leave } else { LOOK };
+            let looked = tokio::select! {
+                Ok(()) = self.shown.changed() => self.follow().await,
+                () = tokio::time::sleep(pause) => self.look().await,
+            };
+            if let Err(unfit) = looked {
+                return unfit;
+            }
+        }
+    }
+
+    /// What was shown is stored, or is stored now.
+    async fn follow(&mut self) -> Result<(), Unfit> {
+        tokio::time::sleep(MOMENT).await;
+        let shown = *self.shown.borrow_and_update();
+        if shown.doubts == self.doubts && self.replica.end().await? >= shown.position {
+            return Ok(());
+        }
+        self.look().await
+    }
+
+    async fn look(&mut self) -> Result<(), Unfit> {
+        let doubts = self.shown.borrow().doubts;
+        self.recovered().await?;
+        self.doubts = doubts;
+        tokio::time::timeout(self.patience, self.finish()).await.unwrap_or_else(|_| Err(late()))?;
+        Ok(())
+    }
+
+    /// Offers what a node had staged when it stopped: as it was judged, for nothing came between. What would be judged otherwise by
+    /// now (a quota, an epoch that is over) binds nobody, and goes with the next batch.
+    async fn finish(&mut self) -> Result<(), LogFault> {
+        let turn = self.turn.clone();
+        let _turn = turn.lock().await;
+        let replica = self.replica.clone();
+        let Some((batch, act)) = staged::waiting(replica.as_ref(), replica.end().await?).await? else {
+            self.left = None;
+            return Ok(());
+        };
+        match &self.left {
+            Some((left, since)) if *left == batch && since.elapsed() >= self.leave => {}
+            Some((left, _)) if *left == batch => return Ok(()),
+            _ => {
+                self.left = Some((batch, Instant::now()));
+                return Ok(());
+            }
+        }
+        let verdicts = replica.rehearse(act.groups.clone()).await?;
+        if let Some(batch) = Batch::again(act, &verdicts) {
+            tracing::info!(
+                events = batch.events.len(),
+                "what another node had in hand when it stopped is offered to the log"
+            );
+            self.certain = false;
+            self.offer(batch).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn recovered(&mut self) -> Result<(), Unfit> {
+        tokio::time::timeout(self.patience, self.recover()).await.unwrap_or_else(|_| Err(silent().into()))
+    }
+
+    async fn recover(&mut self) -> Result<(), Unfit> {
+        recover(&self.ledger, self.replica.as_ref(), *self.shown.borrow()).await?;
+        self.certain = true;
+        Ok(())
+    }
+}
+
+fn silent() -> LogFault {
+    LogFault::Unavailable("EventStoreDB does not answer; Chrysalis looks for it again and again".to_owned())
+}
+
+/// Up to where the log is followed once a batch is stored, where that is known: what was shown is stored before.
+fn followed(shown: Shown, act: &Act) -> Option<u64> {
+    shown.place.filter(|_| shown.position <= act.after)
+}
+
+/// Stores what stands in the log and the read store lacks: a batch that somebody broke off in.
+///
+/// # Errors
+/// [`Unfit::Apart`] where both don't belong together.
+pub(super) async fn recover(ledger: &Ledger, replica: &dyn Replica, shown: Shown) -> Result<(), Unfit> {
+    loop {
+        let end = replica.end().await?;
+        let Some(first) = ledger.id_behind(end).await.map_err(apart::unread)? else {
+            return apart::agree(ledger, replica, end).await;
+        };
+        match staged::find(replica, first).await? {
+            // Whoever is faster: it is stored once.
+            Some(act) if act.after == end => {
+                let followed = followed(shown, &act);
+                replica.perform(Act { followed, ..act }).await?;
+            }
+            _ if replica.end().await? != end => {}
+            // What stands there is a copy's that is under way, or was broken off: it is for that to take.
+            _ if replica.checkpoint(UNFINISHED).await? != 0 => return Ok(()),
+            _ => return Err(Unfit::Apart(apart::unoffered(ledger, end))),
+        }
+    }
+}
