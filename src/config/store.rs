@@ -72,10 +72,10 @@ pub(super) fn parse(r: &mut Reader, key: &str, text: &str) -> Store {
         return Store::Sqlite(PathBuf::new());
     }
     // Whatever it is, it may hold a password.
-    let scheme = text.split_once(':').map_or("what is given", |(scheme, _)| scheme);
+    let named = text.split_once(':').map_or("what is given".to_owned(), |(scheme, _)| format!("{scheme:?}"));
     r.mistake(
         key,
-        format!("{scheme:?} is no store of this build"),
+        format!("{named} is no store of this build"),
         "write sqlite: and a path, postgres://user@host/database, or esdb://user@host",
     );
     Store::Sqlite(PathBuf::new())
