@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::admission;
 use super::forms::UpgradeForm;
+use super::refusal::with_invalid_email;
 use super::shape::{SUCCESS, SignedInBody, Success};
 use super::state::Http;
 use super::who::{Standing, Who};
@@ -171,7 +172,7 @@ fn said_of_a_form(error: AppError) -> ApiError {
     let unfit =
         [Refusal::InvalidEmail, Refusal::PasswordTooShort, Refusal::PasswordTooLong, Refusal::PasswordTooCommon];
     let of_a_field = matches!(&error, AppError::Refused(refusal) if unfit.contains(refusal));
-    let said = ApiError::from(error);
+    let said = with_invalid_email(error);
     if of_a_field { said.with_status(StatusCode::UNPROCESSABLE_ENTITY) } else { said }
 }
 

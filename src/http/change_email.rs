@@ -8,7 +8,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::forms::{callback_url, navigates};
+use super::forms::{callback_url, navigates, unfit};
 use super::shape::{STATUS_TRUE, Status};
 use super::state::Http;
 use super::who::Who;
@@ -33,7 +33,7 @@ pub struct ChangeForm {
     request_body = ChangeForm,
     responses(
         (status = 200, description = "Asked for; the same for a free address and a taken one", body = Status),
-        (status = 400, description = "`EMAIL_IS_THE_SAME`, `INVALID_EMAIL`, `CHANGE_EMAIL_DISABLED`, `USER_IS_ANONYMOUS`", body = ErrorBody),
+        (status = 400, description = "`EMAIL_IS_THE_SAME`, `VALIDATION_ERROR`, `CHANGE_EMAIL_DISABLED`, `USER_IS_ANONYMOUS`", body = ErrorBody),
         (status = 401, description = "`UNAUTHORIZED`", body = ErrorBody),
         (status = 403, description = "`SESSION_NOT_FRESH`, `INVALID_CALLBACK_URL`", body = ErrorBody),
     )
@@ -41,8 +41,10 @@ pub struct ChangeForm {
 pub async fn ask(State(http): State<Http>, who: Who, Body(form): Body<ChangeForm>) -> Result<Json<Status>, ApiError> {
     let presented = who.session()?;
     let callback = callback_url(form.callback_url, &who)?.map(|url| url.as_str().to_owned());
-    http.app.ask_for_email_change(&who.caller, presented, &form.new_email, callback).await?;
-    Ok(Json(STATUS_TRUE))
+    match http.app.ask_for_email_change(&who.caller, presented, &form.new_email, callback).await {
+        Err(AppError::Refused(Refusal::InvalidEmail)) => Err(unfit("newEmail", "is no e-mail address")),
+        asked => Ok(asked.map(|()| Json(STATUS_TRUE))?),
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

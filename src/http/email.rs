@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::forms::{self, callback_url};
+use super::refusal::with_invalid_email;
 use super::shape::{Session, SignedInBody, Transfer, User};
 use super::state::Http;
 use super::who::Who;
@@ -89,7 +90,7 @@ struct NobodyYet {
     session: (),
 }
 
-/// The path decides the words: a taken address is 422 here, a malformed one a validation error.
+/// The path decides the words: a taken address is 422 here.
 fn said_of_a_sign_up(error: AppError) -> ApiError {
     match error {
         AppError::Refused(Refusal::EmailInUse) => ApiError::new(
@@ -97,7 +98,6 @@ fn said_of_a_sign_up(error: AppError) -> ApiError {
             "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL",
             "User already exists. Use another email.",
         ),
-        AppError::Refused(Refusal::InvalidEmail) => forms::unfit("email", "is no e-mail address"),
         error => error.into(),
     }
 }
@@ -151,7 +151,8 @@ pub async fn sign_in(
     let signed_in = http
         .app
         .sign_in(&who.caller, who.live(), &form.email, &form.password, form.remember_me.unwrap_or(true))
-        .await?;
+        .await
+        .map_err(with_invalid_email)?;
     let SignedInBody { token, user, session, transfer } = signed_in.clone().into();
     let url = callback.as_ref().map(|callback| callback.as_str().to_owned());
     let mut response =

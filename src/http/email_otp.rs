@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::forms;
+use super::refusal::with_invalid_email;
 use super::shape::{SUCCESS, Success, User};
 use super::state::Http;
 use super::who::Who;
@@ -53,7 +54,8 @@ pub struct SendForm {
     )
 )]
 pub async fn send(State(http): State<Http>, who: Who, Body(form): Body<SendForm>) -> Result<Json<Success>, ApiError> {
-    http.app.ask_for_code(&who.caller, who.live(), &form.email, form.r#type.into()).await?;
+    let asked = http.app.ask_for_code(&who.caller, who.live(), &form.email, form.r#type.into()).await;
+    asked.map_err(with_invalid_email)?;
     Ok(Json(SUCCESS))
 }
 
@@ -79,7 +81,7 @@ pub struct SignInForm {
     request_body = SignInForm,
     responses(
         (status = 200, description = "Signed in; or `{success: true}`, when a code was asked for", body = super::shape::ProvenBody),
-        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `INVALID_EMAIL`, `EMAIL_OTP_DISABLED`, `SIGN_UP_DISABLED`", body = ErrorBody),
+        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `VALIDATION_ERROR`, `EMAIL_OTP_DISABLED`, `SIGN_UP_DISABLED`", body = ErrorBody),
         (status = 403, description = "`TOO_MANY_ATTEMPTS`", body = ErrorBody),
         (status = 429, description = "Too often", body = ErrorBody),
     )
@@ -122,7 +124,7 @@ pub struct Verified {
     request_body = VerifyForm,
     responses(
         (status = 200, description = "Proven", body = Verified),
-        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `INVALID_EMAIL`, `INVALID_PASSWORD`", body = ErrorBody),
+        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `VALIDATION_ERROR`, `INVALID_PASSWORD`", body = ErrorBody),
         (status = 403, description = "`TOO_MANY_ATTEMPTS`, `CONFIRMATION_REQUIRED`", body = ErrorBody),
         (status = 429, description = "Too often", body = ErrorBody),
     )
@@ -151,7 +153,7 @@ pub struct CheckForm {
     request_body = CheckForm,
     responses(
         (status = 200, description = "It is", body = Success),
-        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `INVALID_EMAIL`", body = ErrorBody),
+        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `VALIDATION_ERROR`", body = ErrorBody),
         (status = 403, description = "`TOO_MANY_ATTEMPTS`", body = ErrorBody),
         (status = 429, description = "Too often", body = ErrorBody),
     )
@@ -170,7 +172,7 @@ pub struct ForgetForm {
 #[utoipa::path(
     post, path = "/email-otp/request-password-reset", tag = "member",
     request_body = ForgetForm,
-    responses((status = 200, description = "Asked for; the same for every address", body = Success), (status = 400, description = "`INVALID_EMAIL`, `EMAIL_OTP_DISABLED`", body = ErrorBody))
+    responses((status = 200, description = "Asked for; the same for every address", body = Success), (status = 400, description = "`VALIDATION_ERROR`, `EMAIL_OTP_DISABLED`", body = ErrorBody))
 )]
 pub async fn forget(
     State(http): State<Http>,
@@ -185,7 +187,7 @@ pub async fn forget(
 #[utoipa::path(
     post, path = "/forget-password/email-otp", tag = "member",
     request_body = ForgetForm,
-    responses((status = 200, description = "Asked for; the same for every address", body = Success), (status = 400, description = "`INVALID_EMAIL`, `EMAIL_OTP_DISABLED`", body = ErrorBody))
+    responses((status = 200, description = "Asked for; the same for every address", body = Success), (status = 400, description = "`VALIDATION_ERROR`, `EMAIL_OTP_DISABLED`", body = ErrorBody))
 )]
 pub async fn forget_as_before(http: State<Http>, who: Who, form: Body<ForgetForm>) -> Result<Json<Success>, ApiError> {
     forget(http, who, form).await
@@ -206,7 +208,7 @@ pub struct ResetForm {
     request_body = ResetForm,
     responses(
         (status = 200, description = "Set", body = Success),
-        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `INVALID_EMAIL`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`", body = ErrorBody),
+        (status = 400, description = "`INVALID_OTP`, `OTP_EXPIRED`, `VALIDATION_ERROR`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`", body = ErrorBody),
         (status = 403, description = "`TOO_MANY_ATTEMPTS`", body = ErrorBody),
         (status = 429, description = "Too often", body = ErrorBody),
     )

@@ -50,7 +50,7 @@ pub struct AskForm {
     request_body = AskForm,
     responses(
         (status = 200, description = "Asked for; the same for every address", body = Status),
-        (status = 400, description = "`INVALID_EMAIL`, `MAGIC_LINK_DISABLED`, `VALIDATION_ERROR`", body = ErrorBody),
+        (status = 400, description = "`MAGIC_LINK_DISABLED`, `VALIDATION_ERROR`", body = ErrorBody),
         (status = 403, description = "`INVALID_CALLBACK_URL` and its like", body = ErrorBody),
         (status = 429, description = "Too often", body = ErrorBody),
     )

@@ -40,6 +40,16 @@ impl From<LogFault> for ApiError {
     }
 }
 
+/// What is wrong, on a path that has a code of its own for what is no address: elsewhere that is a field like any other.
+pub fn with_invalid_email(error: AppError) -> ApiError {
+    match error {
+        AppError::Refused(Refusal::InvalidEmail) => {
+            ApiError::new(StatusCode::BAD_REQUEST, "INVALID_EMAIL", "Invalid email")
+        }
+        error => error.into(),
+    }
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let said = |status, code: &'static str, message: &'static str| ApiError::new(status, code, message);
@@ -54,7 +64,7 @@ impl From<Refusal> for ApiError {
             }
             Refusal::SessionNotLive => ApiError::unauthorized(),
             Refusal::NotAnonymous => not_anonymous(),
-            Refusal::InvalidEmail => said(S::BAD_REQUEST, "INVALID_EMAIL", "Invalid email"),
+            Refusal::InvalidEmail => super::forms::unfit("email", "is no e-mail address"),
             Refusal::PasswordTooShort => ApiError::password_too_short(),
             Refusal::PasswordTooLong => ApiError::password_too_long(),
             Refusal::PasswordTooCommon => ApiError::password_too_common(),

@@ -44,7 +44,7 @@ const ASKED: Asked =
     request_body = AskForm,
     responses(
         (status = 200, description = "Asked for; the same for every address", body = Asked),
-        (status = 400, description = "`RESET_PASSWORD_DISABLED`, `INVALID_EMAIL`", body = ErrorBody),
+        (status = 400, description = "`RESET_PASSWORD_DISABLED`, `VALIDATION_ERROR`", body = ErrorBody),
         (status = 403, description = "`INVALID_REDIRECT_URL`", body = ErrorBody),
         (status = 429, description = "Too often", body = ErrorBody),
     )
@@ -60,7 +60,7 @@ pub async fn ask(State(http): State<Http>, who: Who, Body(form): Body<AskForm>) 
 #[utoipa::path(
     post, path = "/forget-password", tag = "member",
     request_body = AskForm,
-    responses((status = 200, description = "Asked for; the same for every address", body = Asked), (status = 400, description = "`RESET_PASSWORD_DISABLED`, `INVALID_EMAIL`", body = ErrorBody))
+    responses((status = 200, description = "Asked for; the same for every address", body = Asked), (status = 400, description = "`RESET_PASSWORD_DISABLED`, `VALIDATION_ERROR`", body = ErrorBody))
 )]
 pub async fn ask_as_before(http: State<Http>, who: Who, form: Body<AskForm>) -> Result<Json<Asked>, ApiError> {
     ask(http, who, form).await

@@ -123,7 +123,7 @@ pub struct SendForm {
     request_body = SendForm,
     responses(
         (status = 200, description = "Asked for; without a session the same for every address", body = Status),
-        (status = 400, description = "`EMAIL_MISMATCH`, `EMAIL_ALREADY_VERIFIED`, with a session; `INVALID_EMAIL`", body = ErrorBody),
+        (status = 400, description = "`EMAIL_MISMATCH`, `EMAIL_ALREADY_VERIFIED`, with a session; `VALIDATION_ERROR`", body = ErrorBody),
         (status = 429, description = "Too often", body = ErrorBody),
     )
 )]

@@ -177,7 +177,7 @@ async fn not_everybody_invites() {
         caller.post("/organization/invite-member", &form(role)).await.refused(status, code);
     }
     let nobody = json!({ "email": "nonsense", "role": "member" });
-    owner.post("/organization/invite-member", &nobody).await.refused(400, "INVALID_EMAIL");
+    owner.post("/organization/invite-member", &nobody).await.refused(400, "VALIDATION_ERROR");
     let member = json!({ "email": EVE, "role": "member" });
     let already = "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION";
     owner.post("/organization/invite-member", &member).await.refused(400, already);

@@ -104,7 +104,7 @@ pub struct CreateForm {
     request_body = CreateForm,
     responses(
         (status = 200, description = "The member", body = UserBody),
-        (status = 400, description = "`VALIDATION_ERROR`, `INVALID_EMAIL`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`, `YOU_ARE_NOT_ALLOWED_TO_SET_NON_EXISTENT_VALUE`; in a session `USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL`", body = ErrorBody),
+        (status = 400, description = "`VALIDATION_ERROR`, `PASSWORD_TOO_SHORT`, `PASSWORD_TOO_LONG`, `PASSWORD_TOO_COMMON`, `YOU_ARE_NOT_ALLOWED_TO_SET_NON_EXISTENT_VALUE`; in a session `USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL`", body = ErrorBody),
         (status = 403, description = "`YOU_ARE_NOT_ALLOWED_TO_CREATE_USERS`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
         (status = 409, description = "By key: `USER_ALREADY_EXISTS`", body = ErrorBody),
     )

@@ -37,7 +37,7 @@ pub struct InviteForm {
     request_body = InviteForm,
     responses(
         (status = 200, description = "The invitation", body = Invitation),
-        (status = 400, description = "`USER_IS_ANONYMOUS`, `INVALID_EMAIL`, `ROLE_NOT_FOUND`, `USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION`, `USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION`", body = ErrorBody),
+        (status = 400, description = "`USER_IS_ANONYMOUS`, `VALIDATION_ERROR`, `ROLE_NOT_FOUND`, `USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION`, `USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION`", body = ErrorBody),
         (status = 403, description = "`EMAIL_NOT_VERIFIED`, `YOU_ARE_NOT_ALLOWED_TO_INVITE_USERS_TO_THIS_ORGANIZATION`, `YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE`, `INVITATION_LIMIT_REACHED`, `INSUFFICIENT_PERMISSION`", body = ErrorBody),
         (status = 429, description = "More than 20 in an hour", body = ErrorBody),
     )
