@@ -47,10 +47,12 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        // No browser is sent anywhere by an administrator's call, and a key that such a call does not know may be refused.
+        let places = if LIMIT == ADMIN_BODY_LIMIT { Vec::new() } else { places(&request)? };
         let (kind, bytes) = read(request, LIMIT).await?;
         match kind {
-            _ if bytes.is_empty() => object(Map::new()).map(Self),
-            ContentType::Json => json(&bytes).map(Self),
+            _ if bytes.is_empty() => typed(with(Map::new(), places)).map(Self),
+            ContentType::Json => typed(with(object(&bytes)?, places)).map(Self),
             ContentType::Form | ContentType::Other => Err(ApiError::unsupported_media_type()),
         }
     }
@@ -64,11 +66,15 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let places = places(&request)?;
         let (kind, bytes) = read(request, BODY_LIMIT).await?;
         match kind {
-            _ if bytes.is_empty() => object(Map::new()).map(Self),
-            ContentType::Json => json(&bytes).map(Self),
-            ContentType::Form => text(&bytes, "Invalid form in request body").map(Self),
+            _ if bytes.is_empty() => typed(with(Map::new(), places)).map(Self),
+            ContentType::Json => typed(with(object(&bytes)?, places)).map(Self),
+            ContentType::Form => {
+                let form = pairs(&bytes, "Invalid form in request body")?;
+                text(places.into_iter().chain(form)).map(Self)
+            }
             ContentType::Other => Err(ApiError::unsupported_media_type()),
         }
     }
@@ -82,9 +88,29 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        text(parts.uri.query().unwrap_or_default().as_bytes(), "Invalid query string").map(Self)
+        text(pairs(parts.uri.query().unwrap_or_default().as_bytes(), BROKEN_QUERY)?).map(Self)
     }
 }
+
+/// Where browsers are sent: what may stand in the query of a call that has a body, too (CONTRACT 1.6). The body goes first.
+const PLACES: [&str; 4] = ["callbackURL", "redirectTo", "errorCallbackURL", "newUserCallbackURL"];
+
+fn places(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
+    let mut pairs = pairs(request.uri().query().unwrap_or_default().as_bytes(), BROKEN_QUERY)?;
+    pairs.retain(|(name, _)| PLACES.contains(&name.as_str()));
+    Ok(pairs)
+}
+
+/// An object with what else was said, where it says nothing of it.
+fn with(mut object: Map<String, Value>, places: Vec<(String, String)>) -> Map<String, Value> {
+    // The last of a name counts.
+    for (name, value) in places.into_iter().rev() {
+        object.entry(name).or_insert(Value::String(value));
+    }
+    object
+}
+
+const BROKEN_QUERY: &str = "Invalid query string";
 
 #[derive(Clone, Copy, PartialEq)]
 enum ContentType {
@@ -126,21 +152,24 @@ async fn read(request: Request, limit: usize) -> Result<(ContentType, Bytes), Ap
     }
 }
 
-fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(map)) => object(map),
+        Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(ApiError::body_must_be_an_object()),
         Err(_) => Err(ApiError::bad_request()),
     }
 }
 
-fn object<T: DeserializeOwned>(map: Map<String, Value>) -> Result<T, ApiError> {
-    fields::from_json(map).map_err(|error| ApiError::validation(vec![error]))
+fn typed<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
+    fields::from_json(object).map_err(|error| ApiError::validation(vec![error]))
 }
 
-fn text<T: DeserializeOwned>(encoded: &[u8], broken: &'static str) -> Result<T, ApiError> {
+fn pairs(encoded: &[u8], broken: &'static str) -> Result<Vec<(String, String)>, ApiError> {
     let pairs: Option<Vec<_>> = uri::pairs(encoded).collect();
-    let pairs = pairs.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", broken))?;
+    pairs.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", broken))
+}
+
+fn text<T: DeserializeOwned>(pairs: impl IntoIterator<Item = (String, String)>) -> Result<T, ApiError> {
     fields::from_text(pairs).map_err(|error| ApiError::validation(vec![error]))
 }
 
@@ -249,6 +278,41 @@ mod tests {
         assert_eq!(form("remember=maybe").await.unwrap_err().code(), "VALIDATION_ERROR");
         let json = BodyOrForm::<Guest>::from_request(request(JSON, r#"{"name":"a"}"#), &()).await;
         assert_eq!(json.unwrap().0, named("a"));
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Sent {
+        #[serde(default, rename = "callbackURL")]
+        callback: Option<String>,
+        name: Option<String>,
+    }
+
+    #[tokio::test]
+    async fn where_browsers_are_sent_may_stand_in_the_query() {
+        let sent = |kind: &'static str, text: &'static str| async move {
+            let mut request = request(kind, text);
+            *request.uri_mut() = "/x?callbackURL=%2Fquery&name=no&callbackURL=%2Ftwice".parse().unwrap();
+            BodyOrForm::<Sent>::from_request(request, &()).await.unwrap().0.callback
+        };
+        for (kind, own) in [(JSON, r#"{"callbackURL":"/body"}"#), (FORM, "callbackURL=%2Fbody")] {
+            assert_eq!(sent(kind, own).await.unwrap(), "/body", "the body goes first");
+        }
+        for (kind, other) in [(JSON, ""), (JSON, "{}"), (FORM, "name=a")] {
+            assert_eq!(sent(kind, other).await.unwrap(), "/twice", "{kind} {other}");
+        }
+        let at = |uri: &'static str, text: &'static str| {
+            let mut request = request(JSON, text);
+            *request.uri_mut() = uri.parse().unwrap();
+            request
+        };
+        let read = Body::<Sent>::from_request(at("/x?callbackURL=%2Fq&name=no", "{}"), &()).await.unwrap().0;
+        assert_eq!(read, Sent { callback: Some("/q".into()), name: None }, "nothing else is read there");
+        let broken = Body::<Sent>::from_request(at("/x?callbackURL=%ff", "{}"), &()).await;
+        assert_eq!(broken.unwrap_err().body().message, "Invalid query string");
+        let refused = Body::<Sent>::from_request(at("/x?callbackURL=%2Fq", r#"{"callbackURL":5}"#), &()).await;
+        assert_eq!(refused.unwrap_err().code(), "VALIDATION_ERROR", "what the body says is not made good");
+        let admin = AdminBody::<Sent>::from_request(at("/x?callbackURL=%2Fq", "{}"), &()).await.unwrap().0;
+        assert_eq!(admin.callback, None);
     }
 
     #[tokio::test]

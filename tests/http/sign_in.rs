@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{App, CLAIM, PASSWORD, SESSION, days};
+use crate::support::{App, CLAIM, KEY, PASSWORD, SESSION, days};
 
 #[tokio::test]
 async fn a_member_comes_back() {
@@ -41,6 +41,63 @@ async fn whatever_is_wrong_the_answer_is_the_same() {
         assert_eq!(answer(email, password).await, wrong);
     }
     assert_eq!(app.head().await, head);
+}
+
+/// In body or query (CONTRACT 1.6).
+#[tokio::test]
+async fn where_to_go_may_stand_in_the_query() {
+    let app = App::start().await;
+    let program = app.program();
+    program.sign_up("jane@example.com").await;
+    let form = json!({ "email": "jane@example.com", "password": PASSWORD });
+    let answer = program.post("/sign-in/email?callbackURL=%2Fhome", &form).await;
+    let signed_in = answer.ok();
+    assert_eq!((&signed_in["redirect"], &signed_in["url"]), (&json!(true), &json!("/home")));
+    assert_eq!(answer.header("location"), Some("/home"));
+    let own = json!({ "email": "jane@example.com", "password": PASSWORD, "callbackURL": "/own" });
+    assert_eq!(program.post("/sign-in/email?callbackURL=%2Fhome", &own).await.ok()["url"], "/own");
+    let evil = "https%3A%2F%2Fevil.example%2F";
+    for (path, name, code) in [
+        ("/sign-in/email", "callbackURL", "INVALID_CALLBACK_URL"),
+        ("/send-verification-email", "callbackURL", "INVALID_CALLBACK_URL"),
+        ("/request-password-reset", "redirectTo", "INVALID_REDIRECT_URL"),
+        ("/sign-in/magic-link", "errorCallbackURL", "INVALID_ERROR_CALLBACK_URL"),
+        ("/sign-in/magic-link", "newUserCallbackURL", "INVALID_NEW_USER_CALLBACK_URL"),
+    ] {
+        program.post(&format!("{path}?{name}={evil}"), &form).await.refused(403, code);
+    }
+}
+
+/// Where the contract names no code for it, it is a field that does not fit (CONTRACT 1.1).
+#[tokio::test]
+async fn what_is_no_address_is_named_as_a_field() {
+    let app = App::with(&[KEY]).await;
+    let program = app.program();
+    let bad = json!({ "email": "nobody", "name": "", "password": PASSWORD, "otp": "123456", "type": "sign-in" });
+    for path in [
+        "/sign-up/email",
+        "/sign-in/magic-link",
+        "/sign-in/email-otp",
+        "/email-otp/verify-email",
+        "/email-otp/check-verification-otp",
+        "/email-otp/request-password-reset",
+        "/forget-password/email-otp",
+        "/email-otp/reset-password",
+        "/request-password-reset",
+        "/forget-password",
+        "/send-verification-email",
+    ] {
+        let refused = program.post(path, &bad).await.refused(400, "VALIDATION_ERROR");
+        assert_eq!(refused["errors"][0]["field"], "email", "{path}");
+    }
+    for path in ["/admin/create-user", "/organization/invite-member"] {
+        let form = json!({ "email": "nobody", "name": "", "role": "user" });
+        let refused = app.operator().post(path, &form).await.refused(400, "VALIDATION_ERROR");
+        assert_eq!(refused["errors"][0]["field"], "email", "{path}");
+    }
+    for path in ["/sign-in/email", "/email-otp/send-verification-otp"] {
+        program.post(path, &bad).await.says(400, "INVALID_EMAIL", "Invalid email");
+    }
 }
 
 #[tokio::test]
