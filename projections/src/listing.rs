@@ -10,7 +10,7 @@ use chrysalis_domain::{Span, Timestamp};
 use ulid::Ulid;
 
 use crate::directory;
-use crate::search::{Sought, TextField};
+use crate::search::{Fit, Sought, TextField};
 use crate::table::{Cursor, Row, Value, id, sealed};
 use crate::users::{self, UserRow, user_columns};
 
@@ -68,6 +68,8 @@ pub enum Condition {
     Flag(Field, bool),
     /// Has one of the roles, or none of them.
     Role(Vec<String>, bool),
+    /// Has a role of which this is such a part.
+    RolePart(Fit, String),
     /// Is one of these users, or is none of them.
     Among(Vec<UserId>, bool),
     /// Is a member of the organization.
@@ -194,9 +196,8 @@ impl Builder {
             Condition::Flag(_, flag) => self.compare("d.guest", Compare::Is, *flag),
             Condition::Role(roles, has) => {
                 let (not, mut some) = (if *has { "" } else { "NOT " }, Vec::new());
-                // Nearly everybody has it, so it has no rows of its own.
                 if roles.iter().any(|role| role == directory::EVERYBODY) {
-                    some.push(format!("',' || d.role || ',' LIKE '%,{},%'", directory::EVERYBODY));
+                    some.push(has_everybodys());
                 }
                 let held: Vec<_> = roles.iter().filter(|role| *role != directory::EVERYBODY).collect();
                 if !held.is_empty() {
@@ -206,6 +207,13 @@ impl Builder {
                     some.push(format!("d.user_id IN ({holders})"));
                 }
                 self.conditions.push(format!("{not}({})", some.join(" OR ")));
+            }
+            Condition::RolePart(fit, part) => {
+                let everybody =
+                    if fit.fits(directory::EVERYBODY, part) { has_everybodys() } else { "1 = 0".to_owned() };
+                let fits = fit.sql("r.role", &self.bind(part.clone()));
+                let holders = format!("SELECT r.user_id FROM directory_roles r WHERE {fits}");
+                self.conditions.push(format!("({everybody} OR d.user_id IN ({holders}))"));
             }
             Condition::Among(users, among) => {
                 let (not, users): (_, Vec<_>) =
@@ -267,6 +275,11 @@ impl Builder {
     fn conditions(&self) -> String {
         if self.conditions.is_empty() { String::new() } else { format!(" WHERE {}", self.conditions.join(" AND ")) }
     }
+}
+
+/// Nearly everybody has that role, so it has no rows of its own.
+fn has_everybodys() -> String {
+    format!("',' || d.role || ',' LIKE '%,{},%'", directory::EVERYBODY)
 }
 
 /// The first id of a millisecond.

@@ -127,6 +127,28 @@ pub enum Fit {
     End,
 }
 
+impl Fit {
+    /// Whether a part is so in a text.
+    pub(crate) fn fits(self, text: &str, part: &str) -> bool {
+        match self {
+            Fit::Whole => text == part,
+            Fit::Anywhere => text.contains(part),
+            Fit::Beginning => text.starts_with(part),
+            Fit::End => text.ends_with(part),
+        }
+    }
+
+    /// The same of a column; the part is not empty.
+    pub(crate) fn sql(self, column: &str, text: &str) -> String {
+        match self {
+            Fit::Whole => format!("{column} = {text}"),
+            Fit::Anywhere => format!("replace({column}, {text}, '') <> {column}"),
+            Fit::Beginning => format!("substr({column}, 1, length({text})) = {text}"),
+            Fit::End => format!("substr({column}, length({column}) - length({text}) + 1) = {text}"),
+        }
+    }
+}
+
 /// What is looked for. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sought {
@@ -148,23 +170,12 @@ impl Sought {
     }
 
     pub fn fits(&self, texts: &Texts) -> bool {
-        texts.of_field(self.field).is_some_and(|text| match self.fit {
-            Fit::Whole => text == self.text,
-            Fit::Anywhere => text.contains(&self.text),
-            Fit::Beginning => text.starts_with(&self.text),
-            Fit::End => text.ends_with(&self.text),
-        })
+        texts.of_field(self.field).is_some_and(|text| self.fit.fits(text, &self.text))
     }
 
     /// Whether a row of `search` called `s` fits, said so that both stores understand it and take no character for another.
     pub fn sql(&self, mut bind: impl FnMut(Value) -> String) -> String {
-        let (column, text) = (self.field.column(), bind(Value::Text(self.text.clone())));
-        match self.fit {
-            Fit::Whole => format!("s.{column} = {text}"),
-            Fit::Anywhere => format!("replace(s.{column}, {text}, '') <> s.{column}"),
-            Fit::Beginning => format!("substr(s.{column}, 1, length({text})) = {text}"),
-            Fit::End => format!("substr(s.{column}, length(s.{column}) - length({text}) + 1) = {text}"),
-        }
+        self.fit.sql(&format!("s.{}", self.field.column()), &bind(Value::Text(self.text.clone())))
     }
 
     /// Users whom the order of texts finds, at most so many. None where it is no help.

@@ -187,13 +187,57 @@ async fn the_stock_clients_question_is_understood() {
         "filterField=role&filterOperator=lt&filterValue=user",
         "filterField=isAnonymous",
         "filterField=role&filterValue=admin&filterValue=user",
+        "filterField=role&filterOperator=contains&filterValue=admin&filterValue=user",
+        "filterField=role&filterOperator=contains&filterValue=",
+        "filterField=role&filterOperator=contains&filterValue=%00",
+        "filterField=role&filterOperator=contains&filterValue=user,admin",
+        // Of two that say otherwise none is believed.
         "filterField=isAnonymous&filterValue=true&filterField=banned",
+        "filterField=isAnonymous&filterValue=true&filterOperator=ne&filterOperator=eq",
+        "searchValue=jane&searchValue=joe",
+        "limit=1&limit=2",
         "filterValue=true",
         "filterField=createdAt&filterValue=soon",
         "sortDirection=up",
         "offset=1000001",
     ] {
         app.operator().get(&format!("/admin/list-users?{query}")).await.refused(400, "VALIDATION_ERROR");
+    }
+}
+
+#[tokio::test]
+async fn roles_are_found_by_their_parts() {
+    let app = App::with(&[KEY, ("admin.roles", "editor,super_admin")]).await;
+    let mut members = Vec::new();
+    for (email, role) in
+        [("ed@example.com", "editor"), ("sue@example.com", "user,super_admin"), ("jo@example.com", "user")]
+    {
+        let id = app.browser().sign_up(email).await["user"]["id"].clone();
+        app.operator().post("/admin/set-role", &json!({ "userId": id, "role": role })).await.ok();
+        members.push(id.as_str().unwrap().to_owned());
+        app.pass(hours(1));
+    }
+    app.program().arrive().await;
+    app.followed().await;
+    let (ed, sue, jo) = (&members[0], &members[1], &members[2]);
+    for (operator, value, expected) in [
+        ("contains", "admin", vec![sue]),
+        ("contains", "e", vec![jo, sue, ed]),
+        ("contains", "_", vec![sue]),
+        ("contains", "Admin", vec![]),
+        ("starts_with", "ed", vec![ed]),
+        ("starts_with", "admin", vec![]),
+        ("ends_with", "er", vec![jo, sue]),
+        ("ends_with", "or", vec![ed]),
+        ("ends_with", "a-super_admin", vec![]),
+    ] {
+        let query = format!("filterField=role&filterOperator={operator}&filterValue={value}");
+        let page = app.operator().get(&format!("/admin/list-users?{query}")).await.ok();
+        let found: Vec<_> = ids(&page).into_iter().filter(|id| members.contains(id)).collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query}");
+        // The guest has the role that everybody has.
+        let user = expected.contains(&jo);
+        assert_eq!(page["total"], expected.len() + usize::from(user), "{query}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The stock admin client's way of asking for users: one search, one filter, one order, all as text (CONTRACT 7.2).
 
 use chrysalis_domain::id::UserId;
+use chrysalis_domain::role::Roles;
 use chrysalis_projections::listing::{Compare, Condition, Field, From, Order};
 use chrysalis_projections::search::{Fit, Sought, TextField};
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use crate::app::admin::list_users::ListUsers;
 use crate::http::forms::unfit;
 use crate::wire::error::ApiError;
 use crate::wire::moment::Moment;
+use crate::wire::uri::pairs;
 
 /// Values of one `in`, at the most.
 const VALUES_MAX: usize = 100;
@@ -28,7 +30,7 @@ pub struct ListQuery {
     search_operator: Option<SearchOperator>,
     sort_by: Option<String>,
     sort_direction: Option<Direction>,
-    filter_field: Option<Vec<String>>,
+    filter_field: Option<String>,
     /// The stock client sends a list as one name that comes again and again.
     filter_value: Option<Vec<String>>,
     filter_operator: Option<Operator>,
@@ -82,6 +84,14 @@ fn named(name: &str) -> Result<Field, ApiError> {
     })
 }
 
+/// The values of a list stand under one name. Of any other that comes twice the first would be dropped.
+pub fn once(query: &str) -> Result<(), ApiError> {
+    let mut names: Vec<_> = pairs(query.as_bytes()).flatten().map(|(name, _)| name).collect();
+    names.retain(|name| name != "filterValue");
+    names.sort_unstable();
+    names.windows(2).find(|two| two[0] == two[1]).map_or(Ok(()), |two| Err(unfit(&two[0], "is given once")))
+}
+
 impl ListQuery {
     pub fn into_listing(self) -> Result<ListUsers, ApiError> {
         let (mut conditions, mut addresses) = (Vec::new(), None);
@@ -104,11 +114,9 @@ impl ListQuery {
         }
         match (self.filter_field, self.filter_value) {
             (None, None) => {}
-            (Some(fields), Some(values)) => {
-                // Of two the first would be dropped.
-                let [field] = fields.as_slice() else { return Err(unfit("filterField", "is given once")) };
+            (Some(field), Some(values)) => {
                 let operator = self.filter_operator.unwrap_or(Operator::Eq);
-                match filter(named(field)?, operator, &given(operator, values)?)? {
+                match filter(named(&field)?, operator, &given(operator, values)?)? {
                     Filter::Conditions(more) => conditions.extend(more),
                     Filter::Addresses(all, held) => addresses = Some((all, held)),
                 }
@@ -195,7 +203,11 @@ fn filter(field: Field, operator: Operator, values: &[String]) -> Result<Filter,
             (None, _) => return Err(wrong()),
         },
         Field::Id => vec![ids(operator, values)?],
-        Field::Role => vec![Condition::Role(values.to_vec(), among(operator).ok_or_else(wrong)?)],
+        Field::Role => match (among(operator), part(operator), values) {
+            (Some(has), ..) => vec![Condition::Role(values.to_vec(), has)],
+            (None, Some(fit), [value]) => vec![role(fit, value)?],
+            _ => return Err(wrong()),
+        },
         field @ (Field::EmailVerified | Field::Banned | Field::IsAnonymous) => {
             let flags = values.iter().map(|value| value.parse::<bool>()).collect::<Result<Vec<_>, _>>();
             let Ok(flags) = flags else { return Err(unfit("filterValue", "takes `true` or `false`")) };
@@ -221,6 +233,14 @@ fn filter(field: Field, operator: Operator, values: &[String]) -> Result<Filter,
 
 fn text(field: TextField, fit: Fit, value: &str, fits: bool) -> Result<Condition, ApiError> {
     Ok(Condition::Text(sought(field, fit, value, "filterValue")?, fits))
+}
+
+/// Somebody with a role of which the value is a part; a part of a word has the word's letters.
+fn role(fit: Fit, value: &str) -> Result<Condition, ApiError> {
+    match Roles::parse(value) {
+        Some(one) if one.iter().eq([value]) => Ok(Condition::RolePart(fit, value.to_owned())),
+        _ => Err(unfit("filterValue", "takes a part of a role")),
+    }
 }
 
 const fn part(operator: Operator) -> Option<Fit> {

@@ -4,7 +4,7 @@
 //! go through everybody.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use chrysalis_domain::Permission;
 use chrysalis_domain::id::UserId;
 use chrysalis_projections::listing::{Compare, Condition, Field, From, Order};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AdminUser;
-use super::list_query::ListQuery;
+use super::list_query::{ListQuery, once};
 use crate::app::admin::list_users::{ListUsers, Page, Total};
 use crate::http::authority::not_allowed;
 use crate::http::forms::{in_order, unfit};
@@ -211,7 +211,7 @@ pub async fn list(
         ("sortDirection" = Option<String>, Query, description = "`asc` or `desc`"),
         ("filterField" = Option<String>, Query, description = "A field of users"),
         ("filterValue" = Option<String>, Query, description = "As the field is read; several with commas for `in` and `not_in`"),
-        ("filterOperator" = Option<String>, Query, description = "`eq`, `ne`, `lt`, `lte`, `gt`, `gte`, `in`, `not_in`; of `email` and `name` also `contains`, `starts_with`, `ends_with`"),
+        ("filterOperator" = Option<String>, Query, description = "`eq`, `ne`, `lt`, `lte`, `gt`, `gte`, `in`, `not_in`; of `email`, `name` and `role` also `contains`, `starts_with`, `ends_with`"),
     ),
     responses(
         (status = 200, description = "A page", body = PageBody),
@@ -223,10 +223,12 @@ pub async fn list(
 pub async fn list_by_get(
     State(http): State<Http>,
     who: Who,
+    RawQuery(raw): RawQuery,
     query: Result<Query<ListQuery>, ApiError>,
 ) -> Result<Json<PageBody>, ApiError> {
     who.authority_or(Permission::UsersRead, || not_allowed("YOU_ARE_NOT_ALLOWED_TO_LIST_USERS"))?;
     let Query(query) = query.map_err(unknown_filter)?;
+    once(raw.as_deref().unwrap_or_default())?;
     let (limit, offset) = (limit(query.limit), query.offset.unwrap_or(0));
     let asked = query.into_listing()?;
     Ok(Json(body(http.app.list_users(asked, who.caller.at).await?, limit, offset)))
