@@ -72,19 +72,19 @@ pub async fn user(
     who.authority(Permission::AuditRead)?;
     let Query(AtQuery { at, after, limit }) = query.map_err(unprocessable)?;
     let Path(id) = id.map_err(|_| ApiError::user_not_found())?;
-    replay(&http, &id, asked(&http, &who, at, after, limit).await?).await
+    replay(&http, &id, asked(&http, &who, at, after, limit).await.map_err(unprocessable)?).await
 }
 
-/// The same, as administrators and programs of theirs ask.
+/// The same, as administrators and programs of theirs ask: among whose calls what does not read is 400.
 #[utoipa::path(
     post, path = "/admin/audit/timeline", tag = "admin",
     request_body = TimelineForm,
     responses(
         (status = 200, description = "The user then; `state` is null where there was none yet", body = Replayed),
+        (status = 400, description = "`VALIDATION_ERROR`, also for any other key", body = ErrorBody),
         (status = 401, description = "`UNAUTHORIZED`, `INVALID_API_KEY`", body = ErrorBody),
         (status = 403, description = "`INSUFFICIENT_PERMISSION`: `audit.read`; `FORBIDDEN`, `PROJECT_SCOPE_MISMATCH`", body = ErrorBody),
         (status = 404, description = "`USER_NOT_FOUND`: there never was such a user", body = ErrorBody),
-        (status = 422, description = "`VALIDATION_ERROR`, also for any other key", body = ErrorBody),
     )
 )]
 pub async fn timeline(
@@ -93,7 +93,7 @@ pub async fn timeline(
     Body(form): AdminBody<Fields>,
 ) -> Result<Json<Replayed>, ApiError> {
     let authority = who.authority(Permission::AuditRead)?;
-    let TimelineForm { user_id, at, after, limit } = authority.read(form).map_err(unprocessable)?;
+    let TimelineForm { user_id, at, after, limit } = authority.read(form)?;
     replay(&http, &user_id, asked(&http, &who, at, after, limit).await?).await
 }
 
@@ -106,7 +106,7 @@ async fn asked(
     limit: Option<u32>,
 ) -> Result<Asked, ApiError> {
     if limit == Some(0) {
-        return Err(unprocessable(unfit("limit", "must be at least 1")));
+        return Err(unfit("limit", "must be at least 1"));
     }
     let now = times::now(http.app.log.as_ref(), who.caller.at).await?;
     let limit = limit.unwrap_or(LIMIT).min(LIMIT_MAX) as usize;
