@@ -63,8 +63,8 @@ pub struct ProviderView {
     pub tenant_id: Option<String>,
     pub has_secret: bool,
     pub enabled: bool,
-    /// None where only the start-up configuration speaks of it.
-    pub updated_at: Option<Timestamp>,
+    /// When it was set; the start of this node where only the start-up configuration speaks of it.
+    pub updated_at: Timestamp,
 }
 
 /// The latest settings that this node knows.
@@ -75,6 +75,8 @@ pub struct Latest {
     public: Origin,
     trusted: Vec<OriginPattern>,
     catalogue: Catalogue,
+    /// Since when the start-up configuration holds, as far as this node knows.
+    began: Timestamp,
     known: watch::Sender<Arc<Effective>>,
     /// Reads that were begun, so that those who come together share one.
     begun: AtomicU64,
@@ -106,6 +108,7 @@ impl Latest {
             startup: startup::values(config),
             public: config.public.clone(),
             trusted: config.trusted_origins.clone(),
+            began: maker.clock.now(),
             catalogue: Catalogue { log: log.clone(), keyring, startup, maker },
             known: watch::Sender::new(Arc::new(Effective {
                 version: 0,
@@ -180,7 +183,7 @@ impl Latest {
     pub fn provider(&self, settings: &Effective, id: &str) -> Option<ProviderView> {
         let set = &settings.set;
         let KnownProvider { client_id, tenant_id, enabled } = set.known(id, self.catalogue.startup(id))?;
-        let updated_at = set.providers.get(id).map(|provider| provider.updated_at);
+        let updated_at = set.providers.get(id).map_or(self.began, |provider| provider.updated_at);
         let has_secret = self.catalogue.has_secret(set, id);
         Some(ProviderView { id: id.to_owned(), client_id, tenant_id, has_secret, enabled, updated_at })
     }

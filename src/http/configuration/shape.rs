@@ -98,8 +98,8 @@ pub struct Provider {
     tenant_id: Option<String>,
     has_client_secret: bool,
     enabled: bool,
-    /// Epoch milliseconds; none where only the start-up configuration speaks of it.
-    updated_at: Option<i64>,
+    /// Epoch milliseconds; when the server started, where only its start-up configuration speaks of it.
+    updated_at: i64,
 }
 
 /// What should be known, and keeps nothing from being saved.
@@ -169,7 +169,7 @@ pub(super) fn by_id(providers: Vec<ProviderView>) -> BTreeMap<String, Provider> 
             tenant_id: view.tenant_id,
             has_client_secret: view.has_secret,
             enabled: view.enabled,
-            updated_at: view.updated_at.map(chrysalis_domain::Timestamp::as_millis),
+            updated_at: view.updated_at.as_millis(),
         };
         (view.id, provider)
     };

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{app, read};
-use crate::support::{App, KEY};
+use crate::support::{App, KEY, hours};
 
 #[tokio::test]
 async fn a_provider_is_saved_shown_without_its_secret_and_deleted() {
@@ -13,7 +13,9 @@ async fn a_provider_is_saved_shown_without_its_secret_and_deleted() {
         "/banata/config/social-providers/save",
         "/banata/config/social-providers/delete",
     );
-    let configured = json!({ "clientId": "configured", "tenantId": null, "hasClientSecret": false, "enabled": true, "updatedAt": null });
+    let started = app.clock_seconds() * 1000 + 7;
+    let configured = json!({ "clientId": "configured", "tenantId": null, "hasClientSecret": false, "enabled": true, "updatedAt": started });
+    app.pass(hours(1));
     let shown = app.operator().post(get, &json!({})).await.ok();
     assert_eq!(shown["providers"], json!({ "gitlab": configured }));
     assert_eq!(shown["config"], read(&app).await);
