@@ -57,7 +57,7 @@ pub const KEYS: &[Key] = &[
     key(
         "admin.emails",
         "",
-        "Addresses, separated by commas: whoever holds one administers once it is verified, whatever role they were given.",
+        "Addresses, separated by commas: whoever holds one administers once it is verified, whatever role they were given. The role stays with the user, also when they change to another address or the list names theirs no more: `/admin/set-role` takes it.",
     ),
     key("admin.roles", "", "Roles that users may have besides `user` and `admin`, separated by commas."),
     key(

@@ -55,7 +55,8 @@ pub enum Format {
 pub struct Exported {
     data: ExportedData,
     count: usize,
-    /// Where the next page begins, in epoch milliseconds; null on the last one.
+    /// Where the next page begins, in epoch milliseconds, with a fraction of one where more fell into it than the page took; null on
+    /// the last one.
     #[schema(value_type = Option<f64>)]
     next_cursor: Option<Number>,
 }
