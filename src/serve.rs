@@ -31,7 +31,7 @@ use crate::followers::watch::Watch;
 use crate::followers::webhooks::Endpoints;
 use crate::followers::{beginning, models, unrecorded};
 use crate::hasher::{Hasher, Pepper, Peppers};
-use crate::http::{self, Http, Parts, Streams};
+use crate::http::{self, Http, Parts, Readiness, Streams};
 use crate::keys::{Keyring, Purpose};
 use crate::limits::{Limits, LimitsConfig, Seed, TrustedProxies};
 use crate::log::{Log, Store, follow};
@@ -173,6 +173,7 @@ impl Server {
                 config.public.to_string(),
             ),
             metrics,
+            readiness: Readiness::of(log.clone(), ports.clock.clone()),
             attempts: Arc::default(),
             streams: Streams::new(config.audit.streams),
             verbs,

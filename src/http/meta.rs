@@ -47,13 +47,13 @@ pub async fn alive() -> Json<Up> {
     Json(Up { ok: true })
 }
 
-/// The store can be written to, and what the node begins with is: it may be given traffic.
+/// The store can be written to, and what the node begins with is: it may be given traffic. An answer holds for a second.
 #[utoipa::path(
     get, path = "/readyz", tag = "server",
     responses((status = 200, description = "Ready", body = Up), (status = 503, description = "Not now", body = ErrorBody))
 )]
 pub async fn ready(State(http): State<Http>) -> Result<Json<Up>, ApiError> {
-    match http.app.log.ready().await {
+    match http.readiness.look().await {
         Ok(()) if http.app.has_begun() => Ok(Json(Up { ok: true })),
         Ok(()) => Err(ApiError::service_unavailable(2)),
         Err(fault) => {

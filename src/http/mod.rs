@@ -21,6 +21,7 @@ pub mod listener;
 mod magic_link;
 mod meta;
 mod organization;
+mod readiness;
 mod recovery;
 mod reference;
 mod refusal;
@@ -51,6 +52,7 @@ use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use readiness::Readiness;
 pub use state::{Http, Parts};
 pub use streams::Streams;
 
@@ -72,7 +74,7 @@ fn call(path: &str) -> Option<&str> {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Chrysalis", description = "Guest-first authentication: a guest becomes a member in place.", license(name = "Apache-2.0")),
+    info(title = "Chrysalis", description = "Guest-first authentication: a guest becomes a member in place. Where a browser is sent (`callbackURL`, `redirectTo` and their like) may stand in the query of a POST, too; its body goes first.", license(name = "Apache-2.0")),
     tags(
         (name = "guest", description = "Arriving without an account, and becoming a member in place"),
         (name = "member", description = "Signing up and in, proving an address"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrysalis_domain::value::Locale;
 use http::Method;
 
+use super::readiness::Readiness;
 use super::streams::Streams;
 use crate::app::App;
 use crate::attempts::Attempts;
@@ -37,6 +38,7 @@ pub struct Parts {
     pub languages: Vec<Locale>,
     pub tokens: Tokens,
     pub metrics: Arc<Metrics>,
+    pub readiness: Readiness,
     /// What failed here and is not written yet.
     pub attempts: Arc<Attempts>,
     /// Answers that do not end by themselves.

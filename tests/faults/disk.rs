@@ -9,7 +9,7 @@ use reqwest::header::{RETRY_AFTER, SET_COOKIE};
 use serde_json::json;
 
 use super::errors_said_once;
-use crate::process::{Answer, Folder, PASSWORD, Server, Tmpfs, address, assert_sound, case, eventually, run};
+use crate::process::{Answer, Folder, PASSWORD, Server, Tmpfs, address, assert_sound, case, eventually, run, unready};
 
 fn assert_unavailable(answer: &Answer) {
     assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"), "{answer:?}");
@@ -39,7 +39,7 @@ fn a_full_disk_is_said_and_outlived() {
         assert_unavailable(&refused);
         assert_unavailable(&guest.upgrade(&email).await);
         assert_unavailable(&guest.post("/sign-out", json!({})).await);
-        let ready = server.app().get("/readyz").await;
+        let ready = unready(&server).await;
         assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(server.app().get("/healthz").await.status, StatusCode::OK);
         // Who is there already is answered as ever, and is what it was.

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use client::{Answer, Client, PASSWORD, address};
@@ -238,6 +239,19 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMu
     let deadline = Instant::now() + PATIENCE;
     while !ask().await {
         assert!(Instant::now() < deadline, "never came true: {what}");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Asks until the node says that it is not ready, and answers how: what it said before holds for a second.
+pub async fn unready(server: &Server) -> Answer {
+    let (visitor, asked) = (server.app(), Instant::now());
+    loop {
+        let answer = visitor.get("/readyz").await;
+        if answer.status != StatusCode::OK {
+            return answer;
+        }
+        assert!(asked.elapsed() < PATIENCE, "the node says that it is ready");
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

@@ -7,7 +7,7 @@ use eventstore_double::Double;
 use super::cut::refused;
 use super::{STREAM, assert_whole};
 use crate::faults::errors_said_once;
-use crate::process::{Folder, Server, case, eventually, run};
+use crate::process::{Folder, Server, case, eventually, run, unready};
 
 /// A read store with the events of some guests, which stand in a stream.
 async fn arrived(double: &Double, stream: &str, guests: usize) -> Folder {
@@ -89,7 +89,7 @@ fn why_a_node_is_not_ready_is_in_its_log_once_each_and_in_no_answer() {
         let server = Server::start(folder.path());
         server.app().arrive().await.ok();
         let asked = async || {
-            let answer = server.app().get("/readyz").await;
+            let answer = unready(&server).await;
             refused(&answer);
             let told = answer.body.to_string();
             for secret in ["EventStoreDB", "127.0.0.1", "stream", "deleted", "connection"] {

@@ -7,14 +7,14 @@ use super::cut::refused;
 use super::{STREAM, assert_whole};
 use crate::faults::answers_again;
 use crate::faults::logs::mailed_token;
-use crate::process::{Client, Folder, Server, address, case, eventually, prints, run};
+use crate::process::{Client, Folder, Server, address, case, eventually, prints, run, unready};
 
 /// Reads go on, writes are told to come back, and the balancer sends nobody.
 async fn reads_alone(server: &Server, guest: &Client, user: &str) {
     assert_eq!(guest.session().await.ok().user(), user);
     refused(&server.app().arrive().await);
     refused(&guest.upgrade(&address()).await);
-    refused(&server.app().get("/readyz").await);
+    refused(&unready(server).await);
     assert_eq!(server.app().get("/healthz").await.status, StatusCode::OK);
 }
 
@@ -56,7 +56,8 @@ fn a_node_starts_without_eventstoredb_and_heals_when_that_comes() {
 
         double.node(0).restart();
         answers_again(&server).await;
-        assert_eq!(server.app().get("/readyz").await.status, StatusCode::OK);
+        let visitor = server.app();
+        eventually("the node is ready", async || visitor.get("/readyz").await.status == StatusCode::OK).await;
         guest.upgrade(&address()).await.ok();
         server.stop();
         assert_whole(&double, folder.path());
@@ -130,7 +131,7 @@ fn what_a_node_begins_with_is_written_when_eventstoredb_comes() {
         let (ada, keys) = (ada.at(&server), server.app().bearing(key));
         let known = ada.session().await.ok();
         assert_eq!((known.user(), &known.body["user"]["role"]), (arrived.user(), &serde_json::json!("user")));
-        refused(&server.app().get("/readyz").await);
+        refused(&unready(&server).await);
         assert_eq!(keys.get("/api/auth/api-key/list").await.status, StatusCode::UNAUTHORIZED);
         assert!(server.lines().iter().any(|line| line.contains("still to be written")), "{:?}", server.lines());
 

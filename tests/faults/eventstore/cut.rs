@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use super::{STREAM, assert_whole};
 use crate::faults::lives::Crowd;
 use crate::faults::{answers_again, rounds};
-use crate::process::{Answer, Folder, Server, case, eventually};
+use crate::process::{Answer, Folder, Server, case, eventually, unready};
 
 #[test]
 fn a_cut_is_answered_503_and_heals_by_itself() {
@@ -30,7 +30,7 @@ fn a_cut_is_answered_503_and_heals_by_itself() {
             let (arriving, upgrading) = tokio::join!(newcomer.arrive(), hopeful.upgrade("someone@example.com"));
             refused(&arriving);
             refused(&upgrading);
-            refused(&server.app().get("/readyz").await);
+            refused(&unready(&server).await);
             // It lives, though it can't change anything; what it knows it tells.
             assert_eq!(server.app().get("/healthz").await.status, StatusCode::OK);
             assert_eq!(guest.session().await.ok().user(), arrived.user());

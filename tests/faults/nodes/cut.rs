@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::faults::lives::Crowd;
 use crate::faults::{answers_again, rounds};
 use crate::postgres::Cluster;
-use crate::process::{Answer, Folder, Server, assert_sound, case, eventually};
+use crate::process::{Answer, Folder, Server, assert_sound, case, eventually, unready};
 
 /// In flight when the cut comes, an answer takes as long as the node needs to notice; then none takes long.
 const UNTIL_NOTICED: Duration = Duration::from_secs(8);
@@ -44,7 +44,7 @@ fn a_cut_is_answered_503_at_once_and_heals_by_itself() {
             refused(&server.app().arrive().await);
             refused(&guest.session().await);
             refused(&guest.upgrade("someone@example.com").await);
-            refused(&server.app().get("/readyz").await);
+            refused(&unready(&server).await);
             assert!(asked.elapsed() < AT_ONCE * 4, "{:?}", asked.elapsed());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
