@@ -101,6 +101,15 @@ impl<W> Queue<W> {
         }
     }
 
+    /// Waits until nothing more comes: for whoever does not take work meanwhile.
+    pub(super) async fn closed(&self) {
+        while !self.is_closed() {
+            self.task.notified().await;
+        }
+        // It was perhaps for whoever takes.
+        self.task.notify_one();
+    }
+
     /// What was accepted stays; nothing more comes.
     pub(super) fn close(&self) {
         self.lock().closed = true;

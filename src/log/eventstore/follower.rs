@@ -13,14 +13,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use eventstore::{
-    ClientSettings, Error, Position as Place, StreamPosition, SubscribeToAllOptions, SubscriptionEvent,
+    Client, ClientSettings, Error, Position as Place, StreamPosition, SubscribeToAllOptions, SubscriptionEvent,
     SubscriptionFilter,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
+use super::client::Connected;
 use super::ended::{self, Ended};
-use super::ledger::client;
 use super::{LogFault, Options, Position, connection};
 
 /// Between two subscriptions.
@@ -39,6 +39,8 @@ pub(super) struct Shown {
     pub(super) doubts: u64,
     /// A subscription stands.
     pub(super) follows: bool,
+    /// The last one was not allowed.
+    pub(super) denied: bool,
 }
 
 impl Shown {
@@ -101,7 +103,6 @@ struct Following {
 
 impl Following {
     fn run(&self, runtime: &Runtime, mut stopped: oneshot::Receiver<()>) {
-        let mut refused = false;
         loop {
             let stood = *self.tell.borrow();
             let followed = ended::heard(|| {
@@ -119,17 +120,11 @@ impl Following {
             };
             tracing::debug!(?broke_off, "the log is not followed for now; it is tried again");
             let denied = matches!(broke_off, Some(Error::AccessDenied));
-            if denied && !refused {
-                tracing::warn!(
-                    "EventStoreDB does not let this user read $all: the log's stream is looked at once a second instead"
-                );
-            }
-            refused = denied;
             // A server that does not know the place was emptied, put back, or is another one: what comes is followed from now on.
             let unknown = stood.doubts == self.tell.borrow().doubts && broke_off.as_ref().is_some_and(answered);
             self.tell.send_modify(|shown| {
                 shown.doubts += u64::from(shown.follows);
-                shown.follows = false;
+                (shown.follows, shown.denied) = (false, denied);
                 shown.place = shown.place.filter(|_| !unknown);
             });
             let pause = if denied { PERMITTED } else { AGAIN };
@@ -141,7 +136,11 @@ impl Following {
 
     /// Ends with why it broke off. Where no place is known it begins with what comes: what stands is looked for.
     async fn subscribed(&self, kept: Option<u64>) -> Result<Infallible, Error> {
-        let client = client(&self.settings)?;
+        let connected = Connected::new(&self.settings)?;
+        connected.call(async |client| self.listened(client, kept).await).await
+    }
+
+    async fn listened(&self, client: &Client, kept: Option<u64>) -> Result<Infallible, Error> {
         let from =
             kept.map_or(StreamPosition::End, |place| StreamPosition::Position(Place { commit: place, prepare: place }));
         let filter = SubscriptionFilter::on_stream_name().add_prefix(&self.stream);

@@ -6,7 +6,7 @@
 //! so one append is on its way at a time, and after a failure the stream is asked what stands in it. And it panics, in a task
 //! of its own, over certificates and a TLS provider that it does not expect: those are looked at first.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore::{
@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::certificates::sound;
+use super::client::Connected;
 use super::connection::settings;
 use super::{LogFault, Options, Position, Recorded};
 use super::{event, prompt};
@@ -32,7 +33,7 @@ pub(super) struct Ledger {
 }
 
 struct Line {
-    client: Client,
+    connected: Arc<Connected>,
     /// Appends go through it, one behind the other.
     session: Option<BatchAppendClient>,
 }
@@ -112,21 +113,20 @@ impl Ledger {
             after => ExpectedRevision::Exact(after - 1),
         };
         let offering = async {
-            let client = self.client().await?;
+            let connected = self.connected().await?;
             let mut line = self.line.lock().await;
-            let line = line.get_or_insert_with(|| Line { client, session: None });
+            let line = line.get_or_insert_with(|| Line { connected, session: None });
             let held = line.session.take();
             let begins = held.is_none();
-            let session = match held {
-                Some(session) => session,
-                None => line
-                    .client
-                    .batch_append(&BatchAppendOptions::default().requires_leader(true))
-                    .await
-                    .map_err(Failed)?,
+            let appending = async |client: &Client| {
+                let session = match held {
+                    Some(session) => session,
+                    None => client.batch_append(&BatchAppendOptions::default().requires_leader(true)).await?,
+                };
+                session.append_to_stream(&self.stream, expected, events).await?;
+                Ok(session)
             };
-            session.append_to_stream(&self.stream, expected, events).await.map_err(Failed)?;
-            line.session = Some(session);
+            line.session = Some(line.connected.call(appending).await.map_err(Failed)?);
             if begins {
                 self.make_prompt();
             }
@@ -150,16 +150,16 @@ impl Ledger {
         let options =
             ReadStreamOptions::default().position(from).max_count(most).requires_leader(true).deadline(self.patience);
         let reading = async {
-            let client = self.client().await?;
+            let connected = self.connected().await?;
             let mut events = Vec::new();
-            let read = async {
+            let read = async |client: &Client| {
                 let mut stream = client.read_stream(self.stream.as_str(), &options).await?;
                 while let Some(event) = stream.next().await? {
                     events.extend(event.event);
                 }
                 Ok::<(), Error>(())
             };
-            match read.await {
+            match connected.call(read).await {
                 // A stream that is not there is empty.
                 Ok(()) | Err(Error::ResourceNotFound) => Ok(events),
                 Err(error) => Err(Failed(error)),
@@ -169,14 +169,14 @@ impl Ledger {
         self.told(read).await
     }
 
-    async fn client(&self) -> Result<Client, Failed> {
+    async fn connected(&self) -> Result<Arc<Connected>, Failed> {
         let mut line = self.line.lock().await;
         if let Some(line) = line.as_ref() {
-            return Ok(line.client.clone());
+            return Ok(line.connected.clone());
         }
-        let client = client(&self.settings).map_err(Failed)?;
-        *line = Some(Line { client: client.clone(), session: None });
-        Ok(client)
+        let connected = Arc::new(Connected::new(&self.settings).map_err(Failed)?);
+        *line = Some(Line { connected: connected.clone(), session: None });
+        Ok(connected)
     }
 
     /// Lets go of what failed, and says why.
@@ -248,16 +248,4 @@ fn said(error: &str) -> String {
     }
     let end = error.find(", details:").unwrap_or(error.len());
     format!("EventStoreDB: {}", error.get(..end).unwrap_or(error))
-}
-
-static MADE: AtomicBool = AtomicBool::new(false);
-
-/// The first client of a process chooses the provider of TLS for all of it, and panics where somebody else did.
-pub(super) fn client(settings: &ClientSettings) -> Result<Client, Error> {
-    if !MADE.swap(true, Ordering::SeqCst) && rustls::crypto::CryptoProvider::get_default().is_some() {
-        MADE.store(false, Ordering::SeqCst);
-        let told = "a TLS provider was installed before the first client of EventStoreDB was made";
-        return Err(Error::InitializationError(told.to_owned()));
-    }
-    Client::new(settings.clone())
 }

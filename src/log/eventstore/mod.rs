@@ -14,8 +14,8 @@
 //! appended at once, what was staged within a minute; or the next batch takes its place. Why one stream, and no stream for each
 //! reservation: docs/decisions/0023.
 //!
-//! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`connection`]: how it is told where that is;
-//!   [`certificates`]: what it reads to be trusted, and to trust; [`prompt`]: what is written to it is not held back;
+//! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`client`]: what the client sets going, and how that ends;
+//!   [`connection`]: how it is told where EventStoreDB is; [`certificates`]: what it reads to be trusted, and to trust; [`prompt`]: what is written to it is not held back;
 //! - [`writer`]: this node's loop over batches; [`sequencer`]: what becomes of one, whoever stops; [`staged`]: one while it is
 //!   offered;
 //! - [`follower`]: what `$all` shows of the log; [`ended`]: how that ends;
@@ -24,6 +24,7 @@
 
 mod apart;
 mod certificates;
+mod client;
 mod compared;
 mod connection;
 mod ended;

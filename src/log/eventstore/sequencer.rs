@@ -24,6 +24,8 @@ const ATTEMPTS: usize = 16;
 const LOOK: Duration = Duration::from_secs(1);
 /// A batch that does not come to stand is nobody's any more after this time, or after twice what a batch may take.
 const LEFT: Duration = Duration::from_secs(20);
+/// Looks in a row after which it is told that nothing is followed.
+const UNFOLLOWED: u32 = 5;
 /// What `$all` showed is stored by then, unless whoever appended it stopped.
 const MOMENT: Duration = Duration::from_millis(250);
 
@@ -42,6 +44,8 @@ pub(super) struct Sequencer {
     /// What `$all` shows, and how often it was looked at because of doubts.
     shown: watch::Receiver<Shown>,
     doubts: u64,
+    /// How often in a row the stream was looked at because nothing is followed.
+    unfollowed: u32,
     /// A batch that was staged and does not come to stand, by its first event, and when it was seen first.
     left: Option<(String, Instant)>,
 }
@@ -55,7 +59,7 @@ impl Sequencer {
     ) -> Result<Self, LogFault> {
         let ledger = Ledger::new(options)?;
         let (patience, leave) = (options.commit_timeout, LEFT.min(2 * options.commit_timeout));
-        Ok(Self { ledger, replica, turn, patience, leave, certain: false, shown, doubts: 0, left: None })
+        Ok(Self { ledger, replica, turn, patience, leave, certain: false, shown, doubts: 0, unfollowed: 0, left: None })
     }
 
     pub(super) async fn settle(&mut self, groups: &Arc<Vec<Group>>) -> Result<Verdicts, LogFault> {
@@ -124,8 +128,22 @@ impl Sequencer {
         let doubts = self.shown.borrow().doubts;
         self.recovered().await?;
         self.doubts = doubts;
+        self.tell_unfollowed();
         tokio::time::timeout(self.patience, self.finish()).await.unwrap_or_else(|_| Err(late()))?;
         Ok(())
+    }
+
+    /// That the stream can be read, and `$all` is not followed, is for whoever runs it to know, once.
+    fn tell_unfollowed(&mut self) {
+        let Shown { follows, denied, .. } = *self.shown.borrow();
+        self.unfollowed = if follows { 0 } else { self.unfollowed.saturating_add(1) };
+        if self.unfollowed == UNFOLLOWED {
+            let why = if denied { "this user may not read it" } else { "no subscription comes about, or none lasts" };
+            tracing::warn!(
+                why,
+                "$all of EventStoreDB is not followed: the log's stream is looked at once a second instead"
+            );
+        }
     }
 
     /// Offers what a node had staged when it stopped: as it was judged, for nothing came between. What would be judged otherwise by
@@ -197,7 +215,11 @@ pub(super) async fn recover(ledger: &Ledger, replica: &dyn Replica, shown: Shown
             _ if replica.end().await? != end => {}
             // What stands there is a copy's that is under way, or was broken off: it is for that to take.
             _ if replica.checkpoint(UNFINISHED).await? != 0 => return Ok(()),
-            _ => return Err(Unfit::Apart(apart::unoffered(ledger, end))),
+            _ => {
+                // Somebody else's event says so itself.
+                ledger.page(end, 1).await.map_err(apart::unread)?;
+                return Err(Unfit::Apart(apart::unoffered(ledger, end)));
+            }
         }
     }
 }

@@ -214,16 +214,18 @@ impl Loop {
             if self.away.why().is_some() {
                 self.queue.forget();
             }
-            let Err(unfit) = self.recovered().await else { break };
+            // Whoever stops does not wait for what may be gone.
+            let recovered = tokio::select! {
+                recovered = self.sequencer.recovered() => recovered,
+                () = self.queue.closed() => break,
+            };
+            let Err(unfit) = recovered else { break };
             let fault = unfit.fault();
             let said = self.away.say(Some(fault.clone()));
             if said.is_none_or(|said| said.to_string() != fault.to_string()) {
                 tracing::error!(%fault, "nothing can be stored for now");
             }
-            if self.queue.is_closed() {
-                break;
-            }
-            tokio::time::sleep(AGAIN).await;
+            let _ = tokio::time::timeout(AGAIN, self.queue.closed()).await;
         }
         if self.away.say(None).is_some() && !self.queue.is_closed() {
             tracing::info!("the stream and the read store are as one again; what comes is stored");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrysalis::log::{AppendError, Expected, LogFault};
-use eventstore_double::Double;
+use eventstore_double::{Double, Node, Trouble};
 
 use super::{insist, on, streamed};
 use crate::conformance::run;
@@ -87,6 +87,47 @@ fn a_leader_that_dies_is_replaced() {
         insist(log.as_ref(), &bare("after", Expected::NoStream, 1)).await.unwrap();
         double.node(0).restart();
         log.append(bare("later", Expected::NoStream, 1)).await.unwrap();
+        assert_eq!(everything(log.as_ref()).await.len(), streamed(&double, &store));
+    });
+}
+
+/// Whatever is tried while nobody answers as it should, it is let go of.
+#[test]
+fn connections_do_not_pile_up() {
+    run(async {
+        let double = Double::cluster(3);
+        let (store, log) = on(&double).await;
+        let of_all = |each: fn(&Node) -> u64| (0..3).map(|node| each(double.node(node))).sum::<u64>();
+        let (begun, standing) = (|| of_all(Node::connections), || of_all(Node::standing));
+        let wait_for = async |what: &dyn Fn() -> bool| {
+            while !what() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        log.append(bare("before", Expected::NoStream, 1)).await.unwrap();
+        double.followed(1).await;
+        let few = standing().max(6);
+        let ways: [fn(&Double); 3] = [
+            |double| double.depose(),
+            |double| double.end_subscriptions(),
+            |double| double.trouble(&[Trouble::NotReady, Trouble::AnswerLost, Trouble::TimedOutStored]),
+        ];
+        for (round, way) in ways.iter().cycle().take(24).enumerate() {
+            let before = begun();
+            way(&double);
+            let unsure = log.append(bare(&format!("s{round}"), Expected::NoStream, 1)).await;
+            if unsure.is_err() {
+                // It is looked for meanwhile, again and again.
+                wait_for(&|| begun() > before + 4).await;
+            }
+            if double.leader().is_none() {
+                double.elect(round % 3);
+            }
+            insist(log.as_ref(), &bare(&format!("after-{round}"), Expected::NoStream, 1)).await.unwrap();
+            double.followed(1).await;
+        }
+        assert!(begun() > 40, "it was hardly tried: {}", begun());
+        wait_for(&|| standing() <= few).await;
         assert_eq!(everything(log.as_ref()).await.len(), streamed(&double, &store));
     });
 }

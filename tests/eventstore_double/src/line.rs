@@ -2,7 +2,7 @@
 //! break.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split};
 use tokio::net::TcpStream;
@@ -20,7 +20,14 @@ pub struct State {
 #[derive(Default)]
 pub struct Line {
     state: watch::Sender<State>,
-    begun: Arc<AtomicU64>,
+    counts: Counts,
+}
+
+/// How many connections there were, and how many there are.
+#[derive(Clone, Default)]
+pub struct Counts {
+    pub begun: Arc<AtomicU64>,
+    pub standing: Arc<AtomicU64>,
 }
 
 impl Line {
@@ -42,14 +49,31 @@ impl Line {
         self.state.subscribe()
     }
 
-    /// How many connections there were.
-    pub fn begun(&self) -> Arc<AtomicU64> {
-        self.begun.clone()
+    pub fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+}
+
+/// Counts as a connection as long as this lives.
+struct Stands(Arc<AtomicU64>);
+
+impl Stands {
+    fn one(counts: Counts) -> Self {
+        counts.begun.fetch_add(1, Ordering::Relaxed);
+        counts.standing.fetch_add(1, Ordering::Relaxed);
+        Self(counts.standing)
+    }
+}
+
+impl Drop for Stands {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Carries one connection until it ends or breaks.
-pub async fn carry(client: TcpStream, node: DuplexStream, mut state: watch::Receiver<State>) {
+pub async fn carry(client: TcpStream, node: DuplexStream, mut state: watch::Receiver<State>, counts: Counts) {
+    let _stands = Stands::one(counts);
     let _ = client.set_nodelay(true);
     let ((from_client, to_client), (from_node, to_node)) = (client.into_split(), split(node));
     let (up, down) = (state.clone(), state.clone());

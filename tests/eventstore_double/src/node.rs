@@ -1,7 +1,7 @@
 //! One node: a port, the line to it, what it has seen of the log, and whom it lets in.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 
 use crate::faults::Trouble;
-use crate::line::{Line, State, carry};
+use crate::line::{Counts, Line, State, carry};
 use crate::log::{Expected, Log, Proposed, Rejected, Written};
 use crate::{Shared, refusals, serve, tls};
 
@@ -81,7 +81,7 @@ impl Node {
 
     fn serve(self: &Arc<Self>, listener: TcpListener) {
         listener.set_nonblocking(true).expect("a listener that can wait");
-        let (service, line, begun) = (Service { node: self.clone() }, self.line.state(), self.line.begun());
+        let (service, line, counts) = (Service { node: self.clone() }, self.line.state(), self.line.counts());
         let tls = self.shared.tls.clone();
         let running = async move {
             let (connections, incoming) = mpsc::channel(64);
@@ -92,7 +92,7 @@ impl Node {
                 .serve_with_incoming(ReceiverStream::new(incoming));
             tokio::select! {
                 _ = serving => {}
-                _ = accept(listener, line, begun, tls, connections) => {}
+                _ = accept(listener, line, counts, tls, connections) => {}
             }
         };
         *self.running.lock().unwrap() = Some(self.runtime.spawn(running));
@@ -119,7 +119,12 @@ impl Node {
 
     /// How many connections came to it so far.
     pub fn connections(&self) -> u64 {
-        self.line.begun().load(Ordering::Relaxed)
+        self.line.counts().begun.load(Ordering::Relaxed)
+    }
+
+    /// How many of them stand.
+    pub fn standing(&self) -> u64 {
+        self.line.counts().standing.load(Ordering::Relaxed)
     }
 
     /// Every connection to it ends now.
@@ -263,16 +268,15 @@ impl Node {
 async fn accept(
     listener: TcpListener,
     line: watch::Receiver<State>,
-    begun: Arc<AtomicU64>,
+    counts: Counts,
     acceptor: Option<TlsAcceptor>,
     connections: mpsc::Sender<std::io::Result<DuplexStream>>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (client, _) = listener.accept().await?;
-        begun.fetch_add(1, Ordering::Relaxed);
         let (near, far) = duplex(BUFFER);
-        tokio::spawn(carry(client, near, line.clone()));
+        tokio::spawn(carry(client, near, line.clone(), counts.clone()));
         if let Some(acceptor) = &acceptor {
             tokio::spawn(tls::open(acceptor.clone(), far, connections.clone()));
         } else if connections.send(Ok(far)).await.is_err() {
