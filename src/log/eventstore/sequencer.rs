@@ -106,7 +106,13 @@ impl Sequencer {
             let pause = if self.shown.borrow().follows { self.leave } else { LOOK };
             let looked = tokio::select! {
                 Ok(()) = self.shown.changed() => self.follow().await,
-                () = tokio::time::sleep(pause) => self.look().await,
+                () = tokio::time::sleep(pause) => {
+                    let looked = self.look().await;
+                    if looked.is_ok() {
+                        self.tell_unfollowed();
+                    }
+                    looked
+                }
             };
             if let Err(unfit) = looked {
                 return unfit;
@@ -128,7 +134,6 @@ impl Sequencer {
         let doubts = self.shown.borrow().doubts;
         self.recovered().await?;
         self.doubts = doubts;
-        self.tell_unfollowed();
         tokio::time::timeout(self.patience, self.finish()).await.unwrap_or_else(|_| Err(late()))?;
         Ok(())
     }
