@@ -50,7 +50,7 @@ fn a_full_disk_is_said_and_outlived() {
         for _ in 0..20 {
             assert_unavailable(&server.app().arrive().await);
         }
-        errors_said_once(&server);
+        errors_said_once(&server, 1);
 
         disk.free();
         let visitor = server.app();

@@ -117,7 +117,7 @@ fn why_a_node_is_not_ready_is_in_its_log_once_each_and_in_no_answer() {
         for _ in 0..20 {
             asked().await;
         }
-        errors_said_once(&server);
+        errors_said_once(&server, 8);
         server.stop();
     });
 }

@@ -73,6 +73,7 @@ fn what_a_node_left_undone_is_done_by_another_while_nobody_writes() {
             let written: Vec<_> = double.events().into_iter().skip(events).map(|event| event.event_type).collect();
             // But what follows from it.
             assert!(written.iter().all(|event| event == "MailSent"), "somebody wrote {written:?}, round {round}");
+            assert_eq!(streamed(&double, UPGRADED), round + 1, "and it stands once");
             eventually("its mail is sent", || async { streamed(&double, "MailSent") == round + 1 }).await;
             drop(held);
         }

@@ -21,7 +21,7 @@ fn an_outage_is_said_when_it_begins_and_when_it_is_over() {
             assert_eq!(guest.session().await.status, refused);
             assert_eq!(server.app().arrive().await.status, refused);
         }
-        errors_said_once(&server);
+        errors_said_once(&server, 4);
 
         cluster.restart();
         answers_again(&server).await;
