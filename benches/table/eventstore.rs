@@ -14,7 +14,7 @@ use crate::http::ARRIVE;
 use crate::process::{Server, processor_time};
 use crate::report::short;
 use crate::wrk::{self, Load};
-use crate::{Bench, Result, median, pace};
+use crate::{Bench, Result, median, pace, upgrade};
 
 /// How long the double waits before it answers an append: nothing, and what three nodes with good disks may take.
 pub const COMMITS: [u64; 2] = [0, 5];
@@ -52,6 +52,9 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         let p99 = median(p99s.collect::<Result<Vec<_>>>()?);
         let what = format!("{on} the same at {}/s, p99 without the commit", short(rate));
         bench.report.note(&what, format!("{} ms", short(p99)));
+        // Each of them reserves an address first.
+        let upgraded = upgrade::upgrades(bench, &server)?.said()?;
+        bench.report.note(&format!("{on} `POST /anonymous/upgrade`, of what the cores can hash"), upgraded);
     }
     Ok(())
 }

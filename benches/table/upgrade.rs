@@ -20,10 +20,46 @@ const LOOKS: f64 = 500.0;
 /// Guests who become members at the same time.
 const AT_ONCE: usize = 16;
 
+/// Of one server, in the medians of the rounds.
+pub struct Upgraded {
+    /// Upgrades in a second.
+    pub rate: f64,
+    /// Milliseconds of one hash.
+    one: f64,
+    /// Of what the cores can hash.
+    pub share: f64,
+    /// The p99 of looks at sessions, in milliseconds: without upgrades, and beside them.
+    idle: f64,
+    busy: f64,
+}
+
+impl Upgraded {
+    /// By what the share is.
+    pub fn said(&self) -> Result<String> {
+        let cores = thread::available_parallelism()?;
+        Ok(format!("{}/s of {cores} cores / {} ms = {:.2}", short(self.rate), short(self.one), self.share))
+    }
+}
+
 pub fn measure(bench: &mut Bench) -> Result<()> {
     let data = bench.folder.join("upgrade");
     let _ = std::fs::remove_dir_all(&data);
-    let server = Server::chrysalis(&data)?;
+    let upgraded = upgrades(bench, &Server::chrysalis(&data)?)?;
+    let Upgraded { share, idle, busy, .. } = upgraded;
+    bench.report.at_least("`POST /anonymous/upgrade`, of what the cores can hash", upgraded.said()?, share, 0.80, "");
+    let what = "500 `GET /get-session`/s beside them, p99 to p99 without them";
+    bench.report.at_most(
+        what,
+        format!("{} ms to {} ms = {:.2}", short(busy), short(idle), busy / idle),
+        busy / idle,
+        3.0,
+        "",
+    );
+    Ok(())
+}
+
+/// Guests of a server who become members, as many as it can take.
+pub fn upgrades(bench: &Bench, server: &Server) -> Result<Upgraded> {
     let cores = thread::available_parallelism()?.get();
     let (mut hashes, mut shares, mut idle, mut busy, mut rates) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -45,19 +81,8 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         shares.push(rate * one.as_secs_f64() / cores as f64);
         rates.push(rate);
     }
-    let (share, one, rate) = (median(shares), median(hashes), median(rates));
-    let said = format!("{}/s of {cores} cores / {} ms = {share:.2}", short(rate), short(one));
-    bench.report.at_least("`POST /anonymous/upgrade`, of what the cores can hash", said, share, 0.80, "");
-    let (idle, busy) = (median(idle), median(busy));
-    let what = "500 `GET /get-session`/s beside them, p99 to p99 without them";
-    bench.report.at_most(
-        what,
-        format!("{} ms to {} ms = {:.2}", short(busy), short(idle), busy / idle),
-        busy / idle,
-        3.0,
-        "",
-    );
-    Ok(())
+    let (rate, one, share) = (median(rates), median(hashes), median(shares));
+    Ok(Upgraded { rate, one, share, idle: median(idle), busy: median(busy) })
 }
 
 /// The median time of one hash, on one thread, as the server makes it.

@@ -25,6 +25,18 @@ pub static STAGED: SideTable = SideTable {
     restless: true,
 };
 
+/// Names that are reserved in that log for what is staged, each in a stream of its own, until they are released.
+pub static RESERVED: SideTable =
+    SideTable { name: "reserved", columns: &[("stream", Kind::Text), ("claim", Kind::Text)], key: 2, restless: true };
+
+/// The keys under which those streams are named; the newest is the last.
+pub static RESERVATION_KEYS: SideTable = SideTable {
+    name: "reservation_keys",
+    columns: &[("id", Kind::Integer), ("secret", Kind::Bytes)],
+    key: 1,
+    restless: true,
+};
+
 /// Groups that belong behind one position of the log, all of them together.
 #[derive(Clone, Debug)]
 pub struct Act {

@@ -1,41 +1,21 @@
-//! The stream that is the log, by the client of EventStoreDB. All that knows of that client is here and in [`super::event`].
-//!
-//! Three habits of the client (`eventstore` 4) are met here. It is done for good when it finds no node once, and holds on to a
-//! node that went silent: so it is made anew after every failure but the one that names the leader, to which it goes by
-//! itself. Its session of appends ends with the first append that is refused, and what was on its way in it is not known:
-//! so one append is on its way at a time, and after a failure the stream is asked what stands in it. And it panics, in a task
-//! of its own, over certificates and a TLS provider that it does not expect: those are looked at first.
+//! The stream that is the log: where a batch comes to stand in it, and what stands there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::{
-    BatchAppendClient, BatchAppendOptions, Client, ClientSettings, Error, EventData, ExpectedRevision,
-    ReadStreamOptions, RecordedEvent, StreamPosition,
-};
-use tokio::sync::Mutex;
+use eventstore::{EventData, ExpectedRevision, RecordedEvent, StreamPosition};
 use uuid::Uuid;
 
-use super::certificates::sound;
-use super::client::Connected;
-use super::connection::settings;
+use super::event;
+use super::line::{Line, Offer};
 use super::{LogFault, Options, Position, Recorded};
-use super::{event, prompt};
 
 /// Between two attempts.
 const AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) struct Ledger {
-    settings: ClientSettings,
+    line: Arc<Line>,
     stream: String,
-    patience: Duration,
-    line: Mutex<Option<Line>>,
-}
-
-struct Line {
-    connected: Arc<Connected>,
-    /// Appends go through it, one behind the other.
-    session: Option<BatchAppendClient>,
 }
 
 /// What became of events that were offered.
@@ -49,10 +29,12 @@ pub(super) enum Offered {
 
 impl Ledger {
     pub(super) fn new(options: &Options) -> Result<Self, LogFault> {
-        let settings = settings(&options.url)
-            .map_err(|told| LogFault::Bug(format!("the connection string does not read: {told}")))?;
-        sound(&settings)?;
-        Ok(Self { settings, stream: options.stream.clone(), patience: options.patience, line: Mutex::new(None) })
+        Ok(Self { line: Arc::new(Line::new(options)?), stream: options.stream.clone() })
+    }
+
+    /// The way by which it is reached.
+    pub(super) fn line(&self) -> Arc<Line> {
+        self.line.clone()
     }
 
     pub(super) fn stream(&self) -> &str {
@@ -112,140 +94,11 @@ impl Ledger {
             0 => ExpectedRevision::NoStream,
             after => ExpectedRevision::Exact(after - 1),
         };
-        let offering = async {
-            let connected = self.connected().await?;
-            let mut line = self.line.lock().await;
-            let line = line.get_or_insert_with(|| Line { connected, session: None });
-            let held = line.session.take();
-            let begins = held.is_none();
-            let appending = async |client: &Client| {
-                let session = match held {
-                    Some(session) => session,
-                    None => client.batch_append(&BatchAppendOptions::default().requires_leader(true)).await?,
-                };
-                session.append_to_stream(&self.stream, expected, events).await?;
-                Ok(session)
-            };
-            line.session = Some(line.connected.call(appending).await.map_err(Failed)?);
-            if begins {
-                self.make_prompt();
-            }
-            Ok(())
-        };
-        let offered = tokio::time::timeout(self.patience, offering).await;
-        self.told(offered).await
-    }
-
-    /// What goes through a connection that is new goes out at once from now on.
-    fn make_prompt(&self) {
-        let ports: Vec<u16> = self.settings.hosts().iter().filter_map(|host| u16::try_from(host.port).ok()).collect();
-        // Nobody waits for it: appends are right without.
-        drop(tokio::task::spawn_blocking(move || match prompt::connections_to(&ports) {
-            Ok(1..) => {}
-            not => tracing::debug!(?not, "appends to EventStoreDB may wait for acknowledgements"),
-        }));
+        let offer = Offer { stream: self.stream.clone(), expected, events };
+        self.line.append(vec![offer]).await.map(|_| ())
     }
 
     async fn read(&self, from: StreamPosition<u64>, most: usize) -> Result<Vec<RecordedEvent>, LogFault> {
-        let options =
-            ReadStreamOptions::default().position(from).max_count(most).requires_leader(true).deadline(self.patience);
-        let reading = async {
-            let connected = self.connected().await?;
-            let mut events = Vec::new();
-            let read = async |client: &Client| {
-                let mut stream = client.read_stream(self.stream.as_str(), &options).await?;
-                while let Some(event) = stream.next().await? {
-                    events.extend(event.event);
-                }
-                Ok::<(), Error>(())
-            };
-            match connected.call(read).await {
-                // A stream that is not there is empty.
-                Ok(()) | Err(Error::ResourceNotFound) => Ok(events),
-                Err(error) => Err(Failed(error)),
-            }
-        };
-        let read = tokio::time::timeout(self.patience, reading).await;
-        self.told(read).await
+        self.line.read(&self.stream, from, most).await
     }
-
-    async fn connected(&self) -> Result<Arc<Connected>, Failed> {
-        let mut line = self.line.lock().await;
-        if let Some(line) = line.as_ref() {
-            return Ok(line.connected.clone());
-        }
-        let connected = Arc::new(Connected::new(&self.settings).map_err(Failed)?);
-        *line = Some(Line { connected: connected.clone(), session: None });
-        Ok(connected)
-    }
-
-    /// Lets go of what failed, and says why.
-    async fn told<T>(&self, answered: Result<Result<T, Failed>, tokio::time::error::Elapsed>) -> Result<T, LogFault> {
-        let (fault, leads_on) = match answered {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(Failed(error))) => (self.fault(&error), matches!(error, Error::NotLeaderException(_))),
-            Err(_) => (late(), false),
-        };
-        let mut line = self.line.lock().await;
-        match line.as_mut() {
-            Some(line) if leads_on => line.session = None,
-            _ => *line = None,
-        }
-        Err(fault)
-    }
-
-    fn fault(&self, error: &Error) -> LogFault {
-        match error {
-            Error::GrpcConnectionError(_) => {
-                let at =
-                    self.settings.hosts().iter().map(|host| format!("{}:{}", host.host, host.port)).collect::<Vec<_>>();
-                let how = if self.settings.is_secure_mode_enabled() {
-                    " by TLS: nobody answers there, or not by TLS, or the certificate is for another name or of an authority that is not \
-                     trusted (tlsCaFile)"
-                } else {
-                    " without TLS: nobody answers there, or by TLS alone"
-                };
-                LogFault::Unavailable(format!("no connection to EventStoreDB at {}{how}", at.join(", ")))
-            }
-            error => fault(error),
-        }
-    }
-}
-
-pub(super) fn late() -> LogFault {
-    LogFault::Unavailable("EventStoreDB did not answer in time".to_owned())
-}
-
-struct Failed(Error);
-
-/// What kind of failure an error of the client is.
-fn fault(error: &Error) -> LogFault {
-    match error {
-        Error::ResourceDeleted => {
-            LogFault::Damaged("the stream of the log was deleted in EventStoreDB; restore it from a backup".to_owned())
-        }
-        Error::AccessDenied => LogFault::Unavailable(
-            "EventStoreDB refuses these credentials, or they may not read and append to the log's stream".to_owned(),
-        ),
-        Error::UnsupportedFeature => {
-            LogFault::Unavailable("EventStoreDB is too old: batches of appends came with 21.10".to_owned())
-        }
-        Error::Grpc { message, .. } if message.contains("MaximumAppendSizeExceeded") => {
-            LogFault::Bug("a batch was larger than EventStoreDB takes".to_owned())
-        }
-        Error::NotLeaderException(_) => LogFault::Unavailable("EventStoreDB has another leader".to_owned()),
-        other => LogFault::Unavailable(said(&other.to_string())),
-    }
-}
-
-/// An error as it is told: the same words each time, without what came with the answer.
-fn said(error: &str) -> String {
-    if error.contains("Server Is Not Ready") {
-        return "EventStoreDB has no leader for now, and elects one by itself".to_owned();
-    }
-    if error.contains("SendRequest") {
-        return "the connection to EventStoreDB broke off".to_owned();
-    }
-    let end = error.find(", details:").unwrap_or(error.len());
-    format!("EventStoreDB: {}", error.get(..end).unwrap_or(error))
 }

@@ -31,8 +31,12 @@ mod ended;
 mod event;
 mod follower;
 mod ledger;
+mod line;
+mod naming;
 pub mod prompt;
 mod read_store;
+mod releases;
+mod reservations;
 mod sequencer;
 mod staged;
 mod writer;
@@ -131,7 +135,7 @@ impl EventStoreLog {
     ) -> Result<Self, LogFault> {
         let kept = Some(replica.checkpoint(FOLLOWED).await?).filter(|place| *place != 0);
         let follower = Follower::start(options, kept)?;
-        let writer = Writer::start(options, replica.clone(), metrics, follower.shown(), away)?;
+        let writer = Writer::start(options, replica.clone(), metrics, ledger.line(), follower.shown(), away)?;
         Ok(Self { writer, follower, ledger, replica, commit_timeout: options.commit_timeout })
     }
 }

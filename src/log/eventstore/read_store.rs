@@ -8,7 +8,8 @@ use chrysalis_projections::{Model, Value};
 
 use super::apart::{Unfit, occupied, unread};
 use super::compared::compare;
-use super::ledger::{Offered, late};
+use super::ledger::Offered;
+use super::line::late;
 use super::sequencer::recover;
 use super::{EventStoreLog, LogFault, Position, Recorded, SealedRef, event, staged};
 use crate::log::analysts::{Analysts, LetRead};

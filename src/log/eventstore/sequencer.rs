@@ -1,10 +1,13 @@
 //! Brings batches into the log and the read store, one behind the other, and sees to what nodes leave undone.
 //!
-//! It is a saga of two steps, whose note is the staged batch: the append, which is where it happens, and the rows. Whoever stops
-//! leaves the note, and any node goes on by it. After the append, as soon as `$all` shows that ([`super::follower`]), for whoever
-//! reads waits for the rows. Before the append, once the batch has had twice its time, and within a minute in any case: it is
-//! appended as it was judged, where nothing came between; where something did, it is taken back by the batch that did.
+//! It is a saga of three steps, whose note is the staged batch: what it claims is reserved ([`super::reservations`]); the append,
+//! which is where it happens; and the rows. Whoever stops leaves the note, and any node goes on by it. After the append, as soon
+//! as `$all` shows that ([`super::follower`]), for whoever reads waits for the rows. Before the append, once the batch has had twice
+//! its time, and within a minute in any case; or at once, where somebody wants a name that it reserved: it is appended as it was
+//! judged, where nothing came between. Where something did, it is taken back by the batch that did. What it reserved is released
+//! either way ([`super::releases`]).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,9 +15,12 @@ use tokio::sync::{Mutex, watch};
 
 use super::apart::{self, Unfit};
 use super::follower::Shown;
-use super::ledger::{Ledger, Offered, late};
-use super::staged::{self, Batch};
-use super::{Appended, Group, LogFault, Options, Refused, Replica};
+use super::ledger::{Ledger, Offered};
+use super::line::{Line, late};
+use super::releases::{Keeper, Releases, releases};
+use super::reservations::{self, Held, Name};
+use super::staged::{self, Batch, InHand};
+use super::{Appended, Group, LogFault, Options, Position, Refused, Replica};
 use crate::log::copy::UNFINISHED;
 use crate::log::replica::Act;
 
@@ -35,6 +41,7 @@ pub(super) struct Sequencer {
     ledger: Ledger,
     replica: Arc<dyn Replica>,
     turn: Arc<Mutex<()>>,
+    releases: Releases,
     /// What a batch may take, with all its calls.
     patience: Duration,
     /// After which time another node's is left undone.
@@ -51,15 +58,32 @@ pub(super) struct Sequencer {
 }
 
 impl Sequencer {
+    /// What is to be released goes `aside`.
     pub(super) fn new(
         options: &Options,
         replica: Arc<dyn Replica>,
+        aside: Arc<Line>,
         turn: Arc<Mutex<()>>,
         shown: watch::Receiver<Shown>,
-    ) -> Result<Self, LogFault> {
+    ) -> Result<(Self, Keeper), LogFault> {
         let ledger = Ledger::new(options)?;
         let (patience, leave) = (options.commit_timeout, LEFT.min(2 * options.commit_timeout));
-        Ok(Self { ledger, replica, turn, patience, leave, certain: false, shown, doubts: 0, unfollowed: 0, left: None })
+        let (releases, keeper) = releases(aside, replica.clone(), leave);
+        let (left, unfollowed) = (None, 0);
+        let sequencer = Self {
+            ledger,
+            replica,
+            turn,
+            releases,
+            patience,
+            leave,
+            certain: false,
+            shown,
+            doubts: 0,
+            unfollowed,
+            left,
+        };
+        Ok((sequencer, keeper))
     }
 
     pub(super) async fn settle(&mut self, groups: &Arc<Vec<Group>>) -> Result<Verdicts, LogFault> {
@@ -68,18 +92,61 @@ impl Sequencer {
         if !self.certain {
             self.recover().await.map_err(Unfit::fault)?;
         }
+        let mut held = Vec::new();
+        let settled = self.attempt(groups, &mut held).await;
+        // Where it broke off it may yet come to stand: then they are swept.
+        if settled.is_ok() {
+            self.releases.release(held);
+        }
+        settled
+    }
+
+    async fn attempt(&mut self, groups: &Arc<Vec<Group>>, held: &mut Vec<Held>) -> Result<Verdicts, LogFault> {
         for _ in 0..ATTEMPTS {
             let verdicts = self.replica.rehearse(groups.clone()).await?;
             let Some(batch) = Batch::of(groups, &verdicts) else { return Ok(verdicts) };
             // Whoever breaks off from here on leaves it unknown.
             self.certain = false;
-            batch.stage(self.replica.as_ref()).await?;
+            let names = reservations::names(self.replica.as_ref(), self.ledger.stream(), &batch.act.groups).await?;
+            batch.stage(self.replica.as_ref(), &names, self.releases.released()).await?;
+            if !names.is_empty() {
+                self.reserve(&names, batch.act.after, held).await?;
+            }
             if self.offer(batch).await? == Offered::Stand {
                 return Ok(verdicts);
             }
         }
         // Sixteen batches of others in a row were faster.
         Err(LogFault::Unavailable("the log is under a storm of other nodes".to_owned()))
+    }
+
+    /// Reserves what a batch claims. Where another that is in hand was faster, that one is brought to stand, or found to be unable
+    /// to: then it has nothing reserved any more.
+    async fn reserve(&mut self, names: &[Name], after: Position, held: &mut Vec<Held>) -> Result<(), LogFault> {
+        let (line, replica) = (self.ledger.line(), self.replica.clone());
+        let mut passed = HashSet::new();
+        loop {
+            // What an earlier attempt reserved stands where it stood, or was released meanwhile.
+            held.retain(|before| !names.contains(&before.name));
+            let Some(theirs) = reservations::reserve(&line, replica.as_ref(), (names, after), &passed, held).await?
+            else {
+                return Ok(());
+            };
+            passed.insert(theirs.batch.clone());
+            // Its place was this batch's, too: that is found out when this one is offered.
+            if self.bring(theirs).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Offers what another node staged, as it was judged. `false` where it would be judged otherwise by now.
+    async fn bring(&mut self, theirs: InHand) -> Result<bool, LogFault> {
+        let verdicts = self.replica.rehearse(theirs.act.groups.clone()).await?;
+        let Some(batch) = Batch::again(theirs.act, &verdicts) else { return Ok(false) };
+        self.certain = false;
+        self.offer(batch).await?;
+        Ok(true)
     }
 
     /// Offers what is staged to the log, and stores it once it stands there.
@@ -157,7 +224,7 @@ impl Sequencer {
         let turn = self.turn.clone();
         let _turn = turn.lock().await;
         let replica = self.replica.clone();
-        let Some((batch, act)) = staged::waiting(replica.as_ref(), replica.end().await?).await? else {
+        let Some(InHand { batch, act }) = staged::waiting(replica.as_ref(), replica.end().await?).await? else {
             self.left = None;
             return Ok(());
         };
@@ -169,14 +236,8 @@ impl Sequencer {
                 return Ok(());
             }
         }
-        let verdicts = replica.rehearse(act.groups.clone()).await?;
-        if let Some(batch) = Batch::again(act, &verdicts) {
-            tracing::info!(
-                events = batch.events.len(),
-                "what another node had in hand when it stopped is offered to the log"
-            );
-            self.certain = false;
-            self.offer(batch).await?;
+        if self.bring(InHand { batch, act }).await? {
+            tracing::info!("what another node had in hand when it stopped was offered to the log");
         }
         Ok(())
     }

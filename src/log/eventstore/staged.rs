@@ -1,7 +1,7 @@
 //! A batch while it is offered to the log: its events as the log gets them, and its groups as bytes for whoever finishes what
 //! was broken off. Row changes are not among them: they are folded once more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrysalis_domain::id::{ClaimId, CommandId, EventId, PersonId, ProjectId, RequestId, SealedId, UserId};
@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::event;
+use super::reservations::Name;
 use super::{
     Actor, Append, Appended, Ceiling, Claim, Context, Counting, Expected, Group, Idempotency, Lane, LogFault, NewEvent,
     Origin, PersonKey, Position, Quota, Recorded, Refused, Replica, SealedRecord, SealedRef, StreamId, Version,
 };
 use crate::log::origins::Networks;
-use crate::log::replica::{Act, STAGED};
+use crate::log::replica::{Act, ELSEWHERE, RESERVED, STAGED};
 use crate::log::transfer::{SideChange, SideRow};
 
 /// The shape of what is staged. A batch that another version staged is finished by that version.
@@ -62,15 +63,35 @@ impl Batch {
         Some(Self { act, events })
     }
 
-    /// Keeps it in the read store, with all that is to be stored with its events.
-    pub(super) async fn stage(&self, replica: &dyn Replica) -> Result<(), LogFault> {
+    /// Keeps it in the read store, with all that is to be stored with its events, and what is to be reserved for it. What
+    /// was `released` is noted no more.
+    pub(super) async fn stage(
+        &self,
+        replica: &dyn Replica,
+        names: &[Name],
+        released: Vec<SideRow>,
+    ) -> Result<(), LogFault> {
         let Some(first) = self.events.first() else { return Ok(()) };
         let kept = Kept::of(&self.act);
         let mut payload = vec![FORMAT];
         payload.extend(postcard::to_allocvec(&kept).map_err(|error| LogFault::Bug(error.to_string()))?);
         let behind = Value::Integer(self.act.after.cast_signed());
         let row = vec![Value::Text(first.event_id.clone()), behind, Value::Bytes(payload)];
-        replica.put_side_rows(SideChange { table: &STAGED, put: vec![row], gone: Vec::new() }).await
+        let staged = SideChange { table: &STAGED, put: vec![row], gone: Vec::new() };
+        if names.is_empty() && released.is_empty() {
+            return replica.put_side_rows(staged).await;
+        }
+        let put = names.iter().map(Name::row).collect();
+        let again: HashSet<&str> = names.iter().map(|name| name.stream.as_str()).collect();
+        let is_again = |row: &SideRow| row[0].as_text().is_some_and(|stream| again.contains(stream));
+        let gone = released.into_iter().filter(|row| !is_again(row)).collect();
+        let reserved = SideChange { table: &RESERVED, put, gone };
+        match replica.keep(ELSEWHERE, 1, vec![staged, reserved]).await? {
+            true => Ok(()),
+            false => {
+                Err(LogFault::Unavailable("the read store is not that of a log which is kept elsewhere".to_owned()))
+            }
+        }
     }
 
     /// Forgets it: others stand where it was offered, so it never will.
@@ -95,15 +116,64 @@ pub(super) async fn find(replica: &dyn Replica, first: Uuid) -> Result<Option<Ac
     found.transpose()
 }
 
-/// A batch that is offered behind a position, the same one each time, and its first event: it may yet come to stand.
-pub(super) async fn waiting(replica: &dyn Replica, position: Position) -> Result<Option<(String, Act)>, LogFault> {
+/// A batch that is staged, by the id of its first event.
+pub(super) struct InHand {
+    pub(super) batch: String,
+    pub(super) act: Act,
+}
+
+/// A batch that is offered behind a position, the same one each time: it may yet come to stand.
+pub(super) async fn waiting(replica: &dyn Replica, position: Position) -> Result<Option<InHand>, LogFault> {
+    in_hand(replica, |behind| behind == position, |_| true).await
+}
+
+/// The batch that is offered behind a position, or will be, and makes a claim.
+pub(super) async fn claiming(
+    replica: &dyn Replica,
+    claim: ClaimId,
+    position: Position,
+) -> Result<Option<InHand>, LogFault> {
+    in_hand(replica, |behind| behind >= position, |act| claims_of(act).any(|one| one == claim)).await
+}
+
+/// Every claim of batches that are offered behind a position, or will be.
+pub(super) async fn claims(replica: &dyn Replica, position: Position) -> Result<HashSet<ClaimId>, LogFault> {
+    let mut claims = HashSet::new();
+    each(replica, |row| {
+        if let [_, Value::Integer(behind), Value::Bytes(payload)] = row
+            && behind.cast_unsigned() >= position
+            && let Ok(act) = read(payload)
+        {
+            claims.extend(claims_of(&act));
+        }
+    })
+    .await?;
+    Ok(claims)
+}
+
+fn claims_of(act: &Act) -> impl Iterator<Item = ClaimId> {
+    act.groups.iter().flat_map(|group| &group.claims).map(|claim| claim.claim)
+}
+
+/// The first that is sought.
+async fn in_hand(
+    replica: &dyn Replica,
+    offered: impl Fn(Position) -> bool,
+    sought: impl Fn(&Act) -> bool,
+) -> Result<Option<InHand>, LogFault> {
     let mut found = None;
     each(replica, |row| {
         if let [Value::Text(batch), Value::Integer(behind), Value::Bytes(payload)] = row
-            && behind.cast_unsigned() == position
             && found.is_none()
+            && offered(behind.cast_unsigned())
         {
-            found = Some(read(payload).map(|act| (batch.clone(), act)));
+            match read(payload) {
+                Ok(act) if sought(&act) => {
+                    found = Some(Ok(InHand { batch: batch.clone(), act }));
+                }
+                Ok(_) => {}
+                Err(unread) => found = Some(Err(unread)),
+            }
         }
     })
     .await?;

@@ -14,7 +14,8 @@ use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
 
 use super::apart::Unfit;
 use super::follower::Shown;
-use super::ledger::late;
+use super::line::{Line, late};
+use super::releases::Keeper;
 use super::sequencer::Sequencer;
 use super::{Actor, AppendError, Appended, Group, LogFault, Options, Refused, Replica, WriterMetrics, event};
 use crate::log::queue::{Queue, Taken, stopped, tell_unstored};
@@ -23,6 +24,9 @@ use crate::log::queue::{Queue, Taken, stopped, tell_unstored};
 const LARGEST: usize = 1_000 * 1_024;
 /// Between two attempts to find out how things stand.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// Whoever stops waits so long for what was reserved to be released.
+const RELEASED: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     queue: Arc<Queue<Work>>,
@@ -57,6 +61,7 @@ impl Writer {
         options: &Options,
         replica: Arc<dyn Replica>,
         metrics: Arc<dyn WriterMetrics>,
+        aside: Arc<Line>,
         shown: watch::Receiver<Shown>,
         away: Option<LogFault>,
     ) -> Result<Self, LogFault> {
@@ -64,9 +69,10 @@ impl Writer {
         let queue = Arc::new(Queue::new(options.queue));
         let (away, turn) = (Arc::new(Away(away.into())), Arc::new(Mutex::new(())));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unstarted)?;
+        let (sequencer, keeper) = Sequencer::new(options, replica, aside, turn.clone(), shown)?;
         let looped = Loop {
             queue: queue.clone(),
-            sequencer: Sequencer::new(options, replica, turn.clone(), shown)?,
+            sequencer,
             max_batch: options.max_batch.max(1),
             patience: options.commit_timeout,
             away: away.clone(),
@@ -74,7 +80,7 @@ impl Writer {
         };
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || runtime.block_on(looped.run()))
+            .spawn(move || runtime.block_on(looped.beside(keeper)))
             .map_err(unstarted)?;
         Ok(Self { queue, away, turn, thread: Some(thread) })
     }
@@ -138,6 +144,14 @@ impl Drop for Loop {
 }
 
 impl Loop {
+    /// What batches reserved is released beside them.
+    async fn beside(self, keeper: Keeper) {
+        let released = tokio::spawn(keeper.run());
+        self.run().await;
+        // What is not released by now is swept by another node, or by the next start.
+        let _ = tokio::time::timeout(RELEASED, released).await;
+    }
+
     async fn run(mut self) {
         // What a node left that was stopped in the middle is done before the first batch, or when it is looked for.
         if self.away.why().is_some() {

@@ -14,7 +14,7 @@ use super::{LogFault, PostgresLog, fault};
 use crate::log::erasure::{Copies, EPOCHS, Erasure, Rewrapped};
 
 /// Tables beside the read models that lose rows with a person.
-const BESIDE: [&str; 4] = ["person_keys", "sealed", "origins", "staged"];
+const BESIDE: [&str; 6] = ["person_keys", "sealed", "origins", "staged", "reserved", "reservation_keys"];
 /// How long everybody who stores may be held up at a time: longer than it takes a vacuum of PostgreSQL's own to make way.
 const LET_GO_AFTER: &str = "SET LOCAL lock_timeout = 1500";
 /// How often it is asked for.

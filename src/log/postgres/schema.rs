@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0008_signed_checkpoints.sql"),
     include_str!("../../../migrations/postgres/0009_epochs.sql"),
     include_str!("../../../migrations/postgres/0010_staged.sql"),
+    include_str!("../../../migrations/postgres/0011_reserved.sql"),
 ];
 
 /// Brings the schema up to this program's. Safe when several nodes start at once: the first to take the lock migrates,

@@ -135,14 +135,15 @@ impl PostgresLog {
 async fn put(client: &impl GenericClient, change: &SideChange) -> Result<(), LogFault> {
     let SideChange { table, put, gone } = change;
     if !put.is_empty() {
-        let rest = table.columns[table.key..].iter().map(|(name, _)| format!("{name} = excluded.{name}"));
+        let rest: Vec<_> =
+            table.columns[table.key..].iter().map(|(name, _)| format!("{name} = excluded.{name}")).collect();
+        let then = if rest.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", rest.join(", ")) };
         let sql = format!(
-            "INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}",
+            "INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO {then}",
             table.name,
             table.names().join(", "),
             arrays(table.columns),
             table.key_names().join(", "),
-            rest.collect::<Vec<_>>().join(", ")
         );
         run(client, &sql, &columns(table.columns, put)).await?;
     }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0008_signed_checkpoints.sql"),
     include_str!("../../../migrations/sqlite/0009_epochs.sql"),
     include_str!("../../../migrations/sqlite/0010_staged.sql"),
+    include_str!("../../../migrations/sqlite/0011_reserved.sql"),
 ];
 
 /// Brings the file up to this program's schema. Safe when several processes start at once: the first to take the

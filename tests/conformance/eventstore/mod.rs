@@ -8,6 +8,7 @@ mod idle;
 mod limits;
 mod outages;
 mod races;
+mod reservations;
 mod secure;
 
 use std::sync::Arc;

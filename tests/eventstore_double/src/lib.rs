@@ -220,6 +220,11 @@ impl Double {
         self.shared.log.lock().unwrap().all().iter().filter(|event| !event.stream.starts_with('$')).cloned().collect()
     }
 
+    /// Streams whose names begin so and that are not deleted, in order.
+    pub fn streams(&self, beginning: &str) -> Vec<String> {
+        self.shared.log.lock().unwrap().living(beginning)
+    }
+
     /// Changes what is stored behind everybody's back; answers whether there is such an event.
     pub fn alter(&self, position: u64, change: impl FnOnce(&mut Recorded)) -> bool {
         self.shared.log.lock().unwrap().alter(position, change)

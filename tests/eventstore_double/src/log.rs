@@ -317,6 +317,16 @@ impl Log {
         &self.records
     }
 
+    /// Streams whose names begin so and that can be read, in order.
+    pub fn living(&self, beginning: &str) -> Vec<String> {
+        let living = |(name, stream): (&Arc<str>, &Stream)| {
+            (name.starts_with(beginning) && !stream.tombstoned && !stream.is_deleted()).then(|| name.to_string())
+        };
+        let mut names: Vec<String> = self.streams.iter().filter_map(living).collect();
+        names.sort_unstable();
+        names
+    }
+
     pub fn alter(&mut self, position: u64, change: impl FnOnce(&mut Recorded)) -> bool {
         self.records.iter_mut().find(|event| event.at == position).map(change).is_some()
     }

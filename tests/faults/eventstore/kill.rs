@@ -1,9 +1,9 @@
-//! `kill -9` between what is noted beside the log and the event in the log, and between the event and its rows: no address
+//! `kill -9` between the reservation of an address and the event in the log, and between the event and its rows: no address
 //! is lost or held twice. And under load.
 
 use eventstore_double::Double;
 
-use super::{STREAM, UPGRADED, assert_whole, killed_while_upgrading, streamed};
+use super::{STREAM, UPGRADED, assert_released, assert_whole, killed_while_upgrading, streamed};
 use crate::faults::kill::killed_under_load;
 use crate::faults::races::one_address_for;
 use crate::faults::rounds;
@@ -37,6 +37,7 @@ fn an_address_is_held_once_whenever_the_server_is_killed() {
                 assert_whole(&double, folder.path());
             }
         }
+        assert_released(&double).await;
         server.stop();
         assert_whole(&double, folder.path());
     });

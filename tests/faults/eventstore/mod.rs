@@ -14,21 +14,30 @@ use eventstore_double::Double;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::process::{Answer, Client, PASSWORD, Server, address, assert_sound};
+use crate::process::{Answer, Client, PASSWORD, Server, address, assert_sound, eventually};
 
 const UPGRADED: &str = "GuestUpgraded";
 
 /// The stream of every case: each has a double of its own.
 const STREAM: &str = "chrysalis";
 
-/// The log stands in the stream, each event once, and every row is as a refold makes it.
+/// How the streams begin in which names are reserved.
+const RESERVED: &str = "reserved_chrysalis-";
+
+/// The log stands in the stream, each event once, and every row is as a refold makes it. Besides, there are reservations.
 fn assert_whole(double: &Double, folder: &Path) -> u64 {
     let sound = assert_sound(folder);
-    let events = double.events();
-    assert!(events.iter().all(|event| event.stream.as_ref() == STREAM));
+    let (events, besides): (Vec<_>, Vec<_>) =
+        double.events().into_iter().partition(|event| event.stream.as_ref() == STREAM);
+    assert!(besides.iter().all(|event| event.stream.starts_with(RESERVED)));
     let ids: HashSet<_> = events.iter().map(|event| event.id).collect();
     assert_eq!((events.len() as u64, ids.len() as u64), (sound, sound), "in the stream, without repetitions, and read");
     sound
+}
+
+/// Nothing stays reserved, whoever was killed: a node that lives sees to it.
+async fn assert_released(double: &Double) {
+    eventually("everything is released that was reserved", || async { double.streams(RESERVED).is_empty() }).await;
 }
 
 /// How many events of a type stand in the stream.
@@ -43,17 +52,19 @@ struct CutOff {
     email: String,
 }
 
-/// Before the event, which never gets there; or where it is `stored`, after it, and nobody is told.
+/// Behind the reservation of their address and before the event, which never gets there; or where it is `stored`, after it, and nobody is told.
 async fn killed_while_upgrading(double: &Double, server: Server, stored: bool) -> CutOff {
     let email = address();
     let arrived = server.app().arrive().await.ok();
     let guest = server.app().bearing(&arrived.token());
+    let before = double.streams(RESERVED).len();
     let held = if stored { double.hold_answers(UPGRADED) } else { double.hold_type(UPGRADED) };
     let asking = tokio::spawn({
         let (guest, form) = (guest.clone(), json!({ "email": email, "password": PASSWORD }));
         async move { guest.try_post("/anonymous/upgrade", form).await }
     });
     held.waiting(1).await;
+    assert_eq!(double.streams(RESERVED).len(), before + 1, "the address is reserved");
     server.kill();
     assert!(asking.await.unwrap().is_none(), "it was answered");
     held.waiting(0).await;

@@ -3,7 +3,7 @@
 use eventstore_double::Double;
 use serde_json::json;
 
-use super::{STREAM, UPGRADED, assert_whole, killed_while_upgrading, streamed};
+use super::{STREAM, UPGRADED, assert_released, assert_whole, killed_while_upgrading, streamed};
 use crate::faults::nodes::together::{ends_at_both, one_address_for_both};
 use crate::faults::rounds;
 use crate::postgres::Cluster;
@@ -41,6 +41,7 @@ fn what_a_node_left_undone_stops_no_other() {
                 other.upgrade(&cut_off.email).await.ok();
             }
         }
+        assert_released(&double).await;
         two.stop();
         assert_whole(&double, folder.path());
     });
@@ -96,6 +97,7 @@ fn what_a_node_never_appended_is_appended_by_another_while_nobody_writes() {
             let cut_off = killed_while_upgrading(&double, Server::start(folder.path()), false).await;
             eventually("the upgrade comes to stand", || async { streamed(&double, UPGRADED) == 1 }).await;
             cut_off.assert_became_a_member(&two).await;
+            assert_released(&double).await;
             two.stop();
             assert_whole(&double, folder.path());
         }
