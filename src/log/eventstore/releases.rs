@@ -12,11 +12,13 @@ use chrysalis_domain::id::ClaimId;
 use chrysalis_projections::Value;
 use futures_util::future::join_all;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::line::Line;
 use super::naming::Naming;
 use super::reservations::{Held, Name, holder};
-use super::{LogFault, Replica, staged};
+use super::staged::{self, InHand};
+use super::{LogFault, Replica};
 use crate::log::replica::RESERVED;
 use crate::log::transfer::{SideChange, SideRow};
 
@@ -76,19 +78,19 @@ impl Keeper {
     /// Until nobody has anything to release any more.
     pub(super) async fn run(mut self) {
         let pause = self.leave / 2;
-        let mut swept = tokio::time::interval(pause);
-        swept.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Not at once: a command that only looks is gone by then.
+        let mut sweeps = interval_at(tokio::time::Instant::now() + pause, pause);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut held = Vec::new();
         loop {
             tokio::select! {
-                biased;
                 taken = self.to_release.recv_many(&mut held, TOGETHER) => {
                     if taken == 0 {
                         return;
                     }
                     self.release(held.drain(..).flatten()).await;
                 }
-                _ = swept.tick() => {
+                _ = sweeps.tick() => {
                     if let Err(unswept) = self.sweep(pause).await {
                         tracing::debug!(%unswept, "reservations could not be looked through; it is tried again");
                     }
@@ -120,12 +122,16 @@ impl Keeper {
         let replica = self.replica.clone();
         let noted = self.notes().await?;
         // In this order: what is staged before the log moves on is seen.
-        let in_hand = staged::claims(replica.as_ref(), replica.end().await?).await?;
+        let to_come = match noted.is_empty() {
+            true => Vec::new(),
+            false => staged::to_come(replica.as_ref(), replica.end().await?).await?,
+        };
+        let to_come: HashSet<ClaimId> = to_come.iter().flat_map(InHand::claims).collect();
         let now = Instant::now();
         self.noted.retain(|name, _| noted.contains(name));
         for name in &noted {
             let since = now - *self.noted.entry(name.clone()).or_insert(now);
-            let due = if in_hand.contains(&name.claim) { 2 * self.leave } else { pause };
+            let due = if to_come.contains(&name.claim) { 2 * self.leave } else { pause };
             if since < due {
                 continue;
             }

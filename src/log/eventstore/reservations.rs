@@ -100,14 +100,22 @@ pub(super) async fn reserve(
         // Whatever was answered, and where nothing was: the streams know.
         let asking: Vec<_> = open.iter().map(|(name, _)| holder(line, &name.stream)).collect();
         let holders: Vec<_> = iter(asking).buffered(TOGETHER).collect().await;
+        let others = |by: &Option<ClaimId>| by.is_none_or(|by| !ours.contains(&by));
+        let mut to_come = match holders.iter().flatten().flatten().any(|(_, by)| others(by)) {
+            true => staged::to_come(replica, after).await?,
+            false => Vec::new(),
+        };
+        to_come.retain(|batch| !passed.contains(&batch.batch));
         let mut theirs = None;
         for ((name, expected), holder) in std::mem::take(&mut open).into_iter().zip(holders) {
             match holder {
-                Ok(Some((revision, Some(by)))) if ours.contains(&by) => held.push(Held { name, revision }),
-                Ok(Some((revision, by))) => match in_hand(replica, by, after).await? {
-                    Some(other) if !passed.contains(&other.batch) => theirs = Some(other),
-                    _ => open.push((name, ExpectedRevision::Exact(revision))),
-                },
+                Ok(Some((revision, by))) if !others(&by) => held.push(Held { name, revision }),
+                Ok(Some((revision, by))) => {
+                    match to_come.iter().position(|batch| batch.claims().any(|one| by == Some(one))) {
+                        Some(batch) => theirs = theirs.or(Some(batch)),
+                        None => open.push((name, ExpectedRevision::Exact(revision))),
+                    }
+                }
                 Ok(None) => open.push((name, ExpectedRevision::NoStream)),
                 Err(unread) => {
                     tracing::debug!(%unread, "who reserved a name is not known; it is asked again");
@@ -115,17 +123,13 @@ pub(super) async fn reserve(
                 }
             }
         }
-        if theirs.is_some() || open.is_empty() {
-            return Ok(theirs);
+        if let Some(theirs) = theirs {
+            return Ok(Some(to_come.swap_remove(theirs)));
+        }
+        if open.is_empty() {
+            return Ok(None);
         }
         tokio::time::sleep(AGAIN).await;
-    }
-}
-
-async fn in_hand(replica: &dyn Replica, by: Option<ClaimId>, after: Position) -> Result<Option<InHand>, LogFault> {
-    match by {
-        Some(claim) => staged::claiming(replica, claim, after).await,
-        None => Ok(None),
     }
 }
 

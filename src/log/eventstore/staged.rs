@@ -122,62 +122,33 @@ pub(super) struct InHand {
     pub(super) act: Act,
 }
 
+impl InHand {
+    pub(super) fn claims(&self) -> impl Iterator<Item = ClaimId> {
+        self.act.groups.iter().flat_map(|group| &group.claims).map(|claim| claim.claim)
+    }
+}
+
 /// A batch that is offered behind a position, the same one each time: it may yet come to stand.
 pub(super) async fn waiting(replica: &dyn Replica, position: Position) -> Result<Option<InHand>, LogFault> {
-    in_hand(replica, |behind| behind == position, |_| true).await
+    Ok(in_hand(replica, |behind| behind == position).await?.into_iter().next())
 }
 
-/// The batch that is offered behind a position, or will be, and makes a claim.
-pub(super) async fn claiming(
-    replica: &dyn Replica,
-    claim: ClaimId,
-    position: Position,
-) -> Result<Option<InHand>, LogFault> {
-    in_hand(replica, |behind| behind >= position, |act| claims_of(act).any(|one| one == claim)).await
+/// Every batch that is offered behind a position, or will be.
+pub(super) async fn to_come(replica: &dyn Replica, position: Position) -> Result<Vec<InHand>, LogFault> {
+    in_hand(replica, |behind| behind >= position).await
 }
 
-/// Every claim of batches that are offered behind a position, or will be.
-pub(super) async fn claims(replica: &dyn Replica, position: Position) -> Result<HashSet<ClaimId>, LogFault> {
-    let mut claims = HashSet::new();
-    each(replica, |row| {
-        if let [_, Value::Integer(behind), Value::Bytes(payload)] = row
-            && behind.cast_unsigned() >= position
-            && let Ok(act) = read(payload)
-        {
-            claims.extend(claims_of(&act));
-        }
-    })
-    .await?;
-    Ok(claims)
-}
-
-fn claims_of(act: &Act) -> impl Iterator<Item = ClaimId> {
-    act.groups.iter().flat_map(|group| &group.claims).map(|claim| claim.claim)
-}
-
-/// The first that is sought.
-async fn in_hand(
-    replica: &dyn Replica,
-    offered: impl Fn(Position) -> bool,
-    sought: impl Fn(&Act) -> bool,
-) -> Result<Option<InHand>, LogFault> {
-    let mut found = None;
+async fn in_hand(replica: &dyn Replica, offered: impl Fn(Position) -> bool) -> Result<Vec<InHand>, LogFault> {
+    let mut found = Vec::new();
     each(replica, |row| {
         if let [Value::Text(batch), Value::Integer(behind), Value::Bytes(payload)] = row
-            && found.is_none()
             && offered(behind.cast_unsigned())
         {
-            match read(payload) {
-                Ok(act) if sought(&act) => {
-                    found = Some(Ok(InHand { batch: batch.clone(), act }));
-                }
-                Ok(_) => {}
-                Err(unread) => found = Some(Err(unread)),
-            }
+            found.push(read(payload).map(|act| InHand { batch: batch.clone(), act }));
         }
     })
     .await?;
-    found.transpose()
+    found.into_iter().collect()
 }
 
 /// How many batches are offered behind a position, or were: they may yet come to stand.
