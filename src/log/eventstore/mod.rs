@@ -7,15 +7,19 @@
 //!
 //! 1. to the read store, which says what would become of its groups, and writes nothing;
 //! 2. to the read store's table of batches that are offered: with its sealed records, before any event that names them;
-//! 3. to the stream, behind the position that it was judged behind. From here on it happened;
-//! 4. to the read store, which stores it as it was judged, and forgets that it was offered. Then it is answered.
+//! 3. to a stream for each name that it claims, in which that is reserved;
+//! 4. to the log's stream, behind the position that it was judged behind. From here on it happened;
+//! 5. to the read store, which stores it as it was judged, and forgets that it was offered. Then it is answered, and what was
+//!    reserved is released.
 //!
 //! Whoever stops in between leaves nothing that holds anybody up, and nothing undone: nodes follow `$all`, and finish what was
-//! appended at once, what was staged within a minute; or the next batch takes its place. Why one stream, and no stream for each
-//! reservation: docs/decisions/0023.
+//! appended at once, what was staged or reserved within a minute; or the next batch takes its place. Why the log is one stream:
+//! docs/decisions/0023.
 //!
-//! - [`ledger`]: the stream, by the client; [`event`]: one event in it; [`client`]: what the client sets going, and how that ends;
-//!   [`connection`]: how it is told where EventStoreDB is; [`certificates`]: what it reads to be trusted, and to trust; [`prompt`]: what is written to it is not held back;
+//! - [`line`]: the way there, by the client; [`client`]: what that sets going, and how it ends; [`connection`]: how it is told where
+//!   EventStoreDB is; [`certificates`]: what it reads to be trusted, and to trust; [`prompt`]: what is written to it is not held back;
+//! - [`ledger`]: the stream that is the log; [`event`]: one event in it;
+//! - [`reservations`]: names that are spoken for; [`naming`]: how their streams are called; [`releases`]: how they come free again;
 //! - [`writer`]: this node's loop over batches; [`sequencer`]: what becomes of one, whoever stops; [`staged`]: one while it is
 //!   offered;
 //! - [`follower`]: what `$all` shows of the log; [`ended`]: how that ends;

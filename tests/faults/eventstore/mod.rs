@@ -57,14 +57,15 @@ async fn killed_while_upgrading(double: &Double, server: Server, stored: bool) -
     let email = address();
     let arrived = server.app().arrive().await.ok();
     let guest = server.app().bearing(&arrived.token());
-    let before = double.streams(RESERVED).len();
+    let before = double.streams(RESERVED);
     let held = if stored { double.hold_answers(UPGRADED) } else { double.hold_type(UPGRADED) };
     let asking = tokio::spawn({
         let (guest, form) = (guest.clone(), json!({ "email": email, "password": PASSWORD }));
         async move { guest.try_post("/anonymous/upgrade", form).await }
     });
     held.waiting(1).await;
-    assert_eq!(double.streams(RESERVED).len(), before + 1, "the address is reserved");
+    // While another node may release what was left before.
+    assert!(double.streams(RESERVED).iter().any(|stream| !before.contains(stream)), "the address is reserved");
     server.kill();
     assert!(asking.await.unwrap().is_none(), "it was answered");
     held.waiting(0).await;
