@@ -7,7 +7,7 @@ use eventstore::{EventData, ExpectedRevision, RecordedEvent, StreamPosition};
 use uuid::Uuid;
 
 use super::event;
-use super::line::{Line, Offer};
+use super::line::{Line, Offer, is_denied};
 use super::{LogFault, Options, Position, Recorded};
 
 /// Between two attempts.
@@ -55,7 +55,7 @@ impl Ledger {
             match self.id_behind(after).await {
                 Ok(Some(there)) if there == first => return Ok(Offered::Stand),
                 Ok(Some(_)) => return Ok(Offered::Taken),
-                Ok(None) if !matches!(failed, LogFault::Unavailable(_)) => return Err(failed),
+                Ok(None) if is_denied(&failed) || !matches!(failed, LogFault::Unavailable(_)) => return Err(failed),
                 Ok(None) | Err(_) => tracing::debug!(%failed, after, "an append failed; it is tried again"),
             }
             tokio::time::sleep(AGAIN).await;

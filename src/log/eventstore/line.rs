@@ -194,6 +194,14 @@ pub(super) fn late() -> LogFault {
     LogFault::Unavailable("EventStoreDB did not answer in time".to_owned())
 }
 
+/// Whether it was said that this is not allowed: then it did not happen.
+pub(super) fn is_denied(fault: &LogFault) -> bool {
+    matches!(fault, LogFault::Unavailable(told) if told == DENIED)
+}
+
+const DENIED: &str = "EventStoreDB refuses these credentials, or they may not read and append to the log's stream and those of its \
+     reservations";
+
 struct Failed(Error);
 
 /// Whether a node that can be asked further said so.
@@ -211,9 +219,8 @@ fn fault(error: &Error) -> LogFault {
         Error::ResourceDeleted => {
             LogFault::Damaged("the stream of the log was deleted in EventStoreDB; restore it from a backup".to_owned())
         }
-        Error::AccessDenied => LogFault::Unavailable(
-            "EventStoreDB refuses these credentials, or they may not read and append to the log's stream, or to those of its reservations".to_owned(),
-        ),
+        Error::AccessDenied => LogFault::Unavailable(DENIED.to_owned()),
+        Error::Grpc { message, .. } if message.contains("AccessDenied") => LogFault::Unavailable(DENIED.to_owned()),
         Error::UnsupportedFeature => {
             LogFault::Unavailable("EventStoreDB is too old: batches of appends came with 21.10".to_owned())
         }

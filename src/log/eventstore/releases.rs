@@ -5,7 +5,7 @@
 //! release is a deletion at the revision at which the reservation stands, so that it never takes somebody else's.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrysalis_domain::id::ClaimId;
@@ -29,13 +29,19 @@ const PAGE: usize = 256;
 /// How long a key names what is reserved.
 const NAMES: Duration = Duration::from_secs(60 * 60);
 
-/// What was released and is still noted.
-type Released = Arc<Mutex<Vec<SideRow>>>;
+/// What this node knows of the notes.
+#[derive(Default)]
+struct Known {
+    /// Names that it noted and did not release yet: it may wake up and reserve one whose note was swept meanwhile.
+    own: HashSet<Name>,
+    /// What was released and is still noted.
+    released: Vec<SideRow>,
+}
 
 /// Takes names that are to be released.
 pub(super) struct Releases {
     to_release: UnboundedSender<Vec<Held>>,
-    released: Released,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Releases {
@@ -46,9 +52,11 @@ impl Releases {
         }
     }
 
-    /// The notes that can go.
-    pub(super) fn released(&self) -> Vec<SideRow> {
-        std::mem::take(&mut self.released.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Names that are about to be noted; answers the notes that can go.
+    pub(super) fn noting(&self, names: &[Name]) -> Vec<SideRow> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.own.extend(names.iter().cloned());
+        std::mem::take(&mut known.released)
     }
 }
 
@@ -58,7 +66,7 @@ pub(super) struct Keeper {
     line: Arc<Line>,
     replica: Arc<dyn Replica>,
     to_release: UnboundedReceiver<Vec<Held>>,
-    released: Released,
+    known: Arc<Mutex<Known>>,
     /// After which time another node's is left undone.
     leave: Duration,
     /// Since when each note is known here.
@@ -69,9 +77,9 @@ pub(super) struct Keeper {
 /// Both ends of it.
 pub(super) fn releases(line: Arc<Line>, replica: Arc<dyn Replica>, leave: Duration) -> (Releases, Keeper) {
     let (sender, to_release) = unbounded_channel();
-    let released = Released::default();
-    let releases = Releases { to_release: sender, released: released.clone() };
-    (releases, Keeper { line, replica, to_release, released, leave, noted: HashMap::new(), renewed: None })
+    let known = Arc::new(Mutex::new(Known::default()));
+    let releases = Releases { to_release: sender, known: known.clone() };
+    (releases, Keeper { line, replica, to_release, known, leave, noted: HashMap::new(), renewed: None })
 }
 
 impl Keeper {
@@ -113,8 +121,14 @@ impl Keeper {
         }
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_released(&self, name: &Name) {
-        self.released.lock().unwrap_or_else(PoisonError::into_inner).push(name.row());
+        let mut known = self.known();
+        known.own.remove(name);
+        known.released.push(name.row());
     }
 
     /// Looks through what is noted, and releases what is for no batch in hand, or for one that had its time and more.
@@ -135,7 +149,12 @@ impl Keeper {
             if since < due {
                 continue;
             }
-            if let Some((revision, claim)) = holder(&self.line, &name.stream).await?
+            let holder = match holder(&self.line, &name.stream).await {
+                // Somebody deleted it for good: it is nobody's.
+                Err(LogFault::Damaged(_)) => None,
+                holder => holder?,
+            };
+            if let Some((revision, claim)) = holder
                 && claim == Some(name.claim)
             {
                 self.line.delete(&name.stream, revision).await?;
@@ -143,7 +162,7 @@ impl Keeper {
             }
             self.is_released(name);
         }
-        let gone = std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner));
+        let gone = std::mem::take(&mut self.known().released);
         if !gone.is_empty() {
             replica.put_side_rows(SideChange { table: &RESERVED, put: Vec::new(), gone }).await?;
         }
@@ -166,10 +185,10 @@ impl Keeper {
                 _ => break,
             }
         }
-        for row in self.released.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            if let Some(name) = read(row) {
-                noted.remove(&name);
-            }
+        let known = self.known();
+        noted.extend(known.own.iter().cloned());
+        for name in known.released.iter().filter_map(|row| read(row)) {
+            noted.remove(&name);
         }
         Ok(noted)
     }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::line::{Line, Offer};
+use super::line::{Line, Offer, is_denied};
 use super::naming::Naming;
 use super::staged::{self, InHand};
 use super::{Group, LogFault, Position, Replica};
@@ -31,6 +31,8 @@ use crate::log::transfer::SideRow;
 const AGAIN: Duration = Duration::from_millis(20);
 /// Streams that are asked together.
 const TOGETHER: usize = 64;
+/// After so many refusals nobody tries any more.
+const REFUSALS: usize = 8;
 /// The type of the one event that such a stream has, or the last.
 const TYPE: &str = "NameReserved";
 
@@ -88,11 +90,16 @@ pub(super) async fn reserve(
     let ours: HashSet<ClaimId> = names.iter().map(|name| name.claim).collect();
     let mut open: Vec<(Name, ExpectedRevision)> =
         names.iter().map(|name| (name.clone(), ExpectedRevision::NoStream)).collect();
+    let mut refusals = 0;
     loop {
         let offers = open.iter().map(|(name, expected)| offer(name, *expected, after)).collect::<Result<_, _>>()?;
         match line.append(offers).await {
             Ok(revisions) => {
                 held.extend(open.into_iter().zip(revisions).map(|((name, _), revision)| Held { name, revision }));
+                return Ok(None);
+            }
+            Err(failed) if is_denied(&failed) => {
+                unreserved(&failed.to_string());
                 return Ok(None);
             }
             Err(failed) => tracing::debug!(%failed, "not all names could be reserved at once"),
@@ -106,6 +113,9 @@ pub(super) async fn reserve(
             false => Vec::new(),
         };
         to_come.retain(|batch| !passed.contains(&batch.batch));
+        if holders.iter().all(Result::is_ok) {
+            refusals += 1;
+        }
         let mut theirs = None;
         for ((name, expected), holder) in std::mem::take(&mut open).into_iter().zip(holders) {
             match holder {
@@ -117,6 +127,8 @@ pub(super) async fn reserve(
                     }
                 }
                 Ok(None) => open.push((name, ExpectedRevision::NoStream)),
+                // Nothing can be reserved there any more: the log alone says who has it.
+                Err(LogFault::Damaged(_)) => {}
                 Err(unread) => {
                     tracing::debug!(%unread, "who reserved a name is not known; it is asked again");
                     open.push((name, expected));
@@ -129,11 +141,26 @@ pub(super) async fn reserve(
         if open.is_empty() {
             return Ok(None);
         }
+        if refusals == REFUSALS {
+            unreserved("EventStoreDB refuses it again and again, and shows nothing in its way");
+            return Ok(None);
+        }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
+/// A batch goes on without: which of two comes to stand is for the log to say.
+fn unreserved(why: &str) {
+    tracing::warn!(
+        why,
+        "a name can not be reserved in EventStoreDB: look at what it allows for streams that begin with reserved_"
+    );
+}
+
 /// For which claim a name is reserved, and at which revision that stands. For none where somebody else wrote it.
+///
+/// # Errors
+/// [`LogFault::Damaged`] where the stream was deleted for good: somebody else did.
 pub(super) async fn holder(line: &Line, stream: &str) -> Result<Option<(u64, Option<ClaimId>)>, LogFault> {
     let read = line.read(stream, StreamPosition::End, 1).await?;
     Ok(read.first().map(|last| (last.revision, last.as_json::<Body>().ok().map(|body| body.claim))))

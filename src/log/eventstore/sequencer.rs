@@ -51,6 +51,8 @@ pub(super) struct Sequencer {
     /// What `$all` shows, and how often it was looked at because of doubts.
     shown: watch::Receiver<Shown>,
     doubts: u64,
+    /// When the stream was looked at last.
+    looked: tokio::time::Instant,
     /// How often in a row the stream was looked at because nothing is followed.
     unfollowed: u32,
     /// A batch that was staged and does not come to stand, by its first event, and when it was seen first.
@@ -69,7 +71,7 @@ impl Sequencer {
         let ledger = Ledger::new(options)?;
         let (patience, leave) = (options.commit_timeout, LEFT.min(2 * options.commit_timeout));
         let (releases, keeper) = releases(aside, replica.clone(), leave);
-        let (left, unfollowed) = (None, 0);
+        let (left, unfollowed, looked) = (None, 0, tokio::time::Instant::now());
         let sequencer = Self {
             ledger,
             replica,
@@ -80,6 +82,7 @@ impl Sequencer {
             certain: false,
             shown,
             doubts: 0,
+            looked,
             unfollowed,
             left,
         };
@@ -108,7 +111,7 @@ impl Sequencer {
             // Whoever breaks off from here on leaves it unknown.
             self.certain = false;
             let names = reservations::names(self.replica.as_ref(), self.ledger.stream(), &batch.act.groups).await?;
-            batch.stage(self.replica.as_ref(), &names, self.releases.released()).await?;
+            batch.stage(self.replica.as_ref(), &names, self.releases.noting(&names)).await?;
             if !names.is_empty() {
                 self.reserve(&names, batch.act.after, held).await?;
             }
@@ -170,10 +173,12 @@ impl Sequencer {
     /// Sees to what others leave undone while this node does not write. Ends where that can't be done.
     pub(super) async fn watch(&mut self) -> Unfit {
         loop {
+            // What others write goes by without an end: it must not put this off.
             let pause = if self.shown.borrow().follows { self.leave } else { LOOK };
+            let next = self.looked + pause;
             let looked = tokio::select! {
                 Ok(()) = self.shown.changed() => self.follow().await,
-                () = tokio::time::sleep(pause) => {
+                () = tokio::time::sleep_until(next) => {
                     let looked = self.look().await;
                     if looked.is_ok() {
                         self.tell_unfollowed();
@@ -198,6 +203,7 @@ impl Sequencer {
     }
 
     async fn look(&mut self) -> Result<(), Unfit> {
+        self.looked = tokio::time::Instant::now();
         let doubts = self.shown.borrow().doubts;
         self.recovered().await?;
         self.doubts = doubts;

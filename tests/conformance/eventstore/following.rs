@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrysalis::log::replica::FOLLOWED;
 use chrysalis::log::{Expected, Store as WholeStore};
+use eventstore::{AppendToStreamOptions, Client, ClientSettings, EventData};
 use eventstore_double::Double;
 
 use super::{impatient, insist, on, streamed};
@@ -153,11 +154,24 @@ fn what_was_staged_and_not_appended_is_appended_by_another() {
         double.node(0).restart();
         let quick =
             chrysalis::log::eventstore::Options { commit_timeout: Duration::from_millis(500), ..impatient(&store) };
+        // Others write all the while, as they do in a server that is not for this log alone.
+        let others = tokio::spawn(write_beside(Client::new(double.url().parse::<ClientSettings>().unwrap()).unwrap()));
         let idle = store.try_open(&quick, &clock()).await.unwrap();
         idle.head().wait_for(|head| *head == 3).await.unwrap();
+        others.abort();
         assert_eq!((everything(idle.as_ref()).await.len(), streamed(&double, &store)), (3, 3));
         assert_eq!(store.seen("SELECT CAST(count(*) AS text) FROM staged").await, "0");
         insist(idle.as_ref(), &bare("after", Expected::NoStream, 1)).await.unwrap();
         assert_eq!(streamed(&double, &store), 4);
     });
+}
+
+/// Some hundred events a second, of others.
+async fn write_beside(client: Client) {
+    loop {
+        let events = (0..10).map(|_| EventData::json("Ordered", &serde_json::json!({})).unwrap());
+        let options = AppendToStreamOptions::default();
+        client.append_to_stream("orders", &options, events.collect::<Vec<_>>()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -248,6 +248,46 @@ fn what_a_stopped_node_reserved_is_released_while_nobody_writes() {
     });
 }
 
+/// Whoever sleeps in between wakes up and reserves what was noted, and is not any more.
+#[test]
+fn what_is_reserved_behind_its_note_is_released() {
+    run(async {
+        let double = Double::start();
+        let store = EventStore::at(&double.url());
+        let clock = clock();
+        let log = store.try_open(&quick(&store), &clock).await.unwrap();
+        let world = Arc::new(World::around(log, clock, 1).await);
+        let held = double.hold_answers("NameReserved");
+        let claiming = signs_up(&world, ADDRESS);
+        held.waiting(1).await;
+        assert_eq!(store.behind("DELETE FROM reserved").await + store.behind("DELETE FROM staged").await, 2);
+        claiming.done.await.unwrap().unwrap_err();
+        drop(held);
+        all_released(&double, &store).await;
+    });
+}
+
+/// By somebody else: nothing can be reserved there, and the log alone says who has the name. Nobody else is held up.
+#[test]
+fn a_stream_that_was_deleted_for_good_is_in_nobodys_way() {
+    run(async {
+        let double = Double::start();
+        let store = EventStore::at(&double.url());
+        stops_behind_its_reservation(&double, &store, ADDRESS).await;
+        double.tombstone(&reserved(&double, &store)[0]);
+        let clock = clock();
+        let log = store.try_open(&quick(&store), &clock).await.unwrap();
+        insist(log.as_ref(), &bare("between", Expected::NoStream, 1)).await.unwrap();
+        let world = Arc::new(World::around(log, clock, 1).await);
+        let late = signs_up(&world, ADDRESS);
+        late.done.await.unwrap().unwrap();
+        refused_by_store(signs_up(&world, ADDRESS).done.await.unwrap());
+        while store.seen("SELECT CAST(count(*) AS text) FROM reserved").await != "0" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+}
+
 /// Each append may fail, and its answer may be lost: a name is reserved once for one claim, and none stays behind.
 #[test]
 fn a_reservation_whose_answer_is_lost_is_the_one_that_stands() {

@@ -225,6 +225,12 @@ impl Double {
         self.shared.log.lock().unwrap().living(beginning)
     }
 
+    /// Deletes a stream for good, as somebody else may.
+    pub fn tombstone(&self, stream: &str) {
+        let deleted = self.shared.log.lock().unwrap().delete(stream, log::Expected::Any, true);
+        assert!(deleted.is_ok(), "{stream} can't be deleted");
+    }
+
     /// Changes what is stored behind everybody's back; answers whether there is such an event.
     pub fn alter(&self, position: u64, change: impl FnOnce(&mut Recorded)) -> bool {
         self.shared.log.lock().unwrap().alter(position, change)
