@@ -192,7 +192,8 @@ impl Postgres {
         postgres::Options { schema, commit_timeout, ..postgres::Options::at(crate::postgres::shared()) }
     }
 
-    async fn connection(&self) -> tokio_postgres::Client {
+    /// A connection past the port.
+    pub async fn connection(&self) -> tokio_postgres::Client {
         let (client, connection) =
             tokio_postgres::connect(crate::postgres::shared(), tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);

@@ -28,6 +28,10 @@ const PUT_OFF_AFTER: &str = "SET LOCAL lock_timeout = 100";
 /// A node that stops in the middle of a transaction of several steps does not keep its tables locked for the others.
 const NOT_LEFT_OPEN: &str = "SET LOCAL idle_in_transaction_session_timeout = 2000";
 
+/// One at a time begins. A row's lock is not enough for that: whoever waits for a row that a flip takes away gets none.
+const ALONE: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('chrysalis generations of ' || current_schema(), 0))";
+
 /// Rows go in a transaction of their own, and what that costs besides them is to be spread over many.
 const PAGE: usize = 2_048;
 
@@ -191,7 +195,7 @@ pub(super) async fn kept(
         .collect()
 }
 
-/// Locks the row: one at a time begins and flips.
+/// Locks the row, if it is still there once nobody else has it.
 async fn version_of(
     transaction: &Transaction<'_>,
     model: &Model,
@@ -202,7 +206,7 @@ async fn version_of(
 }
 
 async fn begin(transaction: &mut Transaction<'_>, model: &Model) -> Result<bool, tokio_postgres::Error> {
-    transaction.batch_execute(NOT_LEFT_OPEN).await?;
+    transaction.batch_execute(&format!("{NOT_LEFT_OPEN}; {ALONE}")).await?;
     let live = version_of(transaction, model, Stage::Live).await?;
     let next = version_of(transaction, model, Stage::Next).await?;
     let ours = i64::from(model.version);

@@ -1,6 +1,7 @@
 //! Two nodes want what only one can have.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrysalis::keys::KeyringClaims;
 use chrysalis::log::Refused;
@@ -8,12 +9,14 @@ use chrysalis::log::cqrs::{Done, ExecuteError, load};
 use chrysalis_domain::user::command::ExpiryTerms;
 use chrysalis_domain::user::{Standing, User, UserCommand};
 use chrysalis_domain::{Passed, Span};
+use chrysalis_projections::search::MODEL;
 use tokio::task::JoinSet;
+use tokio_postgres::Client;
 
-use super::two_worlds;
+use super::{nodes, two_worlds};
 use crate::conformance::run;
 use crate::conformance::store::Postgres;
-use crate::conformance::world::{World, refused_by_store};
+use crate::conformance::world::{World, clock, refused_by_store};
 
 /// Races that run at the same time: they share batches.
 const AT_ONCE: usize = 50;
@@ -111,4 +114,41 @@ async fn against_expiry([one, other]: [Arc<World>; 2], address: String, swapped:
     assert_eq!(here.state.standing == Standing::Member, upgraded);
     assert_eq!(one.holder(&address).await.is_some(), upgraded);
     upgraded
+}
+
+/// How many wait for a connection, or for one that does.
+async fn waiting_behind(looks: &Client, pid: i32) -> i64 {
+    let waiting = "WITH RECURSIVE waiting(pid) AS (SELECT $1::int UNION SELECT other.pid FROM pg_stat_activity AS other
+                       JOIN waiting ON waiting.pid = ANY(pg_blocking_pids(other.pid)))
+                   SELECT count(*) - 1 FROM waiting";
+    looks.query_one(waiting, &[&pid]).await.unwrap().get(0)
+}
+
+/// Both wait for one that takes the place of another just then, and which is another row than the one they waited for.
+#[test]
+fn of_two_nodes_that_begin_a_generation_one_does_so_behind_the_other() {
+    run(async {
+        let store = Postgres::fresh();
+        let flips = store.connection().await;
+        let mut begin = JoinSet::new();
+        let nodes = nodes(&store, &clock(), 2).await;
+        let flip = format!(
+            "BEGIN; DELETE FROM generations WHERE model = '{0}' AND stage = 'live';
+             INSERT INTO generations (model, stage, version, position) VALUES ('{0}', 'live', {1}, 0)",
+            MODEL.name, MODEL.version
+        );
+        flips.batch_execute(&flip).await.unwrap();
+        for node in nodes {
+            begin.spawn(async move { node.begin(&MODEL).await });
+        }
+        let pid: i32 = flips.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+        let looks = store.connection().await;
+        while waiting_behind(&looks, pid).await < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        flips.batch_execute("COMMIT").await.unwrap();
+        for begun in begin.join_all().await {
+            assert!(begun.unwrap(), "it was not begun");
+        }
+    });
 }
