@@ -73,8 +73,9 @@ impl Line {
                 for written in join_all(appends).await {
                     match written {
                         Ok(written) => revisions.push(written.current_revision().unwrap_or_default()),
-                        // The first is why the session ended.
-                        Err(error) => failed = failed.or(Some(error)),
+                        // Whoever still waits when one ends the session is told but that it ended, and may come before that one.
+                        Err(error) if matches!(failed, None | Some(Error::ServerError(_))) => failed = Some(error),
+                        Err(_) => {}
                     }
                 }
                 match failed {

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval_at};
 
-use super::line::Line;
+use super::line::{Line, is_denied};
 use super::naming::Naming;
 use super::reservations::{Held, Name, holder};
 use super::staged::{self, InHand};
@@ -149,16 +149,14 @@ impl Keeper {
             if since < due {
                 continue;
             }
-            let holder = match holder(&self.line, &name.stream).await {
-                // Somebody deleted it for good: it is nobody's.
-                Err(LogFault::Damaged(_)) => None,
-                holder => holder?,
-            };
-            if let Some((revision, claim)) = holder
-                && claim == Some(name.claim)
-            {
-                self.line.delete(&name.stream, revision).await?;
-                tracing::info!("a name that a node had reserved when it stopped is released");
+            match self.let_go(name).await {
+                // Or somebody deleted it for good: it is nobody's.
+                Ok(()) | Err(LogFault::Damaged(_)) => {}
+                // Asking again gets no other answer, and what is noted must not grow for it. Whoever wants the name takes it over.
+                Err(denied) if is_denied(&denied) => {
+                    tracing::warn!(%denied, stream = name.stream, "a reservation stays in EventStoreDB; delete that stream there");
+                }
+                Err(failed) => return Err(failed),
             }
             self.is_released(name);
         }
@@ -170,6 +168,17 @@ impl Keeper {
         if noted.is_empty() && self.renewed.is_none_or(|then| then.elapsed() >= NAMES) {
             Naming::renew(replica.as_ref()).await?;
             self.renewed = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Deletes the stream, if it is still reserved there for that claim.
+    async fn let_go(&self, name: &Name) -> Result<(), LogFault> {
+        if let Some((revision, claim)) = holder(&self.line, &name.stream).await?
+            && claim == Some(name.claim)
+        {
+            self.line.delete(&name.stream, revision).await?;
+            tracing::info!("a name that a node had reserved when it stopped is released");
         }
         Ok(())
     }

@@ -33,6 +33,10 @@ fn reserved(double: &Double, store: &EventStore) -> Vec<String> {
     double.streams(&format!("reserved_{}-", store.stream()))
 }
 
+async fn noted(store: &EventStore) -> String {
+    store.seen("SELECT CAST(count(*) AS text) FROM reserved").await
+}
+
 /// Waits until nothing is reserved any more, neither there nor in the notes.
 async fn all_released(double: &Double, store: &EventStore) {
     while !reserved(double, store).is_empty() {
@@ -98,7 +102,7 @@ fn what_is_claimed_is_reserved_before_it_is_appended_and_released_behind_it() {
         assert_eq!(world.holder(ADDRESS).await.unwrap().user, claiming.user);
         // What is released is noted no longer than until the next one is.
         signs_up(&world, "bob@example.com").done.await.unwrap().unwrap();
-        assert_eq!(store.seen("SELECT CAST(count(*) AS text) FROM reserved").await, "1");
+        assert_eq!(noted(&store).await, "1");
     });
 }
 
@@ -238,7 +242,7 @@ fn what_a_stopped_node_reserved_is_released_while_nobody_writes() {
             }
             let idle = store.try_open(&quick(&store), &clock()).await.unwrap();
             all_released(&double, &store).await;
-            while store.seen("SELECT CAST(count(*) AS text) FROM reserved").await != "0" {
+            while noted(&store).await != "0" {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             let world = World::around(idle, clock(), 1).await;
@@ -282,9 +286,62 @@ fn a_stream_that_was_deleted_for_good_is_in_nobodys_way() {
         let late = signs_up(&world, ADDRESS);
         late.done.await.unwrap().unwrap();
         refused_by_store(signs_up(&world, ADDRESS).done.await.unwrap());
-        while store.seen("SELECT CAST(count(*) AS text) FROM reserved").await != "0" {
+        while noted(&store).await != "0" {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    });
+}
+
+/// Whoever may not reserve goes on without, and the log alone says who has the name.
+#[test]
+fn what_may_not_be_reserved_is_claimed_nevertheless() {
+    run(async {
+        let double = Double::start();
+        let store = EventStore::at(&double.url());
+        let log = store.try_open(&quick(&store), &clock()).await.unwrap();
+        let world = Arc::new(World::around(log, clock(), 1).await);
+        double.forbid(Some("reserved_"));
+        let claiming: Vec<_> = (0..40).map(|n| signs_up(&world, &format!("ada{}@example.com", n % 20))).collect();
+        let mut refused = 0;
+        for claiming in claiming {
+            match claiming.done.await.unwrap() {
+                Ok(_) => {}
+                lost => {
+                    assert!(matches!(refused_by_store(lost), Refused::ClaimHeld { .. }));
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!(refused, 20);
+        assert!(reserved(&double, &store).is_empty());
+        while noted(&store).await != "0" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        double.forbid(None);
+        signs_up(&world, "bob@example.com").done.await.unwrap().unwrap();
+        assert!(double.events().iter().any(|event| event.event_type == "NameReserved"));
+    });
+}
+
+/// The right to delete is gone: what was reserved stays, and is noted no longer.
+#[test]
+fn what_may_not_be_released_stays_and_is_in_nobodys_way() {
+    run(async {
+        let double = Double::start();
+        let store = EventStore::at(&double.url());
+        let log = store.try_open(&quick(&store), &clock()).await.unwrap();
+        let world = Arc::new(World::around(log, clock(), 1).await);
+        let held = holds_log(&double, &store);
+        let claiming = signs_up(&world, ADDRESS);
+        held.waiting(1).await;
+        double.forbid(Some("reserved_"));
+        drop(held);
+        claiming.done.await.unwrap().unwrap();
+        while noted(&store).await != "0" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(reserved(&double, &store).len(), 1);
+        refused_by_store(signs_up(&world, ADDRESS).done.await.unwrap());
     });
 }
 

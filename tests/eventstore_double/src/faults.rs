@@ -31,6 +31,8 @@ pub struct Faults {
     gates: Mutex<Vec<Arc<Gate>>>,
     /// `$all` is for others.
     hides: AtomicBool,
+    /// How streams begin that are for others.
+    forbidden: Mutex<Option<String>>,
     /// Who follows `$all`, and how often they were told that this was all.
     following: watch::Sender<usize>,
     ended: watch::Sender<u64>,
@@ -124,6 +126,14 @@ impl Faults {
 
     pub fn hides(&self) -> bool {
         self.hides.load(Ordering::Relaxed)
+    }
+
+    pub fn forbid(&self, beginning: Option<&str>) {
+        *self.forbidden.lock().unwrap() = beginning.map(str::to_owned);
+    }
+
+    pub fn forbids(&self, stream: &str) -> bool {
+        self.forbidden.lock().unwrap().as_deref().is_some_and(|beginning| stream.starts_with(beginning))
     }
 
     pub fn end_subscriptions(&self) {

@@ -195,6 +195,11 @@ impl Double {
         self.shared.faults.hide(hides);
     }
 
+    /// From now on nobody may write to streams that begin so, or everybody again to all.
+    pub fn forbid(&self, beginning: Option<&str>) {
+        self.shared.faults.forbid(beginning);
+    }
+
     /// Waits until so many follow `$all`.
     pub async fn followed(&self, by: usize) {
         self.shared.faults.followed(by).await;

@@ -66,6 +66,7 @@ pub(crate) enum Outcome {
     Written(Written),
     Rejected(Rejected),
     NotLeader(SocketAddr),
+    Denied,
     NotReady,
     TooBusy,
     TimedOut,
@@ -232,6 +233,9 @@ impl Node {
             None => return Outcome::NotReady,
             Some(leader) if leader != self.index && insists => return Outcome::NotLeader(shared.addresses[leader]),
             Some(_) => {}
+        }
+        if shared.faults.forbids(stream) {
+            return Outcome::Denied;
         }
         let trouble = shared.faults.next();
         match trouble {

@@ -123,6 +123,10 @@ pub mod batched {
         status(Code::NotFound, "StreamDeleted", "StreamDeleted", &details)
     }
 
+    pub fn access_denied() -> rpc::Status {
+        status(Code::PermissionDenied, "AccessDenied", "AccessDenied", &wire::AccessDenied {})
+    }
+
     pub fn timed_out() -> rpc::Status {
         status(Code::DeadlineExceeded, "Timeout", "Timeout", &wire::Timeout {})
     }

@@ -160,6 +160,7 @@ impl Service {
             Outcome::Rejected(Rejected::StreamDeleted) => answer(Answer::Error(batched::stream_deleted(&stream))),
             Outcome::Rejected(Rejected::TooLarge { most }) => answer(Answer::Error(batched::too_large(most))),
             Outcome::TimedOut => answer(Answer::Error(batched::timed_out())),
+            Outcome::Denied => answer(Answer::Error(batched::access_denied())),
             Outcome::NotReady => answer(Answer::Error(batched::not_handled("Server Is Not Ready"))),
             Outcome::TooBusy => answer(Answer::Error(batched::not_handled("Server Is Busy"))),
             Outcome::NotLeader(leader) => Err(refusals::not_leader(leader)),
@@ -191,6 +192,7 @@ impl Service {
 fn unhandled(outcome: &Outcome) -> Status {
     match outcome {
         Outcome::NotLeader(leader) => refusals::not_leader(*leader),
+        Outcome::Denied => refusals::access_denied(),
         Outcome::NotReady => refusals::not_ready(),
         Outcome::TooBusy => refusals::too_busy(),
         Outcome::TimedOut => refusals::timed_out(),
