@@ -12,7 +12,8 @@ use eventstore_double::{Double, Options, Trouble};
 ///
 /// It says on standard output how it is reached, and does what lines on standard input say: `cut N`, `mend N`, `drop N`,
 /// `crash N`, `restart N`, `behind N`, `ahead N` and `elect N` for a node by its number from 0; `depose`; `slow
-/// MILLISECONDS`; `lose COUNT` for the answers to the next appends.
+/// MILLISECONDS`; `lose COUNT` for the answers to the next appends; `forbid BEGINNING` for streams that nobody may write to
+/// any more that begin so, and `allow`.
 #[derive(Parser)]
 struct Cli {
     /// The first node's port; the others have the next ones.
@@ -51,6 +52,10 @@ fn main() -> std::io::Result<()> {
 fn obey(double: &Double, line: &str) -> Option<()> {
     let mut words = line.split_whitespace();
     let word = words.next()?;
+    if let "forbid" | "allow" = word {
+        double.forbid(words.next().filter(|_| word == "forbid"));
+        return Some(());
+    }
     let number: usize = words.next().map_or(Some(0), |word| word.parse().ok())?;
     let node = || (number < double.nodes()).then(|| double.node(number));
     match word {
