@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::process::{Folder, Server};
+use crate::process::{Folder, Server, free_port};
 use crate::support::KEY;
 use provider::OidcProvider;
 
@@ -75,10 +75,6 @@ fn chromium() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let mut all = std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
     all.find(|program| program.exists())
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn node(file: &str) {

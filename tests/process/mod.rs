@@ -6,6 +6,7 @@
 mod client;
 mod folder;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -95,7 +96,7 @@ impl Server {
 
     /// Starts a server and waits for nothing.
     pub fn launch(folder: &Path, flags: &[&str]) -> Self {
-        let address = free_address();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = chrysalis(folder);
         command.args(["serve", "--listen", &address.to_string()]).args(flags);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -113,6 +114,7 @@ impl Server {
             assert!(Instant::now() < deadline, "the server does not get ready:\n{}", self.lines().join("\n"));
             std::thread::sleep(LOOK_AGAIN);
         }
+        assert!(self.is_running(), "somebody else listens there:\n{}", self.lines().join("\n"));
     }
 
     /// The server as pages name it.
@@ -200,9 +202,16 @@ impl Drop for Server {
     }
 }
 
-/// A port that was free a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+/// A port that was free a moment ago, and that no other test was given: a server takes a while until it listens, and whoever
+/// listened there instead would be taken for it.
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 fn listen_to(stderr: ChildStderr, said: Said) -> JoinHandle<()> {

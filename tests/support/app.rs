@@ -1,7 +1,7 @@
 //! A running server.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::client::Client;
 use super::store::Store;
+use crate::process::free_port;
 
 /// 2027-01-15T08:00:00.007Z: three fraction digits, the first two of them zeros.
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_007);
@@ -301,10 +302,6 @@ impl Drop for App {
     fn drop(&mut self) {
         self.serving.abort();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn config(store: &Store, port: u16, tweaks: &[Tweak<'_>]) -> Config {

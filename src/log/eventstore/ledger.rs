@@ -62,6 +62,17 @@ impl Ledger {
         }
     }
 
+    /// Whether it may be appended to, where it ends at a position: asked by an append of nothing.
+    ///
+    /// # Errors
+    /// Where that is denied. Whatever else comes of it says nothing.
+    pub(super) async fn lets_append(&self, after: Position) -> Result<(), LogFault> {
+        match self.offer(after, Vec::new()).await {
+            Err(fault) if is_denied(&fault) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
     /// The id of the event that stands behind a position.
     pub(super) async fn id_behind(&self, after: Position) -> Result<Option<Uuid>, LogFault> {
         let read = self.read(StreamPosition::Position(after), 1).await?;

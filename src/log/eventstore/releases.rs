@@ -178,7 +178,7 @@ impl Keeper {
             && claim == Some(name.claim)
         {
             self.line.delete(&name.stream, revision).await?;
-            tracing::info!("a name that a node had reserved when it stopped is released");
+            tracing::info!("a name that was still reserved is released: its node stopped, or was not sure of it");
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! hand (a node stopped, or its release is under way) it is taken over, at the exact revision that was seen.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrysalis_domain::id::ClaimId;
@@ -35,6 +36,9 @@ const TOGETHER: usize = 64;
 const REFUSALS: usize = 8;
 /// The type of the one event that such a stream has, or the last.
 const TYPE: &str = "NameReserved";
+
+/// The last name that was to be reserved was not. A process has one log.
+static UNRESERVED: AtomicBool = AtomicBool::new(false);
 
 /// Something that a batch claims.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,11 +99,14 @@ pub(super) async fn reserve(
         let offers = open.iter().map(|(name, expected)| offer(name, *expected, after)).collect::<Result<_, _>>()?;
         match line.append(offers).await {
             Ok(revisions) => {
+                if UNRESERVED.swap(false, Ordering::Relaxed) {
+                    tracing::info!("names can be reserved in EventStoreDB again");
+                }
                 held.extend(open.into_iter().zip(revisions).map(|((name, _), revision)| Held { name, revision }));
                 return Ok(None);
             }
             Err(failed) if is_denied(&failed) => {
-                unreserved(&failed.to_string());
+                unreserved("these credentials may not append to the stream that it has");
                 return Ok(None);
             }
             Err(failed) => tracing::debug!(%failed, "not all names could be reserved at once"),
@@ -149,12 +156,17 @@ pub(super) async fn reserve(
     }
 }
 
-/// A batch goes on without: which of two comes to stand is for the log to say.
+/// A batch goes on without: which of two comes to stand is for the log to say. Told once, until it is over.
 fn unreserved(why: &str) {
-    tracing::warn!(
-        why,
-        "a name can not be reserved in EventStoreDB: look at what it allows for streams that begin with reserved_"
-    );
+    if UNRESERVED.swap(true, Ordering::Relaxed) {
+        tracing::debug!(why, "another name can not be reserved");
+    } else {
+        tracing::warn!(
+            why,
+            "names can not be reserved in EventStoreDB, and are claimed without: look at what it allows for streams that begin with \
+             reserved_"
+        );
+    }
 }
 
 /// For which claim a name is reserved, and at which revision that stands. For none where somebody else wrote it.

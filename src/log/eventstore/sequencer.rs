@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, watch};
 use super::apart::{self, Unfit};
 use super::follower::Shown;
 use super::ledger::{Ledger, Offered};
-use super::line::{Line, late};
+use super::line::{Line, is_denied, late};
 use super::releases::{Keeper, Releases, releases};
 use super::reservations::{self, Held, Name};
 use super::staged::{self, Batch, InHand};
@@ -48,6 +48,8 @@ pub(super) struct Sequencer {
     leave: Duration,
     /// The read store has all that stands in the log, as far as this node knows.
     certain: bool,
+    /// The last batch was not allowed: that it can be read does not say that it is over.
+    denied: bool,
     /// What `$all` shows, and how often it was looked at because of doubts.
     shown: watch::Receiver<Shown>,
     doubts: u64,
@@ -80,6 +82,7 @@ impl Sequencer {
             patience,
             leave,
             certain: false,
+            denied: false,
             shown,
             doubts: 0,
             looked,
@@ -97,6 +100,7 @@ impl Sequencer {
         }
         let mut held = Vec::new();
         let settled = self.attempt(groups, &mut held).await;
+        self.denied = settled.as_ref().is_err_and(is_denied);
         // Where it broke off it may yet come to stand: then they are swept.
         if settled.is_ok() {
             self.releases.release(held);
@@ -254,6 +258,10 @@ impl Sequencer {
 
     async fn recover(&mut self) -> Result<(), Unfit> {
         recover(&self.ledger, self.replica.as_ref(), *self.shown.borrow()).await?;
+        if self.denied {
+            self.ledger.lets_append(self.replica.end().await?).await?;
+            self.denied = false;
+        }
         self.certain = true;
         Ok(())
     }

@@ -131,3 +131,25 @@ fn connections_do_not_pile_up() {
         assert_eq!(everything(log.as_ref()).await.len(), streamed(&double, &store));
     });
 }
+
+/// That the stream can be read does not say that it may be written to.
+#[test]
+fn who_may_not_append_is_not_ready_until_they_may() {
+    run(async {
+        let double = Double::start();
+        let (store, log) = on(&double).await;
+        log.append(bare("before", Expected::NoStream, 1)).await.unwrap();
+        double.forbid(Some(store.stream()));
+        unavailable(log.append(bare("during", Expected::NoStream, 1)).await);
+        // It is looked for four times a second.
+        for _ in 0..40 {
+            assert!(log.ready().await.is_err(), "nothing can be stored, and it says that it can");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        assert_eq!(streamed(&double, &store), 1);
+        double.forbid(None);
+        insist(log.as_ref(), &bare("after", Expected::NoStream, 1)).await.unwrap();
+        log.ready().await.unwrap();
+        assert_eq!(everything(log.as_ref()).await.len(), streamed(&double, &store));
+    });
+}
