@@ -1,6 +1,7 @@
 //! A store that is away is said when that begins, once for each reason that there is, and once when it is over with how often
-//! it was met meanwhile: not with every call that is refused for it. Each of these stands in the log at debug. A process has
-//! one store. Whoever is refused is told no reason: it may name hosts, and is the operator's to know.
+//! it was met meanwhile: not with every call that is refused for it, nor every time that a follower tries again. Each call of
+//! these stands in the log at debug. A process has one store. Whoever is refused is told no reason: it may name hosts, and is
+//! the operator's to know.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,8 @@ static OUTAGE: Outage = Outage::new();
 /// Reasons of one outage that are said: whatever becomes of it, its lines have an end.
 const REASONS: usize = 16;
 
-struct Outage {
+/// Something that is met again and again until it is over.
+pub(crate) struct Outage {
     /// The reasons that were said; none while there is no outage.
     said: Mutex<Vec<String>>,
     met: AtomicU64,
@@ -50,7 +52,7 @@ pub async fn follow(log: Arc<dyn Log>, mut stop: watch::Receiver<bool>) {
 }
 
 impl Outage {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { said: Mutex::new(Vec::new()), met: AtomicU64::new(0) }
     }
 
@@ -58,8 +60,8 @@ impl Outage {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this is the first time for that reason.
-    fn meets(&self, why: &str) -> bool {
+    /// It is met; whether this is the first time for that reason.
+    pub(crate) fn meets(&self, why: &str) -> bool {
         self.met.fetch_add(1, Ordering::Relaxed);
         let mut said = self.said();
         let new = said.len() < REASONS && !said.iter().any(|said| said == why);
@@ -74,7 +76,7 @@ impl Outage {
     }
 
     /// How often it was met; whoever meets one from now on meets another.
-    fn ends(&self) -> Option<u64> {
+    pub(crate) fn ends(&self) -> Option<u64> {
         let said = std::mem::take(&mut *self.said());
         (!said.is_empty()).then(|| self.met.swap(0, Ordering::Relaxed))
     }

@@ -21,6 +21,7 @@ use crate::log::{
     Context, Expected, Group, Idempotency, Lane, LogFault, PersonKey, Position, Refused, SealedRecord, StreamId,
     read_event,
 };
+use crate::outage::Outage;
 
 /// How often to look whether a minute is over, or a day is to be forgotten.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,11 +42,14 @@ pub struct Writer {
     node: String,
     /// The first day that is kept, once those before it are forgotten.
     forgotten: Option<Day>,
+    /// While what failed can't be written down.
+    outage: Outage,
 }
 
 impl InTurn for Writer {
     const NAME: &'static str = "attempts";
     const AFTER_FAULT: Duration = LOOK;
+    const STANDS_STILL: &'static str = "from where attempts came is kept for longer than configured; it is tried again";
     const ASIDE: Option<Duration> = Some(LOOK);
 
     /// Takes its turn only while there are days that no node has forgotten.
@@ -63,10 +67,6 @@ impl InTurn for Writer {
         Ok(LOOK)
     }
 
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "from where attempts came is kept for longer than configured; it is tried again");
-    }
-
     /// Also what is not over yet.
     async fn end(&mut self) {
         self.write_over(Timestamp::from_millis(i64::MAX)).await;
@@ -75,16 +75,19 @@ impl InTurn for Writer {
 
 impl Writer {
     pub fn new(app: App, attempts: Arc<Attempts>, node: String) -> Self {
-        Self { app, attempts, node, forgotten: None }
+        Self { app, attempts, node, forgotten: None, outage: Outage::new() }
     }
 
     async fn write_over(&self, by: Timestamp) {
         while let Some(minute) = self.attempts.over(by) {
             if let Err(fault) = self.write_minute(&minute).await {
                 self.attempts.put_back(minute);
-                tracing::warn!(%fault, "what failed is not written down");
+                if self.outage.meets(&fault.to_string()) {
+                    tracing::warn!(%fault, "what failed is not written down; it is tried again");
+                }
                 return;
             }
+            self.outage.ends();
         }
     }
 

@@ -47,6 +47,7 @@ impl InTurn for Cleaner {
     const NAME: &'static str = "expiry";
     /// Clean-up pauses with the log.
     const AFTER_FAULT: Duration = Duration::from_secs(5);
+    const STANDS_STILL: &'static str = "the clean-up of guests pauses; it goes on when the fault is gone";
     const ASIDE: Option<Duration> = Some(LOOK);
 
     /// The clock is watched also while it is another node's turn: a jump is noted when it is ours.
@@ -63,10 +64,6 @@ impl InTurn for Cleaner {
             _ = stop.changed() => {}
         }
         Ok(LOOK)
-    }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "the clean-up of guests pauses; it goes on when the fault is gone");
     }
 }
 

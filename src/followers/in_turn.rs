@@ -1,6 +1,7 @@
 //! The loop that followers share: find out whether there is anything to do, take the turn, do it, and pause until there may be
-//! more. That one node at a time is at it, that a fault of the store is left alone for a while, and that whoever stops hands
-//! its turn on at once is said here; what is done, and how often to look, each follower says of itself.
+//! more. That one node at a time is at it, that a fault of the store is left alone for a while and is told once as long as it
+//! lasts, and that whoever stops hands its turn on at once is said here; what is done, and how often to look, each follower
+//! says of itself.
 
 use std::future::{Future, pending, ready};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::time::sleep;
 
 use super::{Lease, Turn};
 use crate::log::{Log, LogFault, Position};
+use crate::outage::Outage;
 
 /// What is done by one node at a time.
 pub trait InTurn: Send {
@@ -18,6 +20,8 @@ pub trait InTurn: Send {
     const NAME: &'static str;
     /// How long to leave a fault of the store alone.
     const AFTER_FAULT: Duration;
+    /// What an operator is told when nothing is done because of one.
+    const STANDS_STILL: &'static str;
     /// How often to look while another node has the turn; where nothing is said, three times in the span of a lease.
     const ASIDE: Option<Duration> = None;
 
@@ -37,8 +41,8 @@ pub trait InTurn: Send {
     /// There is no turn now: what is known here may be old when there is one.
     fn stands_aside(&mut self, _lease: &Lease) {}
 
-    /// Says that nothing is done for now.
-    fn stands_still(&mut self, fault: &LogFault, lease: &Lease);
+    /// Nothing is done for now: what was written last nobody knows.
+    fn stands_still(&mut self, _lease: &Lease) {}
 
     /// What is done last, before the turn is handed on.
     fn end(&mut self) -> impl Future<Output = ()> + Send {
@@ -50,12 +54,24 @@ pub trait InTurn: Send {
 pub async fn follow<F: InTurn>(mut follower: F, log: Arc<dyn Log>, turn: Turn, mut stop: watch::Receiver<bool>) {
     let mut head = log.head();
     let mut lease = Lease::new(F::NAME, log, turn);
+    let outage = Outage::new();
     while !*stop.borrow() {
         let upto = *head.borrow_and_update();
-        let pause = go_on(&mut follower, &mut lease, upto).await.unwrap_or_else(|fault| {
-            follower.stands_still(&fault, &lease);
-            F::AFTER_FAULT
-        });
+        let pause = match go_on(&mut follower, &mut lease, upto).await {
+            Ok(pause) => {
+                if let Some(times) = outage.ends() {
+                    tracing::info!(follower = F::NAME, times, "what stood still goes on");
+                }
+                pause
+            }
+            Err(fault) => {
+                follower.stands_still(&lease);
+                if outage.meets(&fault.to_string()) {
+                    tracing::warn!(%fault, follower = F::NAME, "{}", F::STANDS_STILL);
+                }
+                F::AFTER_FAULT
+            }
+        };
         if !pause.is_zero() {
             tokio::select! {
                 () = sleep(pause) => {}

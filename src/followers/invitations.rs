@@ -26,6 +26,7 @@ pub struct Invitations {
 impl InTurn for Invitations {
     const NAME: &'static str = "invitations";
     const AFTER_FAULT: Duration = Duration::from_secs(5);
+    const STANDS_STILL: &'static str = "invitations past their time stay for now; they end when the fault is gone";
     const ASIDE: Option<Duration> = Some(LOOK);
 
     async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
@@ -36,10 +37,6 @@ impl InTurn for Invitations {
             }
         }
         Ok(LOOK)
-    }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "invitations past their time stay for now; they end when the fault is gone");
     }
 }
 

@@ -1,12 +1,11 @@
 //! Does what was asked for once and takes long, a stretch at a time. What a stretch did is an event, so whoever takes the turn
 //! goes on behind it.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use super::Lease;
 use super::in_turn::InTurn;
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::log::{LogFault, Position};
 
 pub struct Jobs {
@@ -16,27 +15,18 @@ pub struct Jobs {
 impl InTurn for Jobs {
     const NAME: &'static str = "jobs";
     const AFTER_FAULT: Duration = Duration::from_secs(1);
+    const STANDS_STILL: &'static str = "jobs stand still; they will be gone on with";
 
     async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
-        Ok(match self.app.work().await {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => lease.third(),
-            Err(fault) => {
-                say(&fault);
-                Self::AFTER_FAULT
-            }
-        })
+        match self.app.work().await {
+            Ok(true) => Ok(Duration::ZERO),
+            Ok(false) => Ok(lease.third()),
+            Err(AppError::Fault(fault)) => Err(fault),
+            Err(error) => Err(LogFault::Unavailable(error.to_string())),
+        }
     }
 
     fn woken_after(&self) -> Option<Duration> {
         Some(Duration::ZERO)
     }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        say(fault);
-    }
-}
-
-fn say(fault: &dyn Display) {
-    tracing::warn!(%fault, "jobs stand still; they will be gone on with");
 }

@@ -67,6 +67,7 @@ enum Outcome {
 impl InTurn for Mailer {
     const NAME: &'static str = "mail";
     const AFTER_FAULT: Duration = Duration::from_secs(1);
+    const STANDS_STILL: &'static str = "mails stand still; they will be tried again";
 
     async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
         let waiting = self.round(lease).await?;
@@ -80,10 +81,6 @@ impl InTurn for Mailer {
 
     fn stands_aside(&mut self, lease: &Lease) {
         lease.waiting(None);
-    }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "mails stand still; they will be tried again");
     }
 }
 

@@ -128,6 +128,8 @@ struct Standing {
 impl InTurn for Follower {
     const NAME: &'static str = "models";
     const AFTER_FAULT: Duration = AFTER_FAULT;
+    const STANDS_STILL: &'static str =
+        "the read models that follow the log stand still; they go on when the fault is gone";
 
     async fn turn(&mut self, lease: &mut Lease, head: Position) -> Result<Duration, LogFault> {
         let begun = Instant::now();
@@ -148,10 +150,6 @@ impl InTurn for Follower {
         folded(self.store.as_ref()).for_each(|model| lease.turn.metrics.waiting(model.name, None));
         // What is known may be old: look again first.
         self.looked = None;
-    }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "the read models that follow the log stand still; they go on when the fault is gone");
     }
 }
 

@@ -31,6 +31,7 @@ impl Forgetful {
 impl InTurn for Forgetful {
     const NAME: &'static str = "origins";
     const AFTER_FAULT: Duration = LOOK;
+    const STANDS_STILL: &'static str = "where guests came from is kept for longer than configured; it is tried again";
     const ASIDE: Option<Duration> = Some(LOOK);
 
     /// A node that finds nothing to do takes no turn.
@@ -43,9 +44,5 @@ impl InTurn for Forgetful {
         while lease.stands() && self.log.forget_origins(before, AT_A_TIME).await? > 0 {}
         lease.release().await?;
         Ok(LOOK)
-    }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "where guests came from is kept for longer than configured; it is tried again");
     }
 }

@@ -54,6 +54,7 @@ enum Step {
 impl InTurn for Notary {
     const NAME: &'static str = "proof";
     const AFTER_FAULT: Duration = Duration::from_secs(1);
+    const STANDS_STILL: &'static str = "checkpoints of the log wait; they go on when the fault is gone";
 
     async fn turn(&mut self, lease: &mut Lease, head: Position) -> Result<Duration, LogFault> {
         let begun = Instant::now();
@@ -90,8 +91,7 @@ impl InTurn for Notary {
         self.forget();
     }
 
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "checkpoints of the log wait; they go on when the fault is gone");
+    fn stands_still(&mut self, _lease: &Lease) {
         self.forget();
     }
 }

@@ -83,6 +83,7 @@ enum Walk {
 impl InTurn for Indexer {
     const NAME: &'static str = "search";
     const AFTER_FAULT: Duration = Duration::from_secs(1);
+    const STANDS_STILL: &'static str = "users are searched as they were a while ago; it goes on when the fault is gone";
 
     async fn wants_turn(&mut self, _lease: &Lease, _head: Position) -> Result<bool, LogFault> {
         // The last renewal may have broken off before its last step.
@@ -113,8 +114,7 @@ impl InTurn for Indexer {
         self.renewal = None;
     }
 
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "users are searched as they were a while ago; it goes on when the fault is gone");
+    fn stands_still(&mut self, _lease: &Lease) {
         // What was written of it nobody knows.
         self.renewal = None;
     }

@@ -27,6 +27,8 @@ pub struct Strangers {
 impl InTurn for Strangers {
     const NAME: &'static str = "strangers";
     const AFTER_FAULT: Duration = Duration::from_secs(5);
+    const STANDS_STILL: &'static str =
+        "who is no user is remembered for now; they are forgotten when the fault is gone";
     const ASIDE: Option<Duration> = Some(LOOK);
 
     async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
@@ -37,10 +39,6 @@ impl InTurn for Strangers {
             }
         }
         Ok(LOOK)
-    }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "who is no user is remembered for now; they are forgotten when the fault is gone");
     }
 }
 

@@ -47,6 +47,7 @@ static KNOWN: Question<i64> =
 impl InTurn for Traces {
     const NAME: &'static str = "traces";
     const AFTER_FAULT: Duration = Duration::from_secs(5);
+    const STANDS_STILL: &'static str = "traces of who was erased stay for now; they go when the fault is gone";
     const ASIDE: Option<Duration> = Some(LOOK);
 
     /// Mails are in an outbox of each node's.
@@ -67,10 +68,6 @@ impl InTurn for Traces {
 
     fn stands_aside(&mut self, lease: &Lease) {
         lease.waiting(None);
-    }
-
-    fn stands_still(&mut self, fault: &LogFault, _lease: &Lease) {
-        tracing::warn!(%fault, "traces of who was erased stay for now; they go when the fault is gone");
     }
 }
 

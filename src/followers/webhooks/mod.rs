@@ -102,6 +102,7 @@ pub struct Endpoints {
 impl InTurn for Endpoints {
     const NAME: &'static str = "webhooks";
     const AFTER_FAULT: Duration = AFTER_FAULT;
+    const STANDS_STILL: &'static str = "webhooks stand still; they go on when the fault is gone";
 
     async fn turn(&mut self, lease: &mut Lease, _head: Position) -> Result<Duration, LogFault> {
         self.assign().await?;
@@ -121,8 +122,7 @@ impl InTurn for Endpoints {
         lease.waiting(None);
     }
 
-    fn stands_still(&mut self, fault: &LogFault, lease: &Lease) {
-        tracing::warn!(%fault, "webhooks stand still; they go on when the fault is gone");
+    fn stands_still(&mut self, lease: &Lease) {
         if !lease.stands() {
             self.dismiss();
         }

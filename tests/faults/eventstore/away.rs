@@ -1,10 +1,14 @@
 //! A node is started while EventStoreDB is away: what is read is answered, and it heals by itself where the stream is its own.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use eventstore_double::Double;
 use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::cut::refused;
-use super::{STREAM, assert_whole};
+use super::{STREAM, assert_whole, streamed};
 use crate::faults::answers_again;
 use crate::faults::logs::mailed_token;
 use crate::process::{Client, Folder, Server, address, case, eventually, prints, run, unready};
@@ -186,6 +190,41 @@ fn commands_look_without_eventstoredb_and_write_nothing() {
         }
         double.node(0).restart();
         assert_eq!(prints(folder.path(), &["log", "head"]), head);
+        assert_whole(&double, folder.path());
+    });
+}
+
+/// Mails that can't be written down are tried every second: an operator reads once that they stand still, for each reason that
+/// there is, and once that they go on.
+#[test]
+fn what_stands_still_is_said_once_and_that_it_goes_on() {
+    case(async {
+        let double = Double::start();
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        let server = Server::start(folder.path());
+        let guest = server.app().bearing(&server.app().arrive().await.ok().token());
+        let held = double.hold_type("MailSent");
+        guest.upgrade(&address()).await.ok();
+        held.waiting(1).await;
+        double.node(0).crash();
+        drop(held);
+        let said = |message: &str| -> Vec<Value> {
+            let lines = server.lines();
+            let read = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            read.filter(|line| line["follower"] == "mail" && line["message"].as_str().unwrap().contains(message))
+                .collect()
+        };
+        eventually("mails stand still", async || !said("mails stand still").is_empty()).await;
+        // How often they are tried meanwhile is what is tested.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        double.node(0).restart();
+        eventually("the mails go on", async || !said("goes on").is_empty()).await;
+        let (stands, goes_on) = (said("mails stand still"), said("goes on"));
+        let reasons: HashSet<_> = stands.iter().map(|line| line["fault"].to_string()).collect();
+        assert!(!stands.is_empty() && stands.len() == reasons.len(), "{stands:#?}");
+        assert!(goes_on.len() == 1 && goes_on[0]["times"].as_u64().unwrap() > stands.len() as u64, "{goes_on:?}");
+        eventually("the mail is sent", async || streamed(&double, "MailSent") == 1).await;
+        server.stop();
         assert_whole(&double, folder.path());
     });
 }
