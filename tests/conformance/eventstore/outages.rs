@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use chrysalis::log::eventstore::Options;
 use chrysalis::log::{AppendError, Expected, LogFault};
 use eventstore_double::{Double, Node, Trouble};
 
-use super::{insist, on, streamed};
+use super::{impatient, insist, on, streamed};
 use crate::conformance::run;
-use crate::conformance::world::{bare, everything};
+use crate::conformance::store::EventStore;
+use crate::conformance::world::{bare, clock, everything};
 
 fn unavailable<T: std::fmt::Debug>(answer: Result<T, AppendError>) {
     assert!(
@@ -96,7 +98,10 @@ fn a_leader_that_dies_is_replaced() {
 fn connections_do_not_pile_up() {
     run(async {
         let double = Double::cluster(3);
-        let (store, log) = on(&double).await;
+        let store = EventStore::at(&double.url());
+        // Who is refused after a second tries more often.
+        let hasty = Options { commit_timeout: Duration::from_secs(1), ..impatient(&store) };
+        let log = store.try_open(&hasty, &clock()).await.unwrap();
         let of_all = |each: fn(&Node) -> u64| (0..3).map(|node| each(double.node(node))).sum::<u64>();
         let (begun, standing) = (|| of_all(Node::connections), || of_all(Node::standing));
         let wait_for = async |what: &dyn Fn() -> bool| {
