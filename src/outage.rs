@@ -35,10 +35,14 @@ pub fn met(fault: &LogFault) {
     }
 }
 
-/// Says when it is over, until `stop` turns true.
+/// Says when it is over, until `stop` turns true. Who was refused for it may be told so a moment after its end: it is over when
+/// nobody met it since the last look.
 pub async fn follow(log: Arc<dyn Log>, mut stop: watch::Receiver<bool>) {
+    let mut met = 0;
     while !*stop.borrow() {
+        let before = std::mem::replace(&mut met, OUTAGE.met.load(Ordering::Relaxed));
         if OUTAGE.lasts()
+            && met == before
             && log.ready().await.is_ok()
             && let Some(refused) = OUTAGE.ends()
         {

@@ -100,6 +100,8 @@ pub async fn copy(
     take_over: bool,
     tell: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Copied, CopyError> {
+    // A log that is kept elsewhere may hold more than what is read of it.
+    from.ready().await.map_err(CopyError::Source)?;
     let upto = from.end().await.map_err(CopyError::Source)?;
     let begun = agree(from, to).await?;
     let anew = begun == 0 && to.checkpoint(UNFINISHED).await.map_err(CopyError::Destination)? == 0;

@@ -105,17 +105,23 @@ impl Line {
             ReadStreamOptions::default().position(from).max_count(most).requires_leader(true).deadline(self.patience);
         let reading = async {
             let connected = self.connected().await?;
-            let mut events = Vec::new();
             let read = async |client: &Client| {
+                let mut events = Vec::new();
                 let mut reading = client.read_stream(stream, &options).await?;
                 while let Some(event) = reading.next().await? {
                     events.extend(event.event);
                 }
-                Ok::<(), Error>(())
+                Ok::<_, Error>(events)
             };
-            match connected.call(read).await {
+            let answered = match connected.call(&read).await {
+                // It names the one that is, to whom the client goes from then on: an election is no outage.
+                Err(Error::NotLeaderException(_)) => connected.call(&read).await,
+                answered => answered,
+            };
+            match answered {
+                Ok(events) => Ok(events),
                 // A stream that is not there is empty.
-                Ok(()) | Err(Error::ResourceNotFound) => Ok(events),
+                Err(Error::ResourceNotFound) => Ok(Vec::new()),
                 Err(error) => Err(Failed(error)),
             }
         };
@@ -238,7 +244,10 @@ fn said(error: &str) -> String {
     if error.contains("Server Is Not Ready") {
         return "EventStoreDB has no leader for now, and elects one by itself".to_owned();
     }
-    if error.contains("SendRequest") {
+    if error.contains("client error (Connect)") {
+        return "no connection to EventStoreDB: nobody answers there".to_owned();
+    }
+    if error.contains("SendRequest") || error.contains("Connection is closed") {
         return "the connection to EventStoreDB broke off".to_owned();
     }
     let end = error.find(", details:").unwrap_or(error.len());

@@ -183,13 +183,17 @@ fn commands_look_without_eventstoredb_and_write_nothing() {
         double.node(0).crash();
         assert_eq!(prints(folder.path(), &["log", "head"]), head);
         prints(folder.path(), &["keys", "list"]);
-        for writes in [&["api-key", "create", "--name", "late"][..], &["verify"]] {
+        // What stands in the stream may be more than what is read: nobody copies less than all of it.
+        let (here, there) = (double.url(), format!("sqlite:{}", folder.path().join("copy.db").display()));
+        let copy = ["log", "copy", "--from", &here, "--to", &there];
+        for writes in [&["api-key", "create", "--name", "late"][..], &["verify"], &copy] {
             let refused = run(folder.path(), writes);
             let said = String::from_utf8_lossy(&refused.stderr).into_owned();
             assert!(!refused.status.success() && said.contains("no connection to EventStoreDB"), "{writes:?}: {said}");
         }
         double.node(0).restart();
         assert_eq!(prints(folder.path(), &["log", "head"]), head);
+        prints(folder.path(), &copy);
         assert_whole(&double, folder.path());
     });
 }

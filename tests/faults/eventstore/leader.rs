@@ -55,3 +55,27 @@ fn nothing_is_lost_or_repeated_when_another_node_leads() {
         assert_whole(&double, folder.path());
     });
 }
+
+/// Who led says who does: nobody is refused for it, and no balancer sends anybody away.
+#[test]
+fn an_election_alone_is_no_outage() {
+    case(async {
+        let double = Double::cluster(3);
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        let server = Server::start(folder.path());
+        let visitor = server.app();
+        for leader in [1, 2, 0] {
+            double.elect(leader);
+            // What a node says of itself holds for a second: it is asked for longer than that.
+            for _ in 0..30 {
+                visitor.get("/readyz").await.ok();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            visitor.arrive().await.ok();
+        }
+        let said = server.lines();
+        assert!(!said.iter().any(|line| line.contains("does not take part")), "{said:#?}");
+        server.stop();
+        assert_whole(&double, folder.path());
+    });
+}

@@ -73,11 +73,14 @@ async fn killed_while_upgrading(double: &Double, server: Server, stored: bool) -
 }
 
 impl CutOff {
-    /// The session goes on under another token, which nobody was told: the password tells who it is.
+    /// The session goes on, and so does the token of an app that held on to it; the password tells who it is.
     async fn assert_became_a_member(&self, server: &Server) {
         let other = server.app().bearing(&server.app().arrive().await.ok().token());
         let lost = other.upgrade(&self.email).await;
         assert_eq!((lost.status, lost.code()), (StatusCode::CONFLICT, "EMAIL_ALREADY_IN_USE"));
         assert_eq!(server.app().sign_in(&self.email).await.ok().user(), self.arrived.user());
+        let session = self.guest.at(server).session().await.ok();
+        assert_eq!((session.session(), session.user()), (self.arrived.session(), self.arrived.user()));
+        assert_eq!(session.is_anonymous(), Some(false));
     }
 }
