@@ -6,7 +6,7 @@
 //! next copy takes.
 
 use std::cmp::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrysalis_projections::Value;
 
@@ -49,6 +49,11 @@ pub enum CopyError {
     #[error("what was copied differs from the source at {0}; copy again, into an empty store")]
     Differs(String),
 }
+
+/// How long what a node left undone may take to be stored.
+const SETTLING: Duration = Duration::from_secs(30);
+/// Between two looks whether it is.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What is going on, for a progress bar.
 #[derive(Clone, Copy, Debug)]
@@ -100,9 +105,7 @@ pub async fn copy(
     take_over: bool,
     tell: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Copied, CopyError> {
-    // A log that is kept elsewhere may hold more than what is read of it.
-    from.ready().await.map_err(CopyError::Source)?;
-    let upto = from.end().await.map_err(CopyError::Source)?;
+    let upto = stored(from).await.map_err(CopyError::Source)?;
     let begun = agree(from, to).await?;
     let anew = begun == 0 && to.checkpoint(UNFINISHED).await.map_err(CopyError::Destination)? == 0;
     // What can't be read as a log is told when it is in the way.
@@ -134,6 +137,24 @@ pub async fn copy(
     }
     let now = from.end().await.map_err(CopyError::Source)?;
     Ok(Copied { events: after, moved: after - begun, behind: now.saturating_sub(after) })
+}
+
+/// Where the source ends, once all is stored that stands in its log: where that is kept elsewhere, a node may have stopped between.
+async fn stored(from: &dyn Store) -> Result<Position, LogFault> {
+    let mut upto = from.end().await?;
+    let stands = from.standing(upto, PAGE).await?.last().map_or(upto, |event| event.position);
+    let begun = Instant::now();
+    while upto < stands {
+        if begun.elapsed() > SETTLING {
+            let told = format!(
+                "what stands in the log behind position {upto} is not stored; start a server on it, then copy again"
+            );
+            return Err(LogFault::Unavailable(told));
+        }
+        tokio::time::sleep(LOOK).await;
+        upto = from.end().await?;
+    }
+    Ok(upto)
 }
 
 /// Says that the destination may be served from: its read models are folded.

@@ -7,7 +7,7 @@ use super::{STREAM, UPGRADED, assert_released, assert_whole, killed_while_upgrad
 use crate::faults::kill::killed_under_load;
 use crate::faults::races::one_address_for;
 use crate::faults::rounds;
-use crate::process::{Folder, Server, assert_sound, case};
+use crate::process::{Folder, Server, assert_sound, case, prints};
 
 #[test]
 fn an_address_is_held_once_whenever_the_server_is_killed() {
@@ -40,6 +40,20 @@ fn an_address_is_held_once_whenever_the_server_is_killed() {
         assert_released(&double).await;
         server.stop();
         assert_whole(&double, folder.path());
+    });
+}
+
+/// What stands in the stream happened, though no row tells of it yet.
+#[test]
+fn what_a_killed_server_appended_is_in_a_copy() {
+    case(async {
+        let double = Double::start();
+        let folder = Folder::on_stream(&double.url(), STREAM);
+        killed_while_upgrading(&double, Server::start(folder.path()), true).await;
+        let (from, to) = (double.url(), format!("sqlite:{}", folder.path().join("copy.db").display()));
+        let said = prints(folder.path(), &["log", "copy", "--from", &from, "--to", &to]);
+        let stands = double.events().iter().filter(|event| event.stream.as_ref() == STREAM).count();
+        assert!(said.contains(&format!("{stands} events at both ends")), "{said}");
     });
 }
 
